@@ -1,0 +1,86 @@
+"""Frames on a byte stream, for clients and peers alike; sans-IO.
+
+One rule: nothing behind a prelude is believed before its length is within the bound and its checksum is right.
+
+Frame, little endian, 16 bytes and the payload::
+
+    0   u32  length of the whole frame
+    4   u32  crc32c of bytes 8..length
+    8   u8   kind (the protocol above gives it a meaning)
+    9   u8   flags, 0
+    10  u16  magic 0x4A51 ("QJ")
+    12  u32  length of the header
+    16  header (CBOR), then blob (opaque)
+"""
+
+import struct
+from typing import Any, Final, NamedTuple
+
+import google_crc32c
+
+from haqactor import codec
+from haqactor.env import Buffer
+from haqactor.errors import ProtocolError
+
+_PRELUDE: Final = struct.Struct("<IIBBHI")
+_AFTER_CRC: Final = struct.Struct("<BBHI")
+PRELUDE_BYTES: Final = _PRELUDE.size
+MAGIC: Final = 0x4A51
+
+
+class Frame(NamedTuple):
+    """One received frame; ``header`` is decoded CBOR, ``blob`` its opaque rest."""
+
+    kind: int
+    header: Any
+    blob: bytes
+
+    @property
+    def size(self) -> int:
+        """A lower bound of the bytes it held, for flow control."""
+        return PRELUDE_BYTES + len(self.blob)
+
+
+def encode(kind: int, header: Any, *blobs: Buffer) -> bytes:
+    """A frame's bytes; the blobs are joined."""
+    head = codec.dumps(header)
+    rest = b"".join((_AFTER_CRC.pack(kind, 0, MAGIC, len(head)), head, *blobs))
+    return b"".join((struct.pack("<II", len(rest) + 8, google_crc32c.value(rest)), rest))
+
+
+class Decoder:
+    """Bytes in, frames out. Memory is bounded by one frame of ``frame_bytes_max`` and what was fed behind it."""
+
+    __slots__ = ("_buffer", "frame_bytes_max")
+
+    def __init__(self, frame_bytes_max: int) -> None:
+        self._buffer = bytearray()
+        self.frame_bytes_max = frame_bytes_max
+
+    @property
+    def pending_bytes(self) -> int:
+        """Bytes of an incomplete frame; 0 between frames."""
+        return len(self._buffer)
+
+    def feed(self, data: Buffer) -> list[Frame]:
+        """All frames that ``data`` completes. Raises ProtocolError; the stream is then out of step and must end."""
+        buffer = self._buffer
+        buffer += data
+        frames: list[Frame] = []
+        at, end = 0, len(buffer)
+        while end - at >= PRELUDE_BYTES:
+            length, crc, kind, _flags, magic, head = _PRELUDE.unpack_from(buffer, at)
+            if magic != MAGIC:
+                raise ProtocolError("this is not the haqactor protocol (is the port right?)")
+            if not PRELUDE_BYTES + head <= length <= self.frame_bytes_max:
+                raise ProtocolError(f"a frame of {length} bytes (header {head}) is over the limit of {self.frame_bytes_max}")
+            if end - at < length:
+                break
+            whole = bytes(memoryview(buffer)[at + 8 : at + length])
+            if google_crc32c.value(whole) != crc:
+                raise ProtocolError("a frame's checksum is wrong")
+            frames.append(Frame(kind, codec.loads(whole[8 : 8 + head]), whole[8 + head :]))
+            at += length
+        if at:
+            del buffer[:at]
+        return frames
