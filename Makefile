@@ -1,0 +1,63 @@
+# Everything a person needs: `make test`, `make demo`, `make bench`. Needs Python >= 3.11, make and git.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := test
+.NOTPARALLEL:
+.DELETE_ON_ERROR:
+
+PYTHON ?= $(firstword $(foreach name,python3.11 python3.12 python3.13 python3.14 python3,$(shell command -v $(name) 2>/dev/null)))
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.stamp
+COMPILE := pip-compile --quiet --generate-hashes --allow-unsafe --strip-extras --extra dev \
+	--no-emit-index-url --no-emit-find-links --no-emit-trusted-host --output-file requirements.lock pyproject.toml
+
+# One step of `make test`: its name before it, a loud line when it fails.
+step = @printf '\n==> %s\n' "$(1)"; $(2) || { printf '\n==> FAILED: %s\n' "$(1)" >&2; exit 1; }
+
+.PHONY: test lint types layers unit demo bench format lock clean
+
+$(STAMP): requirements.lock pyproject.toml
+	@printf '==> making %s with %s (a minute or two the first time)\n' "$(VENV)" "$(PYTHON)"
+	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=/path/to/python")'
+	@"$(PYTHON)" -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+$(VENV): $(STAMP)
+
+test: lint types layers unit
+	@printf '\n==> all checks passed\n'
+
+lint: $(STAMP)
+	$(call step,ruff check,$(BIN)/ruff check)
+	$(call step,ruff format --check,$(BIN)/ruff format --check)
+
+types: $(STAMP)
+	$(call step,mypy --strict,$(BIN)/mypy)
+	$(call step,pyright,$(BIN)/pyright)
+
+layers: $(STAMP)
+	$(call step,import layers,$(BIN)/lint-imports)
+
+unit: $(STAMP)
+	$(call step,pytest,$(BIN)/python -m pytest $(PYTEST))
+
+demo: $(STAMP)
+	@$(BIN)/python examples/departments/main.py
+
+bench: $(STAMP)
+	@$(BIN)/python -m benchmarks
+
+format: $(STAMP)
+	@$(BIN)/ruff check --fix-only --quiet
+	@$(BIN)/ruff format
+
+lock: $(STAMP)
+	@$(BIN)/$(COMPILE)
+	@if grep -nE '://|^--' requirements.lock; then echo 'the lock must not name an index' >&2; exit 1; fi
+
+clean:
+	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache haqactor.egg-info benchmarks/out
+	find haqactor nodes journal sim tests benchmarks examples -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true

@@ -1,0 +1,1 @@
+"""Programs that use haqactor, each run by a test."""

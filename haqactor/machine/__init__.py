@@ -1,0 +1,1 @@
+"""The replicated queue machine: a pure, deterministic function of the log."""

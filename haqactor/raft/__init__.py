@@ -1,0 +1,1 @@
+"""Raft as a pure core: messages and ticks in, messages and entries to persist out."""

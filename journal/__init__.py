@@ -1,0 +1,1 @@
+"""Durable bytes: one journal a node, shared by all its groups."""
