@@ -75,15 +75,42 @@ _EXPORTS: Final[dict[str, str]] = {
     "ConnectionLost": "haqactor.client.errors",
 }
 
+__all__ = [
+    "ConfigError",
+    "Conflict",
+    "DataDamaged",
+    "Error",
+    "Fenced",
+    "InvalidArgument",
+    "InvariantViolation",
+    "LeaseLost",
+    "NoQuorum",
+    "NodeConfig",
+    "NotFound",
+    "OutcomeUnknown",
+    "Overloaded",
+    "ProtocolError",
+    "QueueConfig",
+    "SequenceConflict",
+    "SequenceExpired",
+    "SequenceGap",
+    "StorageFailed",
+    "TooLarge",
+    "Unauthorized",
+    "Unroutable",
+]
 
-def __getattr__(name: str) -> object:
-    """The public name ``name``, from the room where it lives; raises AttributeError for any other."""
-    module = _EXPORTS.get(name)
-    if module is None:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value: object = getattr(import_module(module), name)
-    globals()[name] = value
-    return value
+
+if not TYPE_CHECKING:  # a type checker sees the imports above, so that a misspelt name is an error
+
+    def __getattr__(name: str) -> object:
+        """The public name ``name``, from the room where it lives; raises AttributeError for any other."""
+        module = _EXPORTS.get(name)
+        if module is None:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        value = getattr(import_module(module), name)
+        globals()[name] = value
+        return value
 
 
 def __dir__() -> list[str]:
