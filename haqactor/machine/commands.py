@@ -1,0 +1,176 @@
+"""The headers of command entries: ``[version, T_ns, [command, ...]]`` in CBOR, a command being ``[op, ...]``.
+
+One rule: a header that this version does not fully know is an InvariantViolation, never a guess.
+
+Ranges are ``[first, last]``, inclusive, of queue sequences. ``body_at`` and ``body_bytes`` place a batch in the entry's body. Bodies are
+never opened here: count and CRC of a publish come from ``batch.head``, read once by the leader.
+"""
+
+from collections.abc import Sequence
+from enum import IntEnum
+from typing import Any, Final, NamedTuple, TypeAlias
+
+from haqactor import codec
+from haqactor.env import Buffer
+from haqactor.errors import InvariantViolation, ProtocolError
+
+MACHINE_VERSION: Final = 1
+
+Command: TypeAlias = list[Any]
+Range: TypeAlias = tuple[int, int]
+Ranges: TypeAlias = Sequence[Sequence[int]]
+
+
+class Op(IntEnum):
+    """The commands; numbers are never reused."""
+
+    PUBLISH = 1
+    SETTLE = 2
+    RETURN = 3
+    RESERVE = 4
+    PURGE = 5
+    TICK = 6
+    PRODUCER_EPOCH = 7
+    END_SESSION = 8
+    FOLLOW_DIRECTORY = 9
+    LIMITS = 10
+    DECLARE = 32
+    DELETE = 33
+    OPEN_PRODUCER = 34
+    REGISTER_NODE = 35
+    CREATE_GROUPS = 36
+
+
+class Cause(IntEnum):
+    """Why leases ended without settlement."""
+
+    EXPIRED = 1
+    SESSION_LOST = 2
+    LEADER_CHANGE = 3
+    UNSUBSCRIBED = 4
+
+
+_ARITY: Final[dict[int, int]] = {
+    Op.PUBLISH: 11, Op.SETTLE: 6, Op.RETURN: 6, Op.RESERVE: 4, Op.PURGE: 3, Op.TICK: 2, Op.PRODUCER_EPOCH: 4, Op.END_SESSION: 2,
+    Op.FOLLOW_DIRECTORY: 4, Op.LIMITS: 2, Op.DECLARE: 3, Op.DELETE: 2, Op.OPEN_PRODUCER: 2, Op.REGISTER_NODE: 4, Op.CREATE_GROUPS: 2,
+}  # fmt: skip
+
+
+class Header(NamedTuple):
+    """A decoded header."""
+
+    version: int
+    time_ns: int
+    commands: list[Command]
+
+
+def encode(time_ns: int, commands: Sequence[Command]) -> bytes:
+    """The header of one entry; ``time_ns`` is the leader's T (``LoggedTime.now``)."""
+    return codec.dumps([MACHINE_VERSION, time_ns, commands])
+
+
+def decode(header: Buffer) -> Header:
+    """The inverse of ``encode``. Raises InvariantViolation on whatever this version does not know."""
+    try:
+        value = codec.loads(header)
+    except ProtocolError as error:
+        raise InvariantViolation(f"an entry's header is not CBOR: {error}") from error
+    if not isinstance(value, list) or len(value) != 3 or value[0] != MACHINE_VERSION:
+        raise InvariantViolation(f"an entry of another machine version than {MACHINE_VERSION}: {value!r:.80}")
+    _version, time_ns, commands = value
+    if type(time_ns) is not int or not isinstance(commands, list):
+        raise InvariantViolation(f"an entry's header is malformed: {value!r:.80}")
+    for command in commands:
+        if not isinstance(command, list) or not command or _ARITY.get(command[0]) != len(command):
+            raise InvariantViolation(f"a command that this version does not know: {command!r:.80}")
+    return Header(MACHINE_VERSION, time_ns, commands)
+
+
+def publish(
+    uid: int,
+    producer: bytes,
+    epoch: int,
+    first: int,
+    count: int,
+    crc: int,
+    below: int,
+    began_ns: int,
+    body_at: int,
+    body_bytes: int,
+) -> Command:
+    """Store one batch. Fields as in ``wire.Publish``; ``count`` and ``crc`` as in ``batch.head``.
+    Reply: runs ``[queue_seq, count, duplicate]`` or NotFound, Fenced, SequenceConflict/Gap/Expired, Overloaded."""
+    return [Op.PUBLISH.value, uid, producer, epoch, first, count, crc, below, began_ns, body_at, body_bytes]
+
+
+def settle(uid: int, acks: Ranges, nacks: Sequence[Sequence[Any]], rejects: Sequence[Sequence[Any]], releases: Ranges) -> Command:
+    """What the leader judged to be in order. ``nacks``: ``[first, last, delay_ns | -1, reason]``; ``rejects``: ``[first, last, reason]``.
+    Reply True, or NotFound."""
+    return [Op.SETTLE.value, uid, acks, nacks, rejects, releases]
+
+
+def return_(uid: int, cause: Cause, ranges: Ranges, charged: Ranges, suspects: Ranges) -> Command:
+    """Leases that ended without settlement: uncharged, charged with a failure, or suspected (uncharged once). Reply True."""
+    return [Op.RETURN.value, uid, cause.value, ranges, charged, suspects]
+
+
+def reserve(uid: int, upto: int, holders: Sequence[Sequence[Any]]) -> Command:
+    """The leader may lease sequences below ``upto`` to the consumers ``[session, consumer]``, which replace those named before.
+    Reply True."""
+    return [Op.RESERVE.value, uid, upto, holders]
+
+
+def purge(uid: int, spare: Ranges) -> Command:
+    """Drop what is ready or deferred. ``spare``: what the leader knows to be leased (``Dispatcher.purge`` builds it). Reply: how many."""
+    return [Op.PURGE.value, uid, spare]
+
+
+def tick(sessions: bool) -> Command:
+    """Let timers act, a bounded number of them; ``sessions``: producer sessions may expire too. Reply True."""
+    return [Op.TICK.value, sessions]
+
+
+def producer_epoch(producer: bytes, epoch: int, uid: int) -> Command:
+    """Begin of a named producer: from here on older epochs are fenced in this group. Reply ``[T_ns, last_seq]`` or Fenced, NotFound."""
+    return [Op.PRODUCER_EPOCH.value, producer, epoch, uid]
+
+
+def end_session(producer: bytes) -> Command:
+    """An anonymous producer session ends in this group. Reply True."""
+    return [Op.END_SESSION.value, producer]
+
+
+def follow_directory(upto: int, drops: Sequence[int], ensures: Sequence[Sequence[Any]]) -> Command:
+    """EnsureQueue and DropQueue of one step of the directory, whose change number is ``upto``; ignored if not above the highest
+    applied. ``ensures``: ``[uid, version, name, settings]``. Made by ``directory.wanted``. Reply True."""
+    return [Op.FOLLOW_DIRECTORY.value, upto, drops, ensures]
+
+
+def limits(producer_sessions_max: int) -> Command:
+    """The leader's configured bounds, made part of the log (a replica never reads its own). Reply True."""
+    return [Op.LIMITS.value, producer_sessions_max]
+
+
+def declare(name: str, settings: dict[str, Any]) -> Command:
+    """Group 0. Reply as ``wire.Declare`` says, or Conflict, InvalidArgument, NoQuorum (no groups yet)."""
+    return [Op.DECLARE.value, name, settings]
+
+
+def delete(name: str) -> Command:
+    """Group 0. Reply ``{uid, group}`` or NotFound, Conflict."""
+    return [Op.DELETE.value, name]
+
+
+def open_producer(name: str) -> Command:
+    """Group 0. Reply ``[producer, epoch]``."""
+    return [Op.OPEN_PRODUCER.value, name]
+
+
+def register_node(node: int, address: str, boot: int) -> Command:
+    """Group 0: a node's clients' address and boot epoch; an older boot changes nothing. Reply True."""
+    return [Op.REGISTER_NODE.value, node, address, boot]
+
+
+def create_groups(groups: Sequence[Sequence[Any]]) -> Command:
+    """Group 0: ``[group, [node, ...]]`` each; those that exist are left alone. Reply rows ``[group, uid, replicas]`` of all asked for."""
+    return [Op.CREATE_GROUPS.value, groups]
