@@ -2,7 +2,7 @@
 
     async with haqactor.open_broker("./data") as broker: ...                  # an embedded cluster of one
     async with haqactor.connect("haq://127.0.0.1:7420") as broker: ...        # any nodes of a cluster
-    async with haqactor.open_node(config) as node: ...                        # a member inside a trio application
+    async with haqactor.open_node(config) as node: ...                     # a member of a cluster
 
 This is the public face: names of a user's program, each handed out when it is first asked for, so that
 `import haqactor` is quick. One rule: nothing lives here, and no room of the library imports this module;
