@@ -1,7 +1,7 @@
 """What replicas of one group say to each other. Frozen values; ``group`` and the sender travel beside them.
 
-One rule: a message says everything that its receiver needs to judge it alone, for any message may come late, twice or never.
-Heartbeats are not here: nodes beat, not groups (``haqactor.raft.heartbeat``).
+One rule: a message says everything that its receiver needs to judge it alone, for any may come late, twice
+or never. Heartbeats are not here: nodes beat, not groups (``haqactor.raft.heartbeat``).
 """
 
 from dataclasses import dataclass, field
@@ -12,8 +12,8 @@ from haqactor.ids import Index, NodeId, Term
 
 @dataclass(frozen=True, slots=True)
 class RequestVote:
-    """Sections 5.2 and 9.6 of the thesis. ``pre``: would you vote for me in ``term``? ``transfer``: the leader asked me
-    to, so do not stick to it. ``boot``: the candidate's boot epoch."""
+    """Sections 5.2 and 9.6 of the thesis. ``pre``: would you vote for me in ``term``? ``transfer``: the
+    leader asked me to, so do not stick to it. ``boot``: the candidate's boot epoch."""
 
     term: Term
     candidate: NodeId
@@ -21,20 +21,24 @@ class RequestVote:
     last_term: Term
     pre: bool = False
     transfer: bool = False
+    boot: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Vote:
-    """The answer; ``term`` is the asked-for term when granted, else the voter's own."""
+    """The answer; ``term`` is the asked-for term when granted, else the voter's own. ``boot``: the voter's
+    boot epoch."""
 
     term: Term
     granted: bool
     pre: bool = False
+    boot: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Append:
-    """Section 5.3. ``entries`` follow ``prev_index``; empty as a probe. ``read_context`` > 0 asks for a covering answer."""
+    """Section 5.3. ``entries`` follow ``prev_index``; empty as a probe. ``read_context`` > 0 asks for a
+    covering answer."""
 
     term: Term
     prev_index: Index
@@ -46,8 +50,10 @@ class Append:
 
 @dataclass(frozen=True, slots=True)
 class AppendReply:
-    """``matched``: durable here up to (prev_index + entries) of the message answered, never more (R3).
-    Refused: ``hint_index``/``hint_term`` say where to look next (the follower's last entry with a term not above)."""
+    """``matched``: durable here up to (prev_index + entries) of the messages accepted in this term, never
+    more (R3). Refused: ``rejected`` repeats the prev_index, ``hint_index``/``hint_term`` say where to look
+    next (the follower's last entry with a term not above). ``boot``: the follower's epoch; ``suspect``: it
+    counts in no quorum yet."""
 
     term: Term
     accepted: bool
@@ -55,12 +61,16 @@ class AppendReply:
     hint_index: Index = Index(0)
     hint_term: Term = Term(0)
     read_context: int = 0
+    rejected: Index = Index(0)
+    boot: int = 0
+    suspect: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class InstallSnapshot:
-    """Section 7. The offer: the state up to ``index``/``term`` under ``voters``/``learners``. Live entries and state chunks travel by the
-    shells (``SnapshotChunk``); the follower answers with AppendReply(matched=index) once its marker is durable."""
+    """Section 7. The offer: the state up to ``index``/``index_term`` under ``voters``/``learners``. Live
+    entries and state chunks travel by the shells (``SnapshotChunk``); the follower answers with
+    AppendReply(matched=index) once its marker is durable."""
 
     term: Term
     index: Index
@@ -79,7 +89,8 @@ class TimeoutNow:
 @dataclass(frozen=True, slots=True)
 class Hello:
     """A replica's report on its present boot: what it has, and whether it can be counted (tail-suspect cure).
-    ``reply``: this answers a Hello and asks for none."""
+    ``reply``: this answers the Hello of boot ``to_boot`` and asks for none. ``cure_index`` > 0: the sender
+    leads ``term``, was confirmed after that Hello without its receiver, and had this last index then."""
 
     term: Term
     last_index: Index
@@ -87,6 +98,8 @@ class Hello:
     boot: int
     suspect: bool
     reply: bool = False
+    to_boot: int = 0
+    cure_index: Index = Index(0)
 
 
 Message = RequestVote | Vote | Append | AppendReply | InstallSnapshot | TimeoutNow | Hello
