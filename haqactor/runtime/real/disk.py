@@ -67,7 +67,8 @@ def _close_all(free: list[Syncer]) -> None:
 
 
 class RealDisk:
-    """The filesystem. ``sync`` chooses how ``write_durable`` waits for the medium; see ADR 0003."""
+    """The filesystem. ``sync`` chooses how ``write_durable`` waits for the medium; see ADR 0003. With
+    ``fair_threads`` its first use lowers the process's thread switch interval (see ``switching``)."""
 
     __slots__ = ("_fair", "_limiter", "_pool")
 
@@ -90,9 +91,6 @@ class RealDisk:
         return self._file(fd, path)
 
     def _file(self, fd: int, path: str) -> RealFile:
-        if self._fair:
-            self._fair = False
-            switch_threads_fairly()
         return RealFile(fd, path, self._limiter, self._pool)
 
     async def read_file(self, path: str) -> bytes:
@@ -137,6 +135,9 @@ class RealDisk:
         return release
 
     async def _call(self, doing: str, path: str, work: Callable[[], T]) -> T:
+        if self._fair:
+            self._fair = False
+            switch_threads_fairly()
         try:
             return await trio.to_thread.run_sync(work, limiter=self._limiter)
         except OSError as error:

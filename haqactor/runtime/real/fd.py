@@ -10,7 +10,7 @@ from haqactor.env import Buffer, DiskError, DiskFull, FileMissing
 
 IOV_MAX: Final = 1024
 _ZEROES: Final = bytes(65_536)
-_ZERO_STRIDE: Final = 4 << 20
+_ZERO_STRIDE: Final = 1 << 20
 _FULL: Final = (errno.ENOSPC, errno.EDQUOT)
 
 
