@@ -92,7 +92,7 @@ def test_wheel_holds_only_the_library(tmp_path: Path) -> None:
     listed = subprocess.run(listing, check=True, capture_output=True, text=True)
     for name in listed.stdout.split("\0"):
         kept = ROOT / name
-        if name and kept.exists():
+        if name and kept.exists():  # a file deleted but not yet committed is still listed
             target = source / name
             target.parent.mkdir(parents=True, exist_ok=True)
             if kept.is_symlink():

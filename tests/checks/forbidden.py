@@ -71,7 +71,9 @@ class _Names(ast.NodeVisitor):
         self._core = path.startswith(CORES)
         self._functions: list[str] = []
         cli = path.startswith(CLI)
-        self._modules = (MODULES | (CORES_MAY_NOT if self._core else set())) - (CLI_MAY if cli else set())
+        self._modules = (MODULES | CORES_MAY_NOT if self._core else MODULES) - (
+            CLI_MAY if cli else frozenset[str]()
+        )
         self._names = NAMES - (CLI_TRIO if cli else set())
         self._builtins = {name: why for name, why in BUILTINS.items() if not (cli and name in CLI_MAY)}
 

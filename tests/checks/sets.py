@@ -106,7 +106,8 @@ class SetOrder(ast.NodeVisitor):
     def kind(self, node: ast.expr | None) -> Kind:
         match node:
             case ast.Name():
-                return next((scope[node.id] for scope in reversed(self._scopes) if node.id in scope), "other")
+                known: list[Kind] = [scope[node.id] for scope in self._scopes if node.id in scope]
+                return known[-1] if known else "other"
             case ast.Attribute():
                 return self._declared.kind(node.attr)
             case ast.BinOp(left=left, op=op, right=right) if isinstance(op, _ALGEBRA):

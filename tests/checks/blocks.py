@@ -1,0 +1,72 @@
+"""Runs the fenced blocks of a Markdown page. One rule: the line before a block says what happens to it.
+
+- ``<!-- run -->``: a ``console`` block's lines that begin with ``$`` are run in order in one shell, and what
+  it printed must be the other lines (``...`` stands for any text); a ``python`` block is run as a program.
+- ``<!-- file: NAME -->``: the block is written to NAME, for later blocks to use.
+- ``<!-- show -->``: the block is only shown.
+
+All blocks of a page share one empty folder. The programs of the running environment come first on the path.
+"""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import NamedTuple
+
+SECONDS_MAX = 180
+
+
+class Block(NamedTuple):
+    line: int
+    mark: str  # "run", "show", "file: NAME" or "" when nothing was said
+    language: str
+    text: str
+
+
+_FENCE = re.compile(
+    r"^(?:<!-- (?P<mark>run|show|file: \S+) -->\n+)?```(?P<language>\w*)\n(?P<text>.*?)^```$",
+    re.MULTILINE | re.DOTALL,
+)
+
+
+def blocks(page: str) -> list[Block]:
+    """Fenced blocks of a page, in order."""
+    return [
+        Block(page.count("\n", 0, found.start("text")), found["mark"] or "", found["language"], found["text"])
+        for found in _FENCE.finditer(page)
+    ]
+
+
+def matches(expected: str, printed: str) -> bool:
+    """Whether the printed text is the expected one; ``...`` stands for any text, also over several lines."""
+    parts = [re.escape(part) for part in expected.strip().split("...")]
+    return re.fullmatch(".*".join(parts), printed.strip(), re.DOTALL) is not None
+
+
+def _shell(command: list[str], folder: Path) -> str:
+    path = os.pathsep.join((str(Path(sys.executable).parent), os.environ.get("PATH", "")))
+    environment = {**os.environ, "PATH": path, "NO_COLOR": "1", "COLUMNS": "100", "PYTHONUNBUFFERED": "1"}
+    done = subprocess.run(
+        command, cwd=folder, env=environment, timeout=SECONDS_MAX, check=False,
+        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+    )  # fmt: skip
+    if done.returncode:
+        raise AssertionError(f"exit code {done.returncode} of {command[-1]}\n{done.stdout}")
+    return done.stdout
+
+
+def run(block: Block, folder: Path) -> None:
+    """Does with one block what it asks for; raises AssertionError if it fails or prints something else."""
+    if block.mark.startswith("file: "):
+        (folder / block.mark.removeprefix("file: ")).write_text(block.text)
+    elif block.mark == "run" and block.language == "python":
+        _shell([sys.executable, "-c", block.text], folder)
+    elif block.mark == "run":
+        lines = block.text.splitlines()
+        script = "\n".join(line.removeprefix("$ ") for line in lines if line.startswith("$ "))
+        expected = "\n".join(line for line in lines if not line.startswith("$ "))
+        printed = _shell(["bash", "-euo", "pipefail", "-c", script], folder)
+        if expected and not matches(expected, printed):
+            raise AssertionError(f"line {block.line} promises\n{expected}\nbut it prints\n{printed}")
