@@ -17,7 +17,9 @@ def random_bodies(count: int, size: int, seed: int = SEED) -> list[bytes]:
 
 
 def employee_bodies(count: int, size: int = 100, seed: int = SEED) -> list[bytes]:
-    """Records like those of ``examples/departments`` as JSON, cut or padded to ``size`` bytes: compressible, as real records are."""
+    """Records like those of ``examples/departments`` as JSON, cut or padded to ``size`` bytes: compressible,
+    as real records are.
+    """
     rng = random.Random(seed)
     names = ("Ada", "Alan", "Barbara", "Edsger", "Grace", "Ken", "Leslie", "Nancy", "Radia", "Tony")
     result: list[bytes] = []

@@ -1,1 +1,1 @@
-"""Programs that use haqactor, each run by a test."""
+"""Programs to read and run; each is executed by the tests."""

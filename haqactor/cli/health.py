@@ -1,0 +1,98 @@
+"""Is a cluster well? Asked of the cluster itself, through the client like everybody else.
+
+One rule: a node counts as up only if its process lives, and the cluster as healthy only if every node is up
+and every group has a leader.
+"""
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+import trio
+
+from haqactor.cli.launcher import LocalCluster
+from haqactor.errors import Error
+from haqactor.runtime.remote import connect
+
+_ASK_SECONDS: Final = 3.0
+_POLL_SECONDS: Final = 0.02
+
+
+@dataclass(frozen=True, slots=True)
+class NodeHealth:
+    """One row of ``haq cluster status``. ``leads``: the groups that it leads; ``memory_mb``: resident."""
+
+    node: int
+    listen: str
+    up: bool
+    pid: int | None
+    leads: list[int]
+    memory_mb: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterHealth:
+    """``leaderless``: groups without a known leader; ``problem``: what is wrong, None if nothing is."""
+
+    url: str
+    healthy: bool
+    problem: str | None
+    groups: int
+    leaderless: list[int]
+    nodes: list[NodeHealth]
+
+
+async def wait_confirming(url: str) -> None:
+    """Until every group has a leader and group 0 answers a read that a majority covers. Bound it with a
+    cancel scope.
+    """
+    async with connect(url) as broker:
+        while True:
+            try:
+                leaders = leaders_of(await broker.status())
+                if leaders and all(node >= 0 for node in leaders.values()):
+                    await broker.queues()
+                    return
+            except Error as error:
+                if error.code not in ("no_quorum", "connection_lost", "not_leader", "overloaded"):
+                    raise
+            await trio.sleep(_POLL_SECONDS)
+
+
+async def cluster_health(cluster: LocalCluster) -> ClusterHealth:
+    """What processes and cluster say; a cluster that does not answer within 3 s is unhealthy."""
+    processes = {node.number: node.process() for node in cluster.nodes}
+    leaders: dict[int, int] = {}
+    problem: str | None = None
+    if any(processes.values()):
+        try:
+            with trio.fail_after(_ASK_SECONDS):
+                async with connect(cluster.url) as broker:
+                    leaders = leaders_of(await broker.status())
+        except trio.TooSlowError:
+            problem = f"no answer within {_ASK_SECONDS:g} s"
+        except Error as error:
+            problem = f"{error.code}: {error}"
+    leaderless = [group for group, node in leaders.items() if node < 0]
+    down = [number for number, process in processes.items() if process is None]
+    if leaderless:
+        problem = f"groups without a leader: {', '.join(map(str, leaderless))}"
+    if down:
+        problem = f"nodes down: {', '.join(map(str, down))}" + (f"; {problem}" if problem else "")
+    memory = cluster.resident_bytes()
+    rows = [
+        NodeHealth(
+            node=node.number,
+            listen=node.listen,
+            up=(process := processes[node.number]) is not None,
+            pid=process.pid if process is not None else None,
+            leads=[group for group, leader in leaders.items() if leader == node.number],
+            memory_mb=round(memory[node.number] / 1e6, 1) if process is not None else None,
+        )
+        for node in cluster.nodes
+    ]
+    return ClusterHealth(cluster.url, problem is None, problem, len(leaders), leaderless, rows)
+
+
+def leaders_of(status: Any) -> dict[int, int]:
+    """Group to leading node, -1 where unknown, from what ``broker.status()`` returned."""
+    return {group.group: group.leader for group in status.groups}

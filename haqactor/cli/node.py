@@ -1,0 +1,138 @@
+"""``haq node``: one node in the foreground, for systemd, containers and the launcher."""
+
+import logging
+import signal
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+import click
+import structlog
+import trio
+
+from haqactor.cli.command import Group
+from haqactor.config import NodeConfig
+from haqactor.errors import ConfigError
+
+_LEVELS: Final[Mapping[str, int]] = {
+    "debug": logging.DEBUG,
+    "info": logging.INFO,
+    "warning": logging.WARNING,
+    "error": logging.ERROR,
+}
+
+
+@click.group(
+    "node", cls=Group, examples=("haq node run --config ./haqactor.toml", "haq node run --data-dir ./n0")
+)
+def group() -> None:
+    """Run one node."""
+
+
+@group.command(
+    examples=(
+        "haq node run --config ./haqactor.toml",
+        "haq node run --data-dir ./n0 --listen 127.0.0.1:7420",
+    ),
+)
+@click.option(
+    "--config",
+    "file",
+    envvar="HAQ_CONFIG",
+    show_envvar=True,
+    type=click.Path(dir_okay=False),
+    help="A TOML file.",
+)
+@click.option(
+    "--data-dir",
+    envvar="HAQ_DATA_DIR",
+    show_envvar=True,
+    type=click.Path(file_okay=False),
+    help="The node's directory.",
+)
+@click.option("--listen", help="The clients' address; peers meet on the next port.")
+@click.option("--bootstrap", help="The clients' addresses of all founding nodes, with commas.")
+@click.option("--log-level", type=click.Choice(list(_LEVELS)), help="What is worth a line.")
+@click.option(
+    "--log-format",
+    type=click.Choice(["auto", "console", "json"]),
+    help="auto: console on a terminal, else JSON.",
+)
+def run(file: str | None, bootstrap: str | None, **given: str | None) -> None:
+    """Run a node until SIGTERM or SIGINT, then drain it; a second signal ends it at once. Flags win over the
+    file.
+    """
+    overrides: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
+    if bootstrap is not None:
+        overrides["bootstrap"] = [address.strip() for address in bootstrap.split(",") if address.strip()]
+    config = read_config(file, overrides)
+    configure_logging(config.log_level, config.log_format)
+    trio.run(serve, config)
+
+
+def read_config(file: str | None, overrides: Mapping[str, Any]) -> NodeConfig:
+    """The file's settings with ``overrides`` on top. Raises ConfigError that names the file."""
+    values: dict[str, Any] = {}
+    if file is not None:
+        import tomllib
+
+        try:
+            values = tomllib.loads(Path(file).read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            raise ConfigError(f"there is no file {file}") from None
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+            raise ConfigError(f"{file} is not a TOML file: {error}") from None
+    try:
+        return NodeConfig.from_mapping({**values, **overrides})
+    except ConfigError as error:
+        raise ConfigError(
+            f"{file}: {error}" if file is not None else f"{error} (give --config FILE or flags)"
+        ) from None
+
+
+def configure_logging(level: str, form: str) -> None:
+    """structlog on standard error: lines for people on a terminal, JSON otherwise."""
+    console = form == "console" or (form == "auto" and sys.stderr.isatty())
+    processors: list[Any] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+    ]
+    if console:
+        processors.append(structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty()))
+    else:
+        processors += [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
+    structlog.configure(
+        processors=processors,
+        wrapper_class=structlog.make_filtering_bound_logger(_LEVELS[level]),
+        logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
+        cache_logger_on_first_use=True,
+    )
+
+
+async def serve(config: NodeConfig) -> None:
+    """Run the node until the first signal, then leave it in order; the second one cancels that too."""
+    from haqactor.runtime.embedded import open_node
+
+    stopping = trio.Event()
+    async with trio.open_nursery() as nursery:
+        await nursery.start(_watch_signals, stopping, nursery.cancel_scope)
+        async with open_node(config):
+            await stopping.wait()
+        nursery.cancel_scope.cancel()
+
+
+async def _watch_signals(
+    stopping: trio.Event,
+    everything: trio.CancelScope,
+    task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
+) -> None:
+    with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as received:
+        task_status.started()
+        async for number in received:
+            if stopping.is_set():
+                everything.cancel()
+                return
+            structlog.get_logger().info("stopping", signal=signal.Signals(number).name)
+            stopping.set()
