@@ -1,0 +1,154 @@
+"""Where a queue's messages are: one row of columns a batch, 38 bytes, no object a message.
+
+One rule: rows are in the order of queue sequences, and each points into the body of a stored entry; bodies are never here.
+
+A row holds ``count`` consecutive messages that are the rows ``skip .. skip + count - 1`` of a stored batch of ``total`` messages
+(``skip`` 0 and ``total == count`` unless the row is a dead letter, which refers to the batch it came in).
+"""
+
+from array import array
+from bisect import bisect_right
+from typing import Final, NamedTuple
+
+from haqactor.machine.intervals import IntervalSet
+
+COLUMNS: Final = (
+    ("first", "Q"),
+    ("count", "H"),
+    ("entry", "Q"),
+    ("at", "I"),
+    ("size", "I"),
+    ("enqueued", "Q"),
+    ("skip", "H"),
+    ("total", "H"),
+)
+_PRUNE_ROWS: Final = 1024
+
+
+class Located(NamedTuple):
+    """Messages ``first .. last`` of one stored batch: they are its rows from ``skip`` on."""
+
+    first: int
+    last: int
+    entry_index: int
+    body_at: int
+    body_bytes: int
+    skip: int
+    total: int
+    enqueued_ns: int
+
+    @property
+    def whole(self) -> bool:
+        """Is it all of the batch?"""
+        return self.last - self.first + 1 == self.total
+
+
+class Batches:
+    """The columns. ``head`` is the first row that still matters; ``stored`` counts messages from there on."""
+
+    __slots__ = ("at", "count", "enqueued", "entry", "first", "head", "size", "skip", "stored", "total")
+
+    def __init__(self) -> None:
+        self.first = array("Q")
+        self.count = array("H")
+        self.entry = array("Q")
+        self.at = array("I")
+        self.size = array("I")
+        self.enqueued = array("Q")
+        self.skip = array("H")
+        self.total = array("H")
+        self.head = 0
+        self.stored = 0
+
+    def __len__(self) -> int:
+        return len(self.first) - self.head
+
+    def append(self, row: Located) -> None:
+        """A new last row."""
+        count = row.last - row.first + 1
+        self.first.append(row.first)
+        self.count.append(count)
+        self.entry.append(row.entry_index)
+        self.at.append(row.body_at)
+        self.size.append(row.body_bytes)
+        self.enqueued.append(row.enqueued_ns)
+        self.skip.append(row.skip)
+        self.total.append(row.total)
+        self.stored += count
+
+    def locate(self, low: int, high: int) -> list[Located]:
+        """The stored batches behind ``low..high``, clipped to it, in order; sequences without a row are left out."""
+        firsts, counts = self.first, self.count
+        position = max(bisect_right(firsts, low, self.head) - 1, self.head)
+        found: list[Located] = []
+        while position < len(firsts) and (first := firsts[position]) <= high:
+            last = first + counts[position] - 1
+            if last >= low:
+                start = first if first > low else low
+                found.append(
+                    Located(
+                        start,
+                        last if last < high else high,
+                        self.entry[position],
+                        self.at[position],
+                        self.size[position],
+                        self.skip[position] + start - first,
+                        self.total[position],
+                        self.enqueued[position],
+                    )
+                )
+            position += 1
+        return found
+
+    def row_at(self, sequence: int) -> tuple[int, int] | None:
+        """The first row that ends at or behind ``sequence``, as (first, last) of its messages."""
+        firsts = self.first
+        position = max(bisect_right(firsts, sequence, self.head) - 1, self.head)
+        if position < len(firsts) and firsts[position] + self.count[position] <= sequence:
+            position += 1
+        if position >= len(firsts):
+            return None
+        return firsts[position], firsts[position] + self.count[position] - 1
+
+    def prune(self, low: int) -> None:
+        """Forget the rows wholly below ``low``; amortised O(1) a row."""
+        firsts, counts = self.first, self.count
+        head = self.head
+        while head < len(firsts) and firsts[head] + counts[head] <= low:
+            self.stored -= counts[head]
+            head += 1
+        self.head = head
+        if head >= _PRUNE_ROWS and head * 2 >= len(firsts) or head == len(firsts):
+            for name, _code in COLUMNS:
+                del getattr(self, name)[:head]
+            self.head = 0
+
+    def dead_rows(self, gone: IntervalSet) -> bytearray:
+        """A flag for each row from ``head`` on: are all its messages in ``gone``?"""
+        firsts, counts = self.first, self.count
+        flags = bytearray(len(self))
+        for low, high in gone:
+            position = max(bisect_right(firsts, low, self.head) - 1, self.head)
+            while position < len(firsts) and firsts[position] <= high:
+                if firsts[position] >= low and firsts[position] + counts[position] - 1 <= high:
+                    flags[position - self.head] = 1
+                position += 1
+        return flags
+
+    def compact(self, gone: IntervalSet) -> None:
+        """Drop the rows in the middle whose messages are all gone."""
+        flags = self.dead_rows(gone)
+        keep = [self.head + position for position, dead in enumerate(flags) if not dead]
+        for name, code in COLUMNS:
+            column = getattr(self, name)
+            setattr(self, name, array(code, [column[position] for position in keep]))
+        self.head = 0
+        self.stored = sum(self.count)
+
+    def live_entries(self, gone: IntervalSet) -> "array[int]":
+        """The entry of every row that still has a message."""
+        entries = self.entry[self.head :]
+        if not gone:
+            return entries
+        flags = self.dead_rows(gone)
+        return array("Q", [entry for entry, dead in zip(entries, flags, strict=True) if not dead])

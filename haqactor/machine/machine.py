@@ -1,0 +1,443 @@
+"""The machine of a data group: its queues and producer windows, as a function of the group's log.
+
+One rule: ``apply`` is total and deterministic. It reads the entry and the state, no clock, no configuration, no body; what a client did
+wrong is a reply, and only what this version does not know stops the node.
+"""
+
+from array import array
+from collections.abc import Callable, Iterable, Iterator
+from hashlib import blake2b
+from typing import Any, Final
+
+from haqactor.env import Buffer
+from haqactor.errors import DataDamaged, Error, InvalidArgument, InvariantViolation, NotFound, SequenceGap
+from haqactor.ids import Index, Term
+from haqactor.machine import snapshot
+from haqactor.machine.batches import Located
+from haqactor.machine.commands import MACHINE_VERSION, Command, Op, Range, decode
+from haqactor.machine.effects import (
+    Applied,
+    Awake,
+    Effect,
+    Published,
+    QueueChanged,
+    QueueDropped,
+    Reserved,
+    Settled,
+    Ticked,
+)
+from haqactor.machine.intervals import IntervalSet
+from haqactor.machine.producers import Claim, Producer, Producers
+from haqactor.machine.queue import Moves, Origin, Queue
+
+TICK_BUDGET: Final = 1000
+"""Timers that act in one tick at most, so that no entry is a long pause."""
+_MASK: Final = (1 << 64) - 1
+
+
+class GroupMachine:
+    """``queues``: uid to Queue (read only for others). ``time_ns``: the T of the last entry. ``index``, ``term``: of the last entry
+    applied. ``dir_index``: the change of the directory that was followed last."""
+
+    version: Final = MACHINE_VERSION
+
+    def __init__(self) -> None:
+        self.index = Index(0)
+        self.term = Term(0)
+        self.time_ns = 0
+        self.dir_index = 0
+        self.queues: dict[int, Queue] = {}
+        self.producers = Producers(self._touch_producer)
+        self._names: dict[str, int] = {}
+        self._chain = 0
+        self._views = 0
+        self._view: snapshot.View | None = None
+        self._handlers: dict[int, Callable[[Command, list[Effect]], Any]] = {
+            Op.PUBLISH: self._publish,
+            Op.SETTLE: self._settle,
+            Op.RETURN: self._return,
+            Op.RESERVE: self._reserve,
+            Op.PURGE: self._purge,
+            Op.TICK: self._tick,
+            Op.PRODUCER_EPOCH: self._producer_epoch,
+            Op.END_SESSION: self._end_session,
+            Op.FOLLOW_DIRECTORY: self._follow_directory,
+            Op.LIMITS: self._limits,
+        }
+
+    def apply(self, index: Index, term: Term, header: Buffer, body_bytes: int) -> Applied:
+        """Apply the next entry; an empty header (a no-op, a configuration) only moves ``index`` on.
+        Raises InvariantViolation on an entry out of order, or one that this version does not know."""
+        if index <= self.index or term < self.term:
+            raise InvariantViolation(f"entry {index} (term {term}) behind {self.index} (term {self.term})")
+        self.index, self.term = index, term
+        applied = Applied(index, term)
+        if not len(header):
+            return applied
+        decoded = decode(header)
+        if decoded.time_ns > self.time_ns:
+            self.time_ns = decoded.time_ns
+        for command in decoded.commands:
+            handler = self._handlers.get(command[0])
+            if handler is None:
+                raise InvariantViolation(f"a command of another kind of group: {command!r:.80}")
+            reply = handler(command, applied.effects)
+            applied.replies.append(reply)
+            self._mix(command, reply)
+        return applied
+
+    # -- commands --
+
+    def _publish(self, command: Command, effects: list[Effect]) -> Any:
+        _op, uid, producer, epoch, first, count, crc, below, began_ns, body_at, body_bytes = command
+        queue = self.queues.get(uid)
+        if queue is None:
+            return NotFound(f"queue {uid} does not exist (any more)")
+        if not (1 <= count <= 0xFFFF and first >= 1 and epoch >= 0):
+            return InvalidArgument(f"a claim of {count} messages from number {first}")
+        window = self.producers.open(Claim(producer, epoch, first, count, crc, below, began_ns), uid, self.time_ns)
+        if isinstance(window, Error):
+            return window
+        if not epoch:
+            window.prune(below)
+        if first <= window.last:
+            return window.receipts(first, count, crc)
+        if first != window.last + 1:
+            return SequenceGap(f"number {first} where {window.last + 1} is next")
+        self._touch(queue)
+        row = Located(0, 0, self.index, body_at, body_bytes, 0, count, self.time_ns)
+        queue_seq = queue.append(count, row)
+        window.store(first, count, crc, queue_seq)
+        effects.append(Published(uid, queue_seq, count))
+        return [[queue_seq, count, False]]
+
+    def _settle(self, command: Command, effects: list[Effect]) -> Any:
+        _op, uid, acks, nacks, rejects, releases = command
+        queue = self.queues.get(uid)
+        if queue is None:
+            return NotFound(f"queue {uid} does not exist (any more)")
+        self._touch(queue)
+        moves = Moves()
+        for low, high in acks:
+            queue.retire(low, high, moves)
+        for low, high, delay_ns, reason in nacks:
+            if queue.suspects:
+                queue.suspects.discard(low, high)
+            for run in queue.fail([(low, high)], self.time_ns, delay_ns, moves):
+                self._bury(queue, *run, reason, moves, effects)
+        for low, high, reason in rejects:
+            for piece in queue.standing(low, high):
+                for first, last, failures in queue.failures.runs(*piece):
+                    self._reject(queue, first, last, failures, reason, moves, effects)
+        if releases:
+            queue.put_back(releases, moves, cleared=True)
+        moved = [(row[0], row[1]) for rows in (nacks, rejects, releases) for row in rows]
+        effects.append(_settled(uid, acks, moved, moves))
+        return True
+
+    def _reject(
+        self, queue: Queue, low: int, high: int, failures: int, reason: str, moves: Moves, effects: list[Effect]
+    ) -> None:
+        if queue.settings["dead_letter"] is None:
+            queue.discarded += queue.retire(low, high, moves)
+        else:
+            self._bury(queue, low, high, failures, reason, moves, effects)
+
+    def _bury(
+        self, queue: Queue, low: int, high: int, attempts: int, reason: str, moves: Moves, effects: list[Effect]
+    ) -> None:
+        """To the dead-letter queue, which refers to the stored entry; without one the messages are parked."""
+        target = self.queues.get(self._names.get(queue.settings["dead_letter"], -1))
+        if target is None or target is queue:
+            queue.park(low, high, moves)
+            return
+        self._touch(target)
+        for row in queue.batches.locate(low, high):
+            origin = Origin(queue.uid, row.first, reason, attempts, self.time_ns)
+            count = row.last - row.first + 1
+            first = target.append(count, row._replace(enqueued_ns=self.time_ns), origin)
+            effects.append(Published(target.uid, first, count))
+        queue.discarded += queue.retire(low, high, moves)
+
+    def _return(self, command: Command, effects: list[Effect]) -> Any:
+        _op, uid, _cause, ranges, charged, suspects = command
+        queue = self.queues.get(uid)
+        if queue is None:
+            return NotFound(f"queue {uid} does not exist (any more)")
+        self._touch(queue)
+        moves = Moves()
+        queue.put_back(ranges, moves, cleared=False)
+        failed = [(low, high) for low, high in charged] + queue.suspect(suspects, moves)
+        for run in queue.fail(failed, self.time_ns, 0, moves):
+            self._bury(queue, *run, "attempts used up: its consumers were lost", moves, effects)
+        moved = [(low, high) for rows in (ranges, charged, suspects) for low, high in rows]
+        effects.append(_settled(uid, (), moved, moves))
+        return True
+
+    def _reserve(self, command: Command, effects: list[Effect]) -> Any:
+        _op, uid, upto, holders = command
+        queue = self.queues.get(uid)
+        if queue is None:
+            return NotFound(f"queue {uid} does not exist (any more)")
+        self._touch(queue)
+        queue.reserve = max(queue.reserve, upto)
+        queue.holders = {(session, consumer): True for session, consumer in holders}
+        effects.append(Reserved(uid))
+        return True
+
+    def _purge(self, command: Command, effects: list[Effect]) -> Any:
+        _op, uid, spare = command
+        queue = self.queues.get(uid)
+        if queue is None:
+            return NotFound(f"queue {uid} does not exist (any more)")
+        self._touch(queue)
+        moves = Moves()
+        purged = queue.purge(IntervalSet((low, high) for low, high in spare), moves)
+        effects.append(_settled(uid, (), (), moves))
+        return purged
+
+    def _tick(self, command: Command, effects: list[Effect]) -> Any:
+        budget = TICK_BUDGET
+        for queue in self.queues.values():
+            if queue.deferrals and queue.deferrals[0][0] <= self.time_ns and budget > 0:
+                self._touch(queue)
+                ready, budget = queue.wake(self.time_ns, budget)
+                effects.append(Awake(queue.uid, tuple(ready)))
+        if command[1]:
+            self.producers.expire(self.time_ns, budget)
+        effects.append(Ticked())
+        return True
+
+    def _producer_epoch(self, command: Command, _effects: list[Effect]) -> Any:
+        _op, producer, epoch, uid = command
+        if uid not in self.queues:
+            return NotFound(f"queue {uid} does not exist (any more)")
+        refused = self.producers.fence(producer, epoch, self.time_ns)
+        return refused or [self.time_ns, self.producers.last_seq(producer, uid)]
+
+    def _end_session(self, command: Command, _effects: list[Effect]) -> Any:
+        self.producers.end(command[1], self.time_ns)
+        return True
+
+    def _limits(self, command: Command, _effects: list[Effect]) -> Any:
+        self.producers.sessions_max = command[1]
+        return True
+
+    def _follow_directory(self, command: Command, effects: list[Effect]) -> Any:
+        _op, upto, drops, ensures = command
+        if upto <= self.dir_index:
+            return True
+        self.dir_index = upto
+        for uid in drops:
+            queue = self.queues.get(uid)
+            if queue is not None:
+                self._touch(queue)
+                del self.queues[uid]
+                if self._names.get(queue.name) == uid:
+                    del self._names[queue.name]
+                effects.append(QueueDropped(uid))
+        for uid, version, name, settings in ensures:
+            queue = self.queues.get(uid)
+            if queue is None:
+                self.queues[uid] = Queue(uid, name, version, settings, self._views)
+                self._names[name] = uid
+            else:
+                self._touch(queue)
+                queue.version, queue.settings = version, settings
+            effects.append(QueueChanged(uid, version))
+        return True
+
+    # -- views --
+
+    def locate(self, uid: int, ranges: Iterable[Range]) -> list[Located]:
+        """Where the messages of ``ranges`` are stored, batch by batch, in order. Raises NotFound."""
+        queue = self._queue(uid)
+        return [row for low, high in ranges for row in queue.batches.locate(low, high)]
+
+    def peek(self, uid: int, limit: int) -> list[Located]:
+        """Where the first ``limit`` messages that are not settled are stored, leased and deferred ones included. Raises NotFound."""
+        queue = self._queue(uid)
+        found: list[Located] = []
+        at = queue.low
+        while limit > 0 and at < queue.next_seq:
+            at = queue.gone.next_missing(at)
+            stop = queue.gone.next_present(at)
+            high = min(at + limit, queue.next_seq, stop[0] if stop else queue.next_seq) - 1
+            if high < at:
+                break
+            found += queue.batches.locate(at, high)
+            limit -= high - at + 1
+            at = high + 1
+        return found
+
+    def info(self, uid: int) -> dict[str, Any]:
+        """``ready`` counts leased ones too (the dispatcher knows them). Raises NotFound."""
+        queue = self._queue(uid)
+        return {
+            "ready": queue.depth - queue.deferred.total - queue.parked.total,
+            "delayed": queue.deferred.total,
+            "dead": queue.dead,
+            "first_seq": queue.low,
+            "next_seq": queue.next_seq,
+            "settings": queue.settings,
+            "version": queue.version,
+        }
+
+    def last_seq(self, producer: bytes, uid: int) -> int:
+        """The highest number of the producer that is stored in the queue; 0 if none is known."""
+        return self.producers.last_seq(producer, uid)
+
+    def wakes_ns(self) -> int | None:
+        """The T at which the first deferral ends."""
+        return min((queue.deferrals[0][0] for queue in self.queues.values() if queue.deferrals), default=None)
+
+    def live_entries(self) -> list[Range]:
+        """Sorted ranges of the indexes of all entries whose bodies may still be needed."""
+        entries = array("Q")
+        for queue in self.queues.values():
+            entries.extend(queue.batches.live_entries(queue.gone))
+        found: list[Range] = []
+        low = high = -1
+        for entry in sorted(entries):
+            if entry <= high + 1 and low >= 0:
+                high = entry
+                continue
+            if low >= 0:
+                found.append((low, high))
+            low = high = entry
+        if low >= 0:
+            found.append((low, high))
+        return found
+
+    def digest(self) -> bytes:
+        """16 bytes that are equal on replicas which applied the same entries, snapshots between or not."""
+        found = blake2b(digest_size=16)
+        state = [self.index, self.time_ns, self.dir_index, self._chain, len(self.producers), len(self.producers.ended)]
+        for uid in sorted(self.queues):
+            queue = self.queues[uid]
+            state += [uid, queue.version, queue.low, queue.next_seq, queue.reserve, queue.discarded, len(queue.holders)]
+            for marks in (queue.gone, queue.deferred, queue.parked, queue.suspects):
+                found.update(marks.starts)
+                found.update(marks.ends)
+            for column in (queue.failures.starts, queue.failures.ends, queue.failures.values):
+                found.update(column)
+            state.append(len(queue.deferrals))
+        found.update(array("Q", state))
+        return found.digest()
+
+    # -- snapshots --
+
+    def snapshot_chunks(self) -> Iterator[bytes]:
+        """The state as of now, in chunks, to be read while the machine goes on. A newer call makes older ones raise Conflict."""
+        if self._view is not None:
+            self._view.stale = True
+        self._views += 1
+        self.producers.mark = self._views
+        view = self._view = snapshot.View(self._views)
+        head = ["machine", self.version, self.index, self.term, self.time_ns, self.dir_index, self._chain]
+        head.append(self.producers.sessions_max)
+        known = self.producers
+        sessions = [*known.ended.values(), *known.named.values(), *known.anonymous.values()]
+        with_rows = dict.fromkeys(known.with_rows)
+        return self._chunks(view, snapshot.chunk(head), list(self.queues.values()), sessions, with_rows)
+
+    def _chunks(
+        self, view: snapshot.View, head: bytes, queues: list[Queue], sessions: list[Producer], with_rows: dict[bytes, None]
+    ) -> Iterator[bytes]:
+        try:
+            yield head
+            for queue in queues:
+                yield from view.take(queue.uid, queue, snapshot.encode_queue)
+            held = dict.fromkeys(queue.uid for queue in queues)
+            yield from snapshot.producer_chunks(self._producer_rows(view, sessions, with_rows, held))
+            yield snapshot.chunk(["end"])
+        finally:
+            view.stale = True
+            if self._view is view:
+                self._view = None
+
+    def _producer_rows(
+        self, view: snapshot.View, sessions: list[Producer], with_rows: dict[bytes, None], held: dict[int, None]
+    ) -> Iterator[list[Any]]:
+        for producer in sessions:
+            row = view.take(producer.producer, producer, snapshot.encode_producer)
+            row[4] = [window for window in row[4] if window[0] in held]
+            yield [*row, producer.producer in with_rows]
+
+    def restore(self, chunks: Iterable[bytes]) -> None:
+        """Replace the whole state by that of a snapshot. Raises DataDamaged if it is not complete, InvariantViolation if its version
+        is not known; the machine is then of no use."""
+        self.queues.clear()
+        self._names.clear()
+        self.producers = Producers(self._touch_producer)
+        self.producers.mark = self._views
+        if self._view is not None:
+            self._view.stale = True
+            self._view = None
+        kind = ""
+        for row in snapshot.read(chunks):
+            kind = row[0]
+            self._restore_chunk(kind, row)
+        if kind != "end":
+            raise DataDamaged("a snapshot has no end")
+        for queue in self.queues.values():
+            snapshot.restore_totals(queue)
+
+    def _restore_chunk(self, kind: str, row: list[Any]) -> None:
+        if kind == "machine":
+            if row[1] != self.version:
+                raise InvariantViolation(f"a snapshot of machine version {row[1]}; this one knows {self.version}")
+            self.index, self.term, self.time_ns, self.dir_index, self._chain, self.producers.sessions_max = row[2:]
+        elif kind == "queue":
+            queue = snapshot.restore_queue(row)
+            queue.mark = self._views
+            self.queues[queue.uid] = queue
+            self._names[queue.name] = queue.uid
+        elif kind == "column":
+            snapshot.restore_column(self.queues[row[1]], *row[2:])
+        elif kind == "origins":
+            snapshot.restore_origins(self.queues[row[1]], row[2])
+        elif kind == "producers":
+            for item in row[1]:
+                producer = snapshot.restore_producer(item)
+                producer.mark = self._views
+                self.producers.restore(producer, with_rows=item[5])
+        elif kind != "end":
+            raise InvariantViolation(f"a snapshot holds {kind!r}, which this version does not know")
+
+    def _touch(self, queue: Queue) -> None:
+        if self._view is not None:
+            self._view.keep(queue.uid, queue, snapshot.encode_queue)
+
+    def _touch_producer(self, producer: Producer) -> None:
+        if self._view is not None:
+            self._view.keep(producer.producer, producer, snapshot.encode_producer)
+
+    def _queue(self, uid: int) -> Queue:
+        queue = self.queues.get(uid)
+        if queue is None:
+            raise NotFound(f"queue {uid} does not exist (any more)")
+        return queue
+
+    def _mix(self, command: Command, reply: Any) -> None:
+        """Chain what this command led to, so that replicas which ever differed differ from then on."""
+        value = self.index * 31 + command[0]
+        if type(reply) is list:
+            for item in reply:
+                value = value * 1_000_003 + (item[0] * 7 + item[1] if type(item) is list else item)
+        elif isinstance(reply, Error):
+            value += int.from_bytes(blake2b(reply.code.encode(), digest_size=4).digest(), "little")
+        else:
+            value += int(reply)
+        self._chain = (self._chain * 0x100000001B3 ^ value) & _MASK
+
+
+def _settled(uid: int, acks: Iterable[Any], moved: Iterable[Range], moves: Moves) -> Settled:
+    return Settled(
+        uid,
+        tuple((low, high) for low, high in acks),
+        tuple(moved),
+        tuple(moves.ready),
+        tuple(moves.deferred),
+        tuple(moves.gone),
+    )
