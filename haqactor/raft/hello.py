@@ -4,10 +4,14 @@ One rule: a hello opens a new epoch of its sender; what older epochs acknowledge
 the sender counts again only by the rules of ``recovery``.
 """
 
+from typing import Final
+
 from haqactor.ids import NO_NODE, Index, NodeId
 from haqactor.raft.messages import Hello
 from haqactor.raft.recovery import CureState, Report
 from haqactor.raft.state import NO_DEADLINE_NS, Cure, RaftState, Role
+
+_NO_INDEX: Final = Index(0)
 
 
 def say(state: RaftState) -> None:
@@ -21,7 +25,7 @@ def say(state: RaftState) -> None:
         state.send_after(voter, _own(state, suspect=True))
 
 
-def _own(state: RaftState, *, suspect: bool, to_boot: int = 0, cure_index: Index = Index(0)) -> Hello:
+def _own(state: RaftState, *, suspect: bool, to_boot: int = 0, cure_index: Index = _NO_INDEX) -> Hello:
     log = state.log
     reply = to_boot > 0
     return Hello(
@@ -49,8 +53,9 @@ def on_hello(state: RaftState, sender: NodeId, hello: Hello) -> None:
     if hello.reply:
         _on_reply(state, sender, hello)
         return
-    if hello.suspect and state.peer_suspects.get(sender) != hello.boot:
+    if hello.suspect:
         state.peer_suspects[sender] = hello.boot
+        state.hello_seen_ns[sender] = state.now_ns
     cure_index = Index(0)
     if state.role is Role.LEADER:
         cure = suspected(state, sender, hello.boot)
@@ -141,7 +146,8 @@ def cure_state(state: RaftState) -> CureState:
     """What the shell says in NoQuorum."""
     recovery = state.recovery
     missing = recovery.missing(state.others()) if recovery.suspect else ()
-    suspects = list(state.peer_suspects)
+    since_ns = state.now_ns - state.config.election_max_ns  # hellos come with every beat, until cured
+    suspects = [peer for peer in state.peer_suspects if state.hello_seen_ns.get(peer, since_ns) > since_ns]
     if recovery.suspect:
         suspects.append(state.node)
     return CureState(recovery.suspect, recovery.acknowledges, missing, tuple(sorted(suspects)))

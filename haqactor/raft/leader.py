@@ -196,7 +196,8 @@ def on_append_reply(state: RaftState, sender: NodeId, reply: AppendReply) -> Non
             progress.mode is Mode.PROBE and progress.probed and reply.matched >= progress.match
         ):
             _agreed(progress)
-        maybe_commit(state)
+        if reply.matched > state.commit:
+            maybe_commit(state)
     else:
         _refused(state, progress, reply)
     answered(state, progress, reply.read_context)

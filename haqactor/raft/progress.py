@@ -62,8 +62,8 @@ class Progress:
 
     def sent(self, last: Index, size: int) -> None:
         """Entries up to ``last``, ``size`` bytes, are on their way."""
-        self.next = Index(last + 1)
         if self.mode is Mode.REPLICATE:
+            self.next = Index(last + 1)
             self._flight.append((last, size))
             self.flight_bytes += size
         else:

@@ -52,7 +52,8 @@ class RaftState:
     __slots__ = (
         "ack_context", "ack_due", "ack_sent", "after", "applied", "boot", "check_ns", "commit", "config",
         "configurations", "cured", "cures", "deadline_ns", "dropped_from", "eager", "fetches", "group",
-        "handed", "hard", "hard_changed", "hard_durable", "heard_context", "hello_ns", "installs", "leader",
+        "handed", "hard", "hard_changed", "hard_durable", "heard_context", "hello_ns", "hello_seen_ns",
+        "installs", "leader",
         "leader_seen_ns", "log", "matched", "node", "noop_index", "now", "now_ns", "peer_boots",
         "peer_suspects", "probe", "progress", "random", "reads", "recovery", "role", "role_changed",
         "sending", "suspicion_rank", "suspicion_tries", "term_start", "transfer_ns", "transferee",
@@ -103,6 +104,7 @@ class RaftState:
         self.hello_ns = now_ns if suspect else NO_DEADLINE_NS
         self.peer_boots: dict[NodeId, int] = {}
         self.peer_suspects: dict[NodeId, int] = {}  # node: the boot in which it is a suspect
+        self.hello_seen_ns: dict[NodeId, int] = {}
         # as a follower, in this term
         self.matched = Index(0)  # the log agrees with the leader's up to here
         self.noop_index = Index(0)

@@ -1,6 +1,7 @@
 """A group of Raft cores over simulated journals and a network that does what a test wants.
 
-One rule: nothing is durable before ``flush``, and nothing arrives before it is delivered; a crash keeps only what is durable.
+One rule: nothing is durable before ``flush``, and nothing arrives before it is delivered; a crash keeps only
+what is durable.
 """
 
 import random
@@ -169,7 +170,8 @@ class Replica:
         self.turn()
 
     def crash(self, *, torn: bool = False, rotted: bool = False) -> None:
-        """Stop without goodbye. ``torn``: the last block is bad, nothing durable is lost. ``rotted``: it was durable."""
+        """Stop without goodbye. ``torn``: the last block is bad, nothing durable is lost. ``rotted``: it was
+        durable."""
         self.up = False
         self.writes.clear()
         if rotted and self.journal.blocks:
@@ -215,7 +217,8 @@ class Replica:
         """From memory, from what is being written, or from disk."""
         held = self.core.entries(Index(index), Index(index))
         found = held[0] if held else self.journal.at(index)
-        assert found is not None and found.index == index
+        assert found is not None
+        assert found.index == index
         return found
 
     def _apply(self, first: Index, last: Index) -> None:
@@ -317,7 +320,8 @@ class Replica:
 
 
 class Cluster:
-    """Replicas of one group, a network and a clock. Checks election safety and state machine safety all the time."""
+    """Replicas of one group, a network and a clock. Checks election safety and state machine safety all the
+    time."""
 
     def __init__(self, size: int = 3, *, seed: int = 1, config: RaftConfig | None = None) -> None:
         self.config = config or RaftConfig()
@@ -405,7 +409,7 @@ class Cluster:
             rounds -= 1
             if self.network:
                 self.deliver()
-            elif not any([replica.writes for replica in self.live()]):
+            elif not any(replica.writes for replica in self.live()):
                 return
             for replica in self.live():
                 replica.flush()
@@ -449,11 +453,9 @@ class Cluster:
     def elect(self, node: int) -> Replica:
         """Let ``node`` campaign now, and win."""
         replica = self[node]
-        for other in self.live():
-            if other.node != replica.node:
-                other.core.suspect_leader(self.now_ns)
-                other.core._state.draw_deadline()  # noqa: SLF001 - only the chosen one may be first
-        replica.core._state.deadline_ns = self.now_ns  # noqa: SLF001 - the test decides who is first
+        for each in self.live():
+            each.core.suspect_leader(self.now_ns)
+        self.now_ns = max(self.now_ns, replica.core.next_deadline_ns)
         replica.core.tick(self.now_ns)
         replica.turn()
         self.settle()

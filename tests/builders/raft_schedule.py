@@ -1,7 +1,7 @@
 """Adverse schedules for a Raft cluster, driven by numbers, so that Hypothesis can draw and shrink them.
 
-One rule: every number means something at any moment; what is impossible just then is skipped. Damage to durable bytes never
-reaches a majority, everything else may.
+One rule: every number means something at any moment; what is impossible just then is skipped. Damage to
+durable bytes never reaches a majority, everything else may.
 """
 
 from collections.abc import Callable
@@ -14,25 +14,48 @@ from tests.builders.raft_cluster import Cluster, Replica
 
 
 class Schedule:
-    """One run. ``act`` does one thing; ``finish`` lets everything heal and checks that nothing is lost and all goes on."""
+    """One run. ``act`` does one thing; ``finish`` lets everything heal and checks that nothing is lost and
+    all goes on."""
 
     def __init__(self, size: int, seed: int) -> None:
         config = RaftConfig(
-            append_bytes_max=150, peer_window_bytes=400, memory_bytes=200, committed_max=3, uncommitted_bytes_max=2_000
+            append_bytes_max=150,
+            peer_window_bytes=400,
+            memory_bytes=200,
+            committed_max=3,
+            uncommitted_bytes_max=2_000,
         )
         self.cluster = Cluster(size, seed=seed, config=config)
         self.context = 0
-        self.asked: dict[tuple[NodeId, int], tuple[int, int]] = {}  # (node, context): boot, index known committed
-        self.rounds: list[tuple[NodeId, int, Term, int, Term]] = []  # node, boot, term, round, leader term then
+        self.asked: dict[
+            tuple[NodeId, int], tuple[int, int]
+        ] = {}  # (node, context): boot, index known committed
+        self.rounds: list[
+            tuple[NodeId, int, Term, int, Term]
+        ] = []  # node, boot, term, round, leader term then
         self.actions: list[Callable[[int], None]] = [
             *[self._deliver] * 8,
             *[self._flush] * 4,
             *[self._tick] * 3,
             *[self._propose] * 3,
             *[self._settle] * 2,
-            self._drop, self._repeat, self._crash, self._tear, self._rot, self._start, self._start, self._isolate,
-            self._heal, self._snapshot, self._read, self._cover, self._transfer, self._suspect, self._soon, self._break,
-        ]  # fmt: skip
+            self._drop,
+            self._repeat,
+            self._crash,
+            self._tear,
+            self._rot,
+            self._start,
+            self._start,
+            self._isolate,
+            self._heal,
+            self._snapshot,
+            self._read,
+            self._cover,
+            self._transfer,
+            self._suspect,
+            self._soon,
+            self._break,
+        ]
 
     def act(self, kind: int, number: int) -> None:
         """Do one thing, then look."""
@@ -196,7 +219,9 @@ class Schedule:
             if not replica.up or replica.boot != boot or replica.core.term != term:
                 continue
             if replica.core.role is Role.LEADER and replica.core.covered >= covering:
-                assert highest <= term, f"a round of term {term} is covered, but {highest} had committed before it"
+                assert highest <= term, (
+                    f"a round of term {term} is covered, but {highest} had committed before it"
+                )
             else:
                 open_rounds.append((node, boot, term, covering, highest))
         self.rounds = open_rounds
