@@ -1,11 +1,13 @@
-"""A batch: the messages of one publish, packed once by the producer and copied, never decoded, by the servers.
+"""A batch: the messages of one publish, packed once by the producer and copied, never decoded, by the
+servers.
 
-One rule: the server reads the head and the columns of the table; only a client or the slicer opens the content.
+One rule: the server reads the head and the columns of the table; only a client or the slicer opens the
+content.
 
 Layout, little endian, 24 bytes, the table, the content::
 
     0   u8   version, 1
-    1   u8   flags: 1 content is zstd, 2 all lengths equal (the length column has one row), 4 flag column, 8 key column
+    1   u8   flags: 1 content is zstd, 2 all lengths equal (one row of lengths), 4 flag column, 8 key column
     2   u16  number of messages, 1..256
     4   u32  bytes of the table
     8   u32  bytes of the content as stored
@@ -15,8 +17,8 @@ Layout, little endian, 24 bytes, the table, the content::
     24  lengths u32 x n (or x 1), flags u8 x n, key hashes u64 x n
     ..  content: the messages one behind the other
 
-A message whose flag has bit 0 begins with u32 and a CBOR list ``[key | None, headers | None, message_id | None]``.
-"""
+A message whose flag has bit 0 begins with u32 and a CBOR list ``[key | None, headers | None, message_id |
+None]``."""
 
 import struct
 from array import array
@@ -51,7 +53,7 @@ class Content(NamedTuple):
 class Head(NamedTuple):
     """What the server knows of a batch. ``lengths`` has one row a message."""
 
-    count: int
+    count: int  # type: ignore[assignment]  # shadows tuple.count, which nobody calls
     flags: int
     table_bytes: int
     stored_bytes: int
@@ -124,11 +126,18 @@ def head(data: Buffer) -> Head:
     version, flags, count, table, stored, raw, crc, check = _HEAD.unpack_from(data)
     size = HEAD_BYTES + table + stored
     if version != VERSION or not 1 <= count <= COUNT_MAX or size != len(data):
-        raise ProtocolError(f"a batch's head is wrong (version {version}, {count} messages, {size} of {len(data)} bytes)")
+        raise ProtocolError(
+            f"a batch's head is wrong (version {version}, {count} messages, {size} of {len(data)} bytes)"
+        )
     if table != _table_bytes(flags, count) or (not flags & ZSTD and stored != raw):
         raise ProtocolError("a batch's table has the wrong length")
     view = memoryview(data)
-    if google_crc32c.extend(google_crc32c.value(bytes(view[:20])), bytes(view[HEAD_BYTES : HEAD_BYTES + table])) != check:
+    if (
+        google_crc32c.extend(
+            google_crc32c.value(bytes(view[:20])), bytes(view[HEAD_BYTES : HEAD_BYTES + table])
+        )
+        != check
+    ):
         raise ProtocolError("a batch's table has the wrong checksum")
     if sum(lengths(data)) != raw:
         raise ProtocolError("a batch's lengths do not add up to its content")
@@ -153,7 +162,9 @@ def content(data: Buffer, content_bytes_max: int) -> bytes:
     """The unpacked content, bounded (a decompression bomb is a ProtocolError) and checked."""
     at = head(data)
     if at.content_bytes > content_bytes_max:
-        raise ProtocolError(f"a batch unpacks to {at.content_bytes} bytes, over the limit of {content_bytes_max}")
+        raise ProtocolError(
+            f"a batch unpacks to {at.content_bytes} bytes, over the limit of {content_bytes_max}"
+        )
     stored = bytes(memoryview(data)[HEAD_BYTES + at.table_bytes :])
     raw = stored
     if at.flags & ZSTD:

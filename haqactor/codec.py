@@ -1,8 +1,7 @@
 """Small CBOR values in and out, bounded.
 
-One rule: what came from outside is decoded here and nowhere else, and whatever is wrong with it is a ProtocolError.
-Message bodies never pass through here.
-"""
+One rule: what came from outside is decoded here and nowhere else, and whatever is wrong with it is a
+ProtocolError. Message bodies never pass through here."""
 
 from typing import Any
 
@@ -18,7 +17,8 @@ def dumps(value: Any) -> bytes:
 
 
 def loads(data: Buffer) -> Any:
-    """The value; trailing bytes, broken or too deep CBOR raise ProtocolError. The caller has bounded ``data``."""
+    """The value; trailing bytes, broken or too deep CBOR raise ProtocolError. The caller has bounded
+    ``data``."""
     raw = data if isinstance(data, bytes) else bytes(data)
     try:
         return cbor2.loads(raw)

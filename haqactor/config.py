@@ -23,7 +23,9 @@ def check_name(name: object, what: str = "queue") -> str:
     if not isinstance(name, str):
         raise InvalidArgument(f"the name of a {what} is a str, not {type(name).__name__}")
     if not _NAME.fullmatch(name):
-        raise InvalidArgument(f"{name!r} is no name for a {what}: use 1 to 255 letters, digits, '_', '.', ':' or '-'")
+        raise InvalidArgument(
+            f"{name!r} is no name for a {what}: use 1 to 255 letters, digits, '_', '.', ':' or '-'"
+        )
     return name
 
 
@@ -37,10 +39,10 @@ def _seconds(name: str, value: object, low: float, high: float) -> float:
 class QueueConfig:
     """A queue's settings. Time spans in seconds.
 
-    ``lease``: how long a delivered message stays with its consumer unless renewed. ``max_attempts``: failures after which a message
-    goes to ``dead_letter`` (0: no limit; without a dead-letter queue it is parked and counted in ``info().dead``).
-    ``backoff``/``backoff_max``: the delay of a failed message before it is ready again, doubling with every failure.
-    """
+    ``lease``: how long a delivered message stays with its consumer unless renewed. ``max_attempts``: failures
+    after which a message goes to ``dead_letter`` (0: no limit; without a dead-letter queue it is parked and
+    counted in ``info().dead``). ``backoff``/``backoff_max``: the delay of a failed message before it is ready
+    again, doubling with every failure."""
 
     name: str
     lease: float = 30.0
@@ -139,11 +141,11 @@ def peer_address(address: str) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NodeConfig:
-    """One node. ``data_dir``: its directory. ``listen``: its clients' address; peers meet on the next port (None: no port is
-    opened, a cluster of one). ``bootstrap``: the clients' addresses of all founding nodes, the same list on each; used once.
-    ``advertise``: the address told to others where it is not ``listen``. ``groups``: Raft groups beside group 0, fixed at founding.
-    ``insecure``: allow other than loopback addresses though nothing is authenticated. ``sync``: how the journal syncs.
-    """
+    """One node. ``data_dir``: its directory. ``listen``: its clients' address; peers meet on the next port
+    (None: no port is opened, a cluster of one). ``bootstrap``: the clients' addresses of all founding nodes,
+    the same list on each; used once. ``advertise``: the address told to others where it is not ``listen``.
+    ``groups``: Raft groups beside group 0, fixed at founding. ``insecure``: allow other than loopback
+    addresses though nothing is authenticated. ``sync``: how the journal syncs."""
 
     data_dir: str | PathLike[str]
     listen: str | None = None
@@ -182,13 +184,16 @@ class NodeConfig:
                 raise ConfigError("a node with a bootstrap list must listen: set listen to its own address")
             return
         host, _port = split_address(self.listen, "listen")
-        if not self.insecure and not (host == "localhost" or host == "::1" or host.startswith("127.")):
+        if not self.insecure and not (host in ("localhost", "::1") or host.startswith("127.")):
             raise ConfigError(
-                f"listen is {self.listen!r}: beyond loopback nothing is authenticated yet; set insecure = true to allow it"
+                f"listen is {self.listen!r}: beyond loopback nothing is authenticated yet; "
+                "set insecure = true to allow it"
             )
         mine = self.advertise or self.listen
         if self.bootstrap and mine not in self.bootstrap:
-            raise ConfigError(f"bootstrap must hold this node's own address {mine!r}; it has {', '.join(self.bootstrap)}")
+            raise ConfigError(
+                f"bootstrap must hold this node's own address {mine!r}; it has {', '.join(self.bootstrap)}"
+            )
 
     @classmethod
     def from_mapping(cls, values: Mapping[str, Any]) -> "NodeConfig":

@@ -46,7 +46,9 @@ class Entry:
 
     __slots__ = ("body_at", "frame", "group", "index", "kind", "term")
 
-    def __init__(self, group: GroupId, index: Index, term: Term, kind: Kind, frame: bytes, body_at: int) -> None:
+    def __init__(
+        self, group: GroupId, index: Index, term: Term, kind: Kind, frame: bytes, body_at: int
+    ) -> None:
         self.group = group
         self.index = index
         self.term = term
@@ -75,7 +77,8 @@ class Entry:
         return int.from_bytes(self.frame[:4], "little")
 
     def __repr__(self) -> str:
-        return f"Entry(group={self.group}, index={self.index}, term={self.term}, {self.kind.name}, {self.size} B)"
+        place = f"group={self.group}, index={self.index}, term={self.term}"
+        return f"Entry({place}, {self.kind.name}, {self.size} B)"
 
 
 def build(group: GroupId, index: Index, term: Term, kind: Kind, header: bytes, body: Buffer = b"") -> Entry:

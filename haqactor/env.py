@@ -1,10 +1,11 @@
 """The Environment: every way in which a node can touch the world, as Protocols.
 
-One rule: whatever is not here does not exist for a node. The production twins live in ``haqactor.runtime.real``, the
-simulator has its own; one conformance suite runs on both, so the docstrings below are the contract that it checks.
+One rule: whatever is not here does not exist for a node. The production twins live in
+``haqactor.runtime.real``, the simulator has its own; one conformance suite runs on both, so the docstrings
+below are the contract that it checks.
 
-``trio.sleep``, cancel scopes, nurseries and channels are used as they are: each host's trio clock makes them right.
-"""
+``trio.sleep``, cancel scopes, nurseries and channels are used as they are: each host's trio clock makes them
+right."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
@@ -18,11 +19,13 @@ class Clock(Protocol):
     """Reads the time. Waiting is trio's business."""
 
     def monotonic_ns(self) -> int:
-        """Nanoseconds that never go back; the zero is arbitrary, and the same as ``trio.current_time()``'s pace."""
+        """Nanoseconds that never go back; the zero is arbitrary, and the same as ``trio.current_time()``'s
+        pace."""
         ...
 
     def wall_ns(self) -> int:
-        """Nanoseconds since 1970 UTC as this host believes; may step. Never used for order or leases by itself."""
+        """Nanoseconds since 1970 UTC as this host believes; may step. Never used for order or leases by
+        itself."""
         ...
 
 
@@ -71,8 +74,8 @@ class Stream(Protocol):
         ...
 
     async def send_all(self, data: Buffer) -> None:
-        """Hand over all bytes; blocks while the peer does not read. Raises StreamReset. A cancelled send leaves the
-        stream unusable: abort it."""
+        """Hand over all bytes; blocks while the peer does not read. Raises StreamReset. A cancelled send
+        leaves the stream unusable: abort it."""
         ...
 
     async def receive_some(self, max_bytes: int = 262_144) -> bytes:
@@ -116,7 +119,8 @@ class Network(Protocol):
 
 
 class DiskError(Exception):
-    """The disk refused. After a failed sync nothing that was not synced before may be believed (fsyncgate)."""
+    """The disk refused. After a failed sync nothing that was not synced before may be believed
+    (fsyncgate)."""
 
 
 class DiskFull(DiskError):
@@ -144,16 +148,19 @@ class File(Protocol):
         ...
 
     async def pwrite(self, offset: int, buffers: Sequence[Buffer]) -> None:
-        """All the buffers, one behind the other, from ``offset`` (short writes and IOV_MAX are dealt with)."""
+        """All the buffers, one behind the other, from ``offset`` (short writes and IOV_MAX are dealt
+        with)."""
         ...
 
     async def write_durable(self, offset: int, buffers: Sequence[Buffer]) -> None:
-        """``pwrite`` and ``sync`` in one hop. When it returns the bytes are on the medium. The file's size must not
-        change by it (segments are preallocated), else call ``sync``. It cannot be cancelled half-way."""
+        """``pwrite`` and ``sync`` in one hop. When it returns the bytes are on the medium. The file's size
+        must not change by it (segments are preallocated), else call ``sync``. It cannot be cancelled
+        half-way."""
         ...
 
     async def sync(self) -> None:
-        """All of this file's bytes and its size are on the medium. DiskError: nothing since the last sync is."""
+        """All of this file's bytes and its size are on the medium. DiskError: nothing since the last sync
+        is."""
         ...
 
     async def truncate(self, size: int) -> None: ...
@@ -169,7 +176,8 @@ class Disk(Protocol):
         ...
 
     async def allocate(self, path: str, size: int) -> File:
-        """Create a zero-filled file of ``size`` bytes, durable with its length (its name: see ``sync_directory``)."""
+        """Create a zero-filled file of ``size`` bytes, durable with its length (its name: see
+        ``sync_directory``)."""
         ...
 
     async def read_file(self, path: str) -> bytes:
@@ -195,7 +203,8 @@ class Disk(Protocol):
     async def free_bytes(self, path: str) -> int: ...
 
     async def lock(self, path: str) -> Callable[[], None]:
-        """Take the file ``path`` as an exclusive lock between processes; returns what lets it go. Raises LockHeld."""
+        """Take the file ``path`` as an exclusive lock between processes; returns what lets it go. Raises
+        LockHeld."""
         ...
 
 
@@ -203,8 +212,9 @@ class Offload(Protocol):
     """CPU work off the loop, for what releases the GIL (zstd, large CRCs)."""
 
     def run(self, function: Callable[[], T], *, cost_bytes: int = 0) -> Awaitable[T]:
-        """Run ``function`` off the loop and return what it returns. ``cost_bytes`` is the work's size, from which
-        the simulator derives a virtual cost. Functions share no compressor object (see ``haqactor.codec``)."""
+        """Run ``function`` off the loop and return what it returns. ``cost_bytes`` is the work's size, from
+        which the simulator derives a virtual cost. Functions share no compressor object (see
+        ``haqactor.codec``)."""
         ...
 
 

@@ -18,11 +18,14 @@ class Error(Exception):
 
 
 class NoQuorum(Error):
-    """No leader with a majority behind it: nothing was stored. Try again; if it stays, see ``haq cluster status``."""
+    """No leader with a majority behind it: nothing was stored. Try again; if it stays, see ``haq cluster
+    status``."""
 
     code = "no_quorum"
 
-    def __init__(self, message: str = "no majority of replicas answers", *, reason: str = "unreachable") -> None:
+    def __init__(
+        self, message: str = "no majority of replicas answers", *, reason: str = "unreachable"
+    ) -> None:
         super().__init__(message)
         self.reason = reason
 
@@ -58,7 +61,8 @@ class Overloaded(Error):
 
 
 class OutcomeUnknown(Error):
-    """The publish was sent and may be stored. ``await error.retry()`` finds out, safely: it is never stored twice."""
+    """The publish was sent and may be stored. ``await error.retry()`` finds out, safely: it is never stored
+    twice."""
 
     code = "outcome_unknown"
 
@@ -85,7 +89,8 @@ class SequenceConflict(Error):
 
 
 class SequenceExpired(Error):
-    """Stored long ago, or a session that ended: its receipt is no longer known. Never stored a second time."""
+    """Stored long ago, or a session that ended: its receipt is no longer known. Never stored a second
+    time."""
 
     code = "sequence_expired"
 
@@ -157,7 +162,8 @@ class ProtocolError(Error):
 
 
 class DataDamaged(Error):
-    """Bytes on disk are not what was written. The node refuses to guess; the text names file, place and groups."""
+    """Bytes on disk are not what was written. The node refuses to guess; the text names file, place and
+    groups."""
 
     code = "data_damaged"
 

@@ -1,6 +1,7 @@
 """Frames on a byte stream, for clients and peers alike; sans-IO.
 
-One rule: nothing behind a prelude is believed before its length is within the bound and its checksum is right.
+One rule: nothing behind a prelude is believed before its length is within the bound and its checksum is
+right.
 
 Frame, little endian, 16 bytes and the payload::
 
@@ -49,7 +50,8 @@ def encode(kind: int, header: Any, *blobs: Buffer) -> bytes:
 
 
 class Decoder:
-    """Bytes in, frames out. Memory is bounded by one frame of ``frame_bytes_max`` and what was fed behind it."""
+    """Bytes in, frames out. Memory is bounded by one frame of ``frame_bytes_max`` and what was fed behind
+    it."""
 
     __slots__ = ("_buffer", "frame_bytes_max")
 
@@ -63,7 +65,8 @@ class Decoder:
         return len(self._buffer)
 
     def feed(self, data: Buffer) -> list[Frame]:
-        """All frames that ``data`` completes. Raises ProtocolError; the stream is then out of step and must end."""
+        """All frames that ``data`` completes. Raises ProtocolError; the stream is then out of step and must
+        end."""
         buffer = self._buffer
         buffer += data
         frames: list[Frame] = []
@@ -73,7 +76,9 @@ class Decoder:
             if magic != MAGIC:
                 raise ProtocolError("this is not the haqactor protocol (is the port right?)")
             if not PRELUDE_BYTES + head <= length <= self.frame_bytes_max:
-                raise ProtocolError(f"a frame of {length} bytes (header {head}) is over the limit of {self.frame_bytes_max}")
+                raise ProtocolError(
+                    f"a frame of {length} bytes (header {head}) is over the limit of {self.frame_bytes_max}"
+                )
             if end - at < length:
                 break
             whole = bytes(memoryview(buffer)[at + 8 : at + length])

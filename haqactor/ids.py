@@ -1,7 +1,7 @@
 """The vocabulary of identities: every number that names something has a type of its own.
 
-One rule: an identity is never reused. A wiped disk gets a new ``NodeId``; a queue declared again gets a new ``QueueUid``.
-"""
+One rule: an identity is never reused. A wiped disk gets a new ``NodeId``; a queue declared again gets a new
+``QueueUid``."""
 
 from typing import Final, NewType
 

@@ -1,14 +1,15 @@
 """The client protocol, version 1: what clients and nodes say to each other, one named tuple a frame kind.
 
-One rule: a header is a CBOR list whose fields are checked here, so that what lies behind may trust their types.
+One rule: a header is a CBOR list whose fields are checked here, so that what lies behind may trust their
+types.
 
-A request carries ``rid`` (chosen by the client, unique per connection) and gets exactly one ``Reply`` or ``Failed`` with it, unless the
-connection ends first. Requests of a group go to its leader; another node answers ``not_leader`` (with the leader it knows), or
-passes them on if the client asked for that (``Hello.proxy``). Requests of one connection and group are taken in order of arrival.
+A request carries ``rid`` (chosen by the client, unique per connection) and gets exactly one ``Reply`` or
+``Failed`` with it, unless the connection ends first. Requests of a group go to its leader; another node
+answers ``not_leader`` (with the leader it knows), or passes them on if the client asked for that
+(``Hello.proxy``). Requests of one connection and group are taken in order of arrival.
 
-Times are ``_ns``: spans in nanoseconds, T in nanoseconds since 1970 (logged time). Ranges are ``[first, last]``, inclusive.
-A lease row is ``[term, counter, first, last]``.
-"""
+Times are ``_ns``: spans in nanoseconds, T in nanoseconds since 1970 (logged time). Ranges are ``[first,
+last]``, inclusive. A lease row is ``[term, counter, first, last]``."""
 
 from enum import IntEnum
 from typing import Any, Final, NamedTuple, TypeAlias
@@ -61,7 +62,8 @@ class Op(IntEnum):
 
 
 class Hello(NamedTuple):
-    """Client, first frame. ``session``: 16 random bytes that outlive connections. ``cluster``: the id it expects, or b""."""
+    """Client, first frame. ``session``: 16 random bytes that outlive connections. ``cluster``: the id it
+    expects, or b""."""
 
     version_min: int
     version_max: int
@@ -73,8 +75,8 @@ class Hello(NamedTuple):
 
 
 class Welcome(NamedTuple):
-    """Node, first frame. ``leaders``: rows [group, node, term, address], node -1 where unknown. ``limits``: message_bytes_max,
-    frame_bytes_max, groups. Changes of leaders follow by themselves as ``Leaders``."""
+    """Node, first frame. ``leaders``: rows [group, node, term, address], node -1 where unknown. ``limits``:
+    message_bytes_max, frame_bytes_max, groups. Changes of leaders follow by themselves as ``Leaders``."""
 
     version: int
     cluster: bytes
@@ -110,7 +112,8 @@ class Reply(NamedTuple):
 
 
 class Failed(NamedTuple):
-    """The request was refused or failed; see ``haqactor.errors``. Nothing was stored unless the code is ``outcome_unknown``."""
+    """The request was refused or failed; see ``haqactor.errors``. Nothing was stored unless the code is
+    ``outcome_unknown``."""
 
     rid: int
     code: str
@@ -131,8 +134,9 @@ class Goodbye(NamedTuple):
 
 
 class Declare(NamedTuple):
-    """To group 0. ``settings``: those given (see QueueConfig.settings); the others keep their value or default.
-    Reply {uid, group, version, settings, changes: {name: [old, new]}, created: bool, also: [[uid, group, version]] created beside it}."""
+    """To group 0. ``settings``: those given (see QueueConfig.settings); the others keep their value or
+    default. Reply {uid, group, version, settings, changes: {name: [old, new]}, created: bool, also: [[uid,
+    group, version]] created beside it}."""
 
     rid: int
     name: str
@@ -153,7 +157,8 @@ class Queues(NamedTuple):
 
 
 class Resolve(NamedTuple):
-    """To any node; ``strict``: to group 0's leader, which confirms it. Reply [uid, group, version, settings]; not_found otherwise."""
+    """To any node; ``strict``: to group 0's leader, which confirms it. Reply [uid, group, version, settings];
+    not_found otherwise."""
 
     rid: int
     name: str
@@ -184,8 +189,8 @@ class Await(NamedTuple):
 
 
 class Begin(NamedTuple):
-    """Before a producer's first publish to a queue. ``epoch`` 0: anonymous. Reply [began_ns (T), last_seq]; for a named one its epoch
-    is logged first, so that an older one is fenced and ``last_seq`` is final."""
+    """Before a producer's first publish to a queue. ``epoch`` 0: anonymous. Reply [began_ns (T), last_seq];
+    for a named one its epoch is logged first, so that an older one is fenced and ``last_seq`` is final."""
 
     rid: int
     group: int
@@ -195,8 +200,8 @@ class Begin(NamedTuple):
 
 
 class Publish(NamedTuple):
-    """Blob: one batch (``haqactor.batch``) that claims the producer's numbers [first, first + count). ``below``: it holds all receipts
-    below that number. Reply: runs [queue_seq, count, duplicate] in order."""
+    """Blob: one batch (``haqactor.batch``) that claims the producer's numbers [first, first + count).
+    ``below``: it holds all receipts below that number. Reply: runs [queue_seq, count, duplicate] in order."""
 
     rid: int
     group: int
@@ -204,7 +209,7 @@ class Publish(NamedTuple):
     producer: bytes
     epoch: int
     first: int
-    count: int
+    count: int  # type: ignore[assignment]  # shadows tuple.count, which nobody calls
     below: int
     began_ns: int
 
@@ -218,8 +223,9 @@ class End(NamedTuple):
 
 
 class Subscribe(NamedTuple):
-    """A consumer of this connection's session. ``claims``: lease rows [term, counter, first, last, started] it still holds from before
-    (after a reconnect or a change of leader). ``credit_*``: the whole credit, less what it claims. Reply {lease_ns, lost: [[first, last]]}."""
+    """A consumer of this connection's session. ``claims``: lease rows [term, counter, first, last, started]
+    it still holds from before (after a reconnect or a change of leader). ``credit_*``: the whole credit, less
+    what it claims. Reply {lease_ns, lost: [[first, last]]}."""
 
     rid: int
     group: int
@@ -240,8 +246,9 @@ class Credit(NamedTuple):
 
 
 class Settle(NamedTuple):
-    """``acks``, ``releases``: lease rows. ``nacks``: lease rows + [delay_ns | -1 for the queue's backoff, reason]. ``rejects``: lease rows +
-    [reason]. ``started``: ranges whose handling began and is not settled. ``credit_*``: as in Credit. Reply: ranges refused (lease lost)."""
+    """``acks``, ``releases``: lease rows. ``nacks``: lease rows + [delay_ns | -1 for the queue's backoff,
+    reason]. ``rejects``: lease rows + [reason]. ``started``: ranges whose handling began and is not settled.
+    ``credit_*``: as in Credit. Reply: ranges refused (lease lost)."""
 
     rid: int
     group: int
@@ -276,7 +283,8 @@ class Unsubscribe(NamedTuple):
 
 
 class Poll(NamedTuple):
-    """For a consumer with no credit: one message if any is ready. Reply True (a Deliver precedes or follows) or, confirmed, False."""
+    """For a consumer with no credit: one message if any is ready. Reply True (a Deliver precedes or follows)
+    or, confirmed, False."""
 
     rid: int
     group: int
@@ -285,9 +293,10 @@ class Poll(NamedTuple):
 
 
 class Deliver(NamedTuple):
-    """Node. ``parts``: [term, counter, base, ranges, attempts, enqueued_ns, blob_bytes]: one lease over ``ranges`` of the batch in the next
-    ``blob_bytes`` of the blob. ``base`` >= 0: row r of the batch has the queue sequence base + r, and only rows in ``ranges`` are leased; -1: the
-    rows are exactly ``ranges`` in order. ``attempts``: [seq, failures so far] where above 0. The lease ends ``lease_ns`` after arrival."""
+    """Node. ``parts``: [term, counter, base, ranges, attempts, enqueued_ns, blob_bytes]: one lease over
+    ``ranges`` of the batch in the next ``blob_bytes`` of the blob. ``base`` >= 0: row r of the batch has the
+    queue sequence base + r, and only rows in ``ranges`` are leased; -1: the rows are exactly ``ranges`` in
+    order. ``attempts``: [seq, failures so far] where above 0. The lease ends ``lease_ns`` after arrival."""
 
     group: int
     consumer: int
@@ -297,7 +306,8 @@ class Deliver(NamedTuple):
 
 
 class LeaseLost(NamedTuple):
-    """Node: these leases ended without settlement (expired, or a higher claim won). ``leases``: lease rows."""
+    """Node: these leases ended without settlement (expired, or a higher claim won). ``leases``: lease
+    rows."""
 
     group: int
     consumer: int
@@ -305,7 +315,8 @@ class LeaseLost(NamedTuple):
 
 
 class ConsumerGone(NamedTuple):
-    """Node: the consumer ended here. ``not_leader``: subscribe again at the leader; ``not_found``: the queue is gone."""
+    """Node: the consumer ended here. ``not_leader``: subscribe again at the leader; ``not_found``: the queue
+    is gone."""
 
     group: int
     consumer: int
@@ -314,7 +325,8 @@ class ConsumerGone(NamedTuple):
 
 
 class Info(NamedTuple):
-    """A ReadIndex. Reply {ready, leased, delayed, dead, first_seq, next_seq, consumers, group, leader, settings, version}."""
+    """A ReadIndex. Reply {ready, leased, delayed, dead, first_seq, next_seq, consumers, group, leader,
+    settings, version}."""
 
     rid: int
     group: int
@@ -339,18 +351,72 @@ class Purge(NamedTuple):
 
 
 Message: TypeAlias = (
-    Hello | Welcome | Refused | Ping | Pong | Reply | Failed | Leaders | Goodbye | Declare | Delete | Queues | Resolve | OpenProducer
-    | Status | Await | Begin | Publish | End | Subscribe | Credit | Settle | Extend | Unsubscribe | Poll | Deliver | LeaseLost
-    | ConsumerGone | Info | Peek | Purge
-)  # fmt: skip
+    Hello
+    | Welcome
+    | Refused
+    | Ping
+    | Pong
+    | Reply
+    | Failed
+    | Leaders
+    | Goodbye
+    | Declare
+    | Delete
+    | Queues
+    | Resolve
+    | OpenProducer
+    | Status
+    | Await
+    | Begin
+    | Publish
+    | End
+    | Subscribe
+    | Credit
+    | Settle
+    | Extend
+    | Unsubscribe
+    | Poll
+    | Deliver
+    | LeaseLost
+    | ConsumerGone
+    | Info
+    | Peek
+    | Purge
+)
 
 _TYPES: Final[dict[int, type[Any]]] = {
-    Op.HELLO: Hello, Op.WELCOME: Welcome, Op.REFUSED: Refused, Op.PING: Ping, Op.PONG: Pong, Op.REPLY: Reply, Op.FAILED: Failed,
-    Op.LEADERS: Leaders, Op.GOODBYE: Goodbye, Op.DECLARE: Declare, Op.DELETE: Delete, Op.QUEUES: Queues, Op.RESOLVE: Resolve,
-    Op.OPEN_PRODUCER: OpenProducer, Op.STATUS: Status, Op.AWAIT: Await, Op.BEGIN: Begin, Op.PUBLISH: Publish, Op.END: End,
-    Op.SUBSCRIBE: Subscribe, Op.CREDIT: Credit, Op.SETTLE: Settle, Op.EXTEND: Extend, Op.UNSUBSCRIBE: Unsubscribe, Op.POLL: Poll,
-    Op.DELIVER: Deliver, Op.LEASE_LOST: LeaseLost, Op.CONSUMER_GONE: ConsumerGone, Op.INFO: Info, Op.PEEK: Peek, Op.PURGE: Purge,
-}  # fmt: skip
+    Op.HELLO: Hello,
+    Op.WELCOME: Welcome,
+    Op.REFUSED: Refused,
+    Op.PING: Ping,
+    Op.PONG: Pong,
+    Op.REPLY: Reply,
+    Op.FAILED: Failed,
+    Op.LEADERS: Leaders,
+    Op.GOODBYE: Goodbye,
+    Op.DECLARE: Declare,
+    Op.DELETE: Delete,
+    Op.QUEUES: Queues,
+    Op.RESOLVE: Resolve,
+    Op.OPEN_PRODUCER: OpenProducer,
+    Op.STATUS: Status,
+    Op.AWAIT: Await,
+    Op.BEGIN: Begin,
+    Op.PUBLISH: Publish,
+    Op.END: End,
+    Op.SUBSCRIBE: Subscribe,
+    Op.CREDIT: Credit,
+    Op.SETTLE: Settle,
+    Op.EXTEND: Extend,
+    Op.UNSUBSCRIBE: Unsubscribe,
+    Op.POLL: Poll,
+    Op.DELIVER: Deliver,
+    Op.LEASE_LOST: LeaseLost,
+    Op.CONSUMER_GONE: ConsumerGone,
+    Op.INFO: Info,
+    Op.PEEK: Peek,
+    Op.PURGE: Purge,
+}
 _OPS: Final[dict[type[Any], int]] = {kind: int(op) for op, kind in _TYPES.items()}
 _ROWS_MAX: Final = 100_000
 
@@ -365,7 +431,8 @@ def _field_kind(annotation: Any) -> type[Any] | None:
 
 
 _FIELDS: Final[dict[int, list[type[Any] | None]]] = {
-    op: [_field_kind(annotation) for annotation in kind.__annotations__.values()] for op, kind in _TYPES.items()
+    op: [_field_kind(annotation) for annotation in kind.__annotations__.values()]
+    for op, kind in _TYPES.items()
 }
 
 
@@ -386,7 +453,9 @@ def parse(frame: Frame) -> Message:
     for at, expected in enumerate(kinds):
         value = header[at]
         if expected is not None and type(value) is not expected:
-            raise ProtocolError(f"{kind.__name__}.{kind._fields[at]} is {value!r:.80}, not {expected.__name__}")
+            raise ProtocolError(
+                f"{kind.__name__}.{kind._fields[at]} is {value!r:.80}, not {expected.__name__}"
+            )
         if expected is int and not -1 <= value < 1 << 63:
             raise ProtocolError(f"{kind.__name__}.{kind._fields[at]} is {value}, out of range")
         if expected is list:
@@ -408,7 +477,11 @@ def _check_rows(name: str, rows: list[Any]) -> None:
 def lease_rows(rows: Rows, extra: int = 0) -> Rows:
     """Check rows [term, counter, first, last, ...extra] that came from outside. Raises ProtocolError."""
     for row in rows:
-        if len(row) != 4 + extra or not all(type(value) is int and 0 <= value < 1 << 63 for value in row[:4]) or row[2] > row[3]:
+        if (
+            len(row) != 4 + extra
+            or not all(type(value) is int and 0 <= value < 1 << 63 for value in row[:4])
+            or row[2] > row[3]
+        ):
             raise ProtocolError(f"not a lease row: {row!r:.80}")
     return rows
 

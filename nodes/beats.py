@@ -1,0 +1,147 @@
+"""The node's heartbeats: one frame a peer speaks for every group led here.
+
+One rule: beats are sent and heard outside the groups' turns, yet only through the cores' own answers, so a
+row never speaks for a term that its group has left; a group that is stuck is left out. Beats also carry wall
+clocks (for logged time) and state digests."""
+
+from typing import Any
+
+import trio
+
+from haqactor.errors import ProtocolError
+from haqactor.frame import Frame, encode
+from haqactor.ids import GroupId, Index, NodeId
+from haqactor.nodes.context import Context
+from haqactor.nodes.peerwire import PeerOp
+from haqactor.raft.heartbeat import AnswerRow, Beat, BeatAnswer, BeatRow, Heartbeats, Turns
+
+
+class Beats:
+    """Sends beats every interval, and at once where a group waits for a round; one such extra beat is under
+    way at a time."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._heartbeats = Heartbeats(context.boot)
+        self._turns = Turns()
+        self._wanted = trio.Event()
+        self._answered = trio.Event()
+        self._digests: dict[NodeId, dict[GroupId, Index]] = {}
+        self.sent = 0
+
+    def now(self) -> None:
+        """A round waits: beat as soon as the last extra beat was answered."""
+        self._wanted.set()
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        interval = self._context.limits.heartbeat
+        while True:
+            regular = trio.current_time() + interval
+            extra = await self._wait(regular)
+            self._answered = trio.Event()
+            self._wanted = trio.Event()
+            self._send(check=not extra)
+            if extra:
+                with trio.move_on_at(regular):
+                    await self._answered.wait()
+
+    async def _wait(self, regular: float) -> bool:
+        with trio.move_on_at(regular):
+            await self._wanted.wait()
+            return True
+        await trio.lowlevel.checkpoint()
+        return False
+
+    def _send(self, *, check: bool) -> None:
+        context = self._context
+        rows: list[BeatRow] = []
+        for group, actor in context.groups.items():
+            moving = (
+                self._turns.moving(group, actor.turns, len(actor.mailbox) > 0)
+                if check
+                else not self._turns.stuck(group)
+            )
+            if actor.leading and moving:
+                row = actor.core.row()
+                if row is not None:
+                    rows.append(row)
+        wall = context.env.clock.wall_ns()
+        for peer, link in context.peers.items():
+            if link.connected:
+                beat = self._heartbeats.beat(peer, rows)
+                link.send(encode(PeerOp.BEAT, [wall, beat.to_tuple(), self._new_digests(peer)]))
+                self.sent += 1
+
+    def _new_digests(self, peer: NodeId) -> list[list[Any]]:
+        told = self._digests.setdefault(peer, {})
+        rows: list[list[Any]] = []
+        for group, actor in self._context.groups.items():
+            digests = actor.applier.digests
+            if actor.leading and digests:
+                index = next(reversed(digests))
+                if told.get(group) != index:
+                    told[group] = index
+                    rows.append([group, index, digests[index]])
+        return rows
+
+    # -- from peers
+
+    def on_beat(self, peer: NodeId, frame: Frame) -> None:
+        """A peer's beat: hand its rows to the cores and answer in the same step. Raises ProtocolError."""
+        wall, fields, digests = _parts(frame, 3)
+        beat = _checked(Beat.from_tuple, fields)
+        context, now = self._context, self._context.now()
+        context.walls[peer] = (wall, now)
+        rows = self._heartbeats.on_beat(peer, beat)
+        if rows is None:
+            return
+        answers: list[AnswerRow] = []
+        for row in rows:
+            actor = context.groups.get(row.group)
+            if actor is None or self._turns.stuck(row.group):
+                continue
+            core = actor.core
+            core.beat(peer, row, now)
+            answers.append(core.answer_row())
+            if core.has_ready():
+                actor.mailbox.wake()
+        answer = self._heartbeats.answer(peer, answers)
+        link = context.peers.get(peer)
+        if link is not None:
+            link.send(encode(PeerOp.BEAT_ANSWER, [context.env.clock.wall_ns(), answer.to_tuple()]))
+        for group, index, digest in digests:
+            actor = context.groups.get(GroupId(group))
+            if actor is not None:
+                actor.applier.compare_digest(peer, index, digest)
+
+    def on_answer(self, peer: NodeId, frame: Frame) -> None:
+        """A peer's answer. Raises ProtocolError."""
+        wall, fields = _parts(frame, 2)
+        answer = _checked(BeatAnswer.from_tuple, fields)
+        context, now = self._context, self._context.now()
+        context.walls[peer] = (wall, now)
+        for row in self._heartbeats.on_answer(peer, answer):
+            actor = context.groups.get(row.group)
+            if actor is None:
+                continue
+            core = actor.core
+            covered = core.covered
+            core.beat_answer(peer, row, now)
+            if core.covered != covered or core.has_ready():
+                actor.mailbox.wake()
+        self._answered.set()
+
+
+def _parts(frame: Frame, count: int) -> list[Any]:
+    header = frame.header
+    if not isinstance(header, list) or len(header) != count or type(header[0]) is not int:
+        raise ProtocolError("a beat's header is wrong")
+    return header
+
+
+def _checked(make: Any, fields: Any) -> Any:
+    try:
+        return make(fields)
+    except (TypeError, ValueError) as error:
+        raise ProtocolError(f"a beat is malformed: {error}") from error

@@ -1,0 +1,79 @@
+"""What the actors of one node share: the environment, the settings, and each other's addresses.
+
+One rule: actors meet only here; what is in here is either immutable or has one owner.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from structlog.typing import FilteringBoundLogger
+
+from haqactor.config import Limits, NodeConfig
+from haqactor.env import Environment
+from haqactor.ids import GroupId, NodeId
+from haqactor.journal.identity import Identity
+from haqactor.nodes.leaders import Leaders
+from haqactor.nodes.timers import Timers
+
+if TYPE_CHECKING:
+    from haqactor.journal.journal import Journal
+    from haqactor.journal.tail import TailCache
+    from haqactor.nodes.group import GroupActor
+    from haqactor.nodes.peers import PeerLink
+
+
+def _nobody() -> None:
+    """No beats yet."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Context:
+    """One node's shared ground. ``beat_now`` asks for a heartbeat at once."""
+
+    env: Environment
+    config: NodeConfig
+    log: FilteringBoundLogger
+    journal: "Journal"
+    tail: "TailCache"
+    leaders: Leaders
+    timers: Timers
+    beat_now: Callable[[], None] = _nobody
+    groups: "dict[GroupId, GroupActor]" = field(default_factory=dict)
+    peers: "dict[NodeId, PeerLink]" = field(default_factory=dict)
+    gauges: dict[str, int] = field(default_factory=dict)
+    walls: dict[NodeId, tuple[int, int]] = field(default_factory=dict)
+    """Of each peer: its wall clock as heard, and our monotonic clock then."""
+
+    @property
+    def identity(self) -> Identity:
+        """Who this node's directory is."""
+        return self.journal.identity
+
+    @property
+    def boot(self) -> int:
+        """This start's epoch."""
+        return self.journal.boot
+
+    @property
+    def node(self) -> NodeId:
+        """This node's id."""
+        node = self.journal.identity.node_id
+        return NodeId(-1 if node is None else node)
+
+    @property
+    def limits(self) -> Limits:
+        """The bounds in force."""
+        return self.config.limits
+
+    def now(self) -> int:
+        """The monotonic clock, nanoseconds."""
+        return self.env.clock.monotonic_ns()
+
+    def count(self, name: str, by: int = 1) -> None:
+        """Add to a gauge that ``status`` shows."""
+        self.gauges[name] = self.gauges.get(name, 0) + by
+
+    def status_rows(self) -> list[dict[str, Any]]:
+        """One map a group, by group."""
+        return [self.groups[group].status() for group in sorted(self.groups)]

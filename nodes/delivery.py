@@ -1,0 +1,144 @@
+"""Deliveries of one group on their way from the dispatcher's choice to the consumers' connections.
+
+One rule: a delivery leaves only once a round of this term, sent after it was chosen, has a quorum (a deposed
+leader delivers nothing); and what goes to one consumer keeps its order, though one batch may have to come
+from the disk and the next is in memory."""
+
+from collections import deque
+from typing import TYPE_CHECKING, Any
+
+from haqactor import batch, wire
+from haqactor.entry import Entry
+from haqactor.ids import Index
+from haqactor.machine.actions import Deliver, Part
+
+if TYPE_CHECKING:
+    from haqactor.nodes.group import GroupActor
+    from haqactor.nodes.sessions import ClientSession
+
+
+class _Parcel:
+    """One Deliver; ``blobs`` is None until all its batches are at hand."""
+
+    __slots__ = ("blobs", "deliver", "round", "session")
+
+    def __init__(self, deliver: Deliver, covering_round: int, session: "ClientSession") -> None:
+        self.deliver = deliver
+        self.round = covering_round
+        self.session = session
+        self.blobs: list[bytes | memoryview] | None = None
+
+
+class Delivery:
+    """Parcels of one term; dropped with it."""
+
+    def __init__(self, actor: "GroupActor", sessions: "dict[bytes, ClientSession]") -> None:
+        self._actor = actor
+        self._sessions = sessions
+        self._fresh: list[Deliver] = []
+        self._uncovered: deque[_Parcel] = deque()
+        self._lanes: dict[tuple[bytes, int], deque[_Parcel]] = {}
+        self.closed = False
+
+    def add(self, deliver: Deliver) -> None:
+        """The dispatcher chose."""
+        self._fresh.append(deliver)
+
+    def seal(self, now: int) -> None:
+        """End of the turn's choices: ask for one covering round for all of them."""
+        if not self._fresh:
+            return
+        fresh, self._fresh = self._fresh, []
+        covering = self._actor.core.cover(now)
+        for deliver in fresh:
+            session = self._sessions.get(deliver.session)
+            if session is None:
+                continue
+            parcel = _Parcel(deliver, covering, session)
+            self._uncovered.append(parcel)
+            self._pack(parcel)
+
+    def release(self) -> None:
+        """Send what is covered."""
+        covered = self._actor.core.covered
+        queue = self._uncovered
+        while queue and queue[0].round <= covered:
+            parcel = queue.popleft()
+            key = (parcel.deliver.session, parcel.deliver.consumer)
+            lane = self._lanes.get(key)
+            if lane is None:
+                if parcel.blobs is not None:
+                    self._send(parcel)
+                    continue
+                lane = self._lanes[key] = deque()
+            lane.append(parcel)
+            self._drain(key, lane)
+
+    def close(self) -> None:
+        """The term ended: nothing of it may leave any more."""
+        self.closed = True
+        self._uncovered.clear()
+        self._lanes.clear()
+        self._fresh.clear()
+
+    def _drain(self, key: tuple[bytes, int], lane: "deque[_Parcel]") -> None:
+        while lane and lane[0].blobs is not None:
+            self._send(lane.popleft())
+        if not lane:
+            self._lanes.pop(key, None)
+
+    def _send(self, parcel: _Parcel) -> None:
+        deliver, blobs = parcel.deliver, parcel.blobs
+        if self.closed or blobs is None or self._sessions.get(deliver.session) is not parcel.session:
+            return
+        rows: list[list[Any]] = [
+            [part.term, part.counter, part.base, part.ranges, part.attempts, part.enqueued_ns, len(blob)]
+            for part, blob in zip(deliver.parts, blobs, strict=True)
+        ]
+        parcel.session.send(
+            wire.Deliver(self._actor.group, deliver.consumer, deliver.uid, deliver.lease_ns, rows), *blobs
+        )
+
+    def _pack(self, parcel: _Parcel) -> None:
+        blobs: list[bytes | memoryview] = []
+        tail, group = self._actor.context.tail, self._actor.group
+        for part in parcel.deliver.parts:
+            entry = tail.get(group, Index(part.entry_index)) if part.rows is None else None
+            if entry is None:
+                nursery = self._actor.applier.nursery
+                if nursery is not None:
+                    nursery.start_soon(self._load, parcel)
+                return
+            blobs.append(cut(entry, part))
+        parcel.blobs = blobs
+
+    async def _load(self, parcel: _Parcel) -> None:
+        parcel.blobs = [await load(self._actor, part) for part in parcel.deliver.parts]
+        key = (parcel.deliver.session, parcel.deliver.consumer)
+        lane = self._lanes.get(key)
+        if lane is not None:
+            self._drain(key, lane)
+
+
+def cut(entry: Entry, part: Part) -> memoryview:
+    """The batch of a part within its entry; no copy."""
+    return entry.body[part.body_at : part.body_at + part.body_bytes]
+
+
+async def load(actor: "GroupActor", part: Part) -> bytes | memoryview:
+    """A part's batch, from memory or disk, sliced off the loop where only some rows are wanted."""
+    context = actor.context
+    index = Index(part.entry_index)
+    entry = context.tail.get(actor.group, index)
+    if entry is None:
+        context.count("cold_delivery_reads")
+        (entry,) = await context.journal.read(actor.group, index, index, 1)
+    data = cut(entry, part)
+    rows = part.rows
+    if rows is None:
+        return data
+    context.count("sliced_batches")
+    whole = bytes(data)
+    bound = context.limits.message_bytes_max + 1024 * 1024
+    size = len(whole)
+    return await context.env.offload.run(lambda: batch.select(whole, rows, max(bound, size)), cost_bytes=size)

@@ -1,0 +1,198 @@
+"""The service of group 0: the cluster's directory of nodes, groups and queues.
+
+One rule: every node applies the directory; the data groups' leaders follow their own node's copy, and only
+group 0's leader answers what must be current."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from haqactor import wire
+from haqactor.config import QueueConfig, check_name
+from haqactor.entry import Entry, Kind
+from haqactor.errors import Error, InvalidArgument, NotFound, NotLeader, OutcomeUnknown
+from haqactor.ids import Index, Term
+from haqactor.machine import commands, effects
+from haqactor.machine.directory import DirectoryMachine
+from haqactor.nodes.clockwork import GroupTime
+from haqactor.nodes.proposals import Answer, Draft, answer_request
+from haqactor.nodes.sessions import Disconnected, Request
+
+if TYPE_CHECKING:
+    from haqactor.nodes.group import GroupActor
+
+_KNOWN_SETTINGS = tuple(QueueConfig("x").settings())
+
+
+class DirectoryService:
+    """Group 0's replica. ``moved`` is called after every change of the copy, ``created`` for every group that
+    exists."""
+
+    def __init__(
+        self,
+        actor: "GroupActor",
+        machine: DirectoryMachine,
+        moved: Callable[[], None],
+        created: Callable[[int, tuple[int, ...]], None],
+    ) -> None:
+        self.actor = actor
+        self.machine = machine
+        self._moved = moved
+        self._created = created
+        self.time = GroupTime(actor.context)
+        self._draft = Draft()
+        self._open: dict[Index, Draft] = {}
+        self._to_read: list[Request] = []
+        self._reading: dict[int, list[Request]] = {}
+        self._read_context = 0
+
+    def lead(self, term: Term, now_ns: int) -> None:
+        """Found the groups if nobody has, and say where this node is."""
+        context = self.actor.context
+        self.time.begin(self.machine.time_ns, now_ns)
+        self._draft = Draft()
+        members = [member[0] for member in context.identity.members]
+        if not self.machine.groups:
+            rows = [[group, members] for group in range(1, context.config.groups + 1)]
+            for node, address, _nonce in context.identity.members:
+                self._draft.add(commands.register_node(node, address, 0))
+            self._draft.add(commands.create_groups(rows))
+
+    def follow(self, now_ns: int) -> None:
+        """Stop serving."""
+        error = NotLeader("leadership moved", leader=self.actor.core.leader, term=self.actor.core.term)
+        self._draft.failed(error)
+        self._draft = Draft()
+        for draft in self._open.values():
+            draft.failed(error)
+        self._open.clear()
+        for request in [*self._to_read, *(item for group in self._reading.values() for item in group)]:
+            request.session.fail(request.message.rid, error)
+        self._to_read.clear()
+        self._reading.clear()
+
+    def apply(self, entry: Entry, now_ns: int) -> None:
+        """One committed entry, on every replica."""
+        header = entry.header if entry.kind is Kind.COMMAND else b""
+        applied = self.machine.apply(entry.index, entry.term, header, len(entry.body))
+        for effect in applied.effects:
+            if isinstance(effect, effects.GroupCreated):
+                self._created(effect.group, effect.replicas)
+        owner = self.actor.take_proposal(entry.index)
+        if owner is not None:
+            owner.applied(applied.replies, now_ns)
+        self._moved()
+
+    def request(self, request: Request, now_ns: int) -> None:
+        """A client's request at the serving leader."""
+        try:
+            self._request(request)
+        except Error as error:
+            request.session.fail(request.message.rid, error)
+
+    def _request(self, request: Request) -> None:
+        message = request.message
+        answer = answer_request(request)
+        if isinstance(message, wire.Queues | wire.Resolve):
+            self._to_read.append(request)
+        elif isinstance(message, wire.Declare):
+            check_name(message.name)
+            _check_settings(message.name, message.settings)
+            self._draft.add(commands.declare(message.name, message.settings), answer)
+        elif isinstance(message, wire.Delete):
+            check_name(message.name)
+            self._draft.add(commands.delete(message.name), _once(answer))
+        elif isinstance(message, wire.OpenProducer):
+            check_name(message.name, "producer")
+            self._draft.add(commands.open_producer(message.name), answer)
+        else:
+            raise InvalidArgument(f"the directory does not answer {type(message).__name__}")
+
+    def disconnected(self, session: Disconnected, now_ns: int) -> None:
+        """Nothing here outlives a request."""
+
+    def work(self, now_ns: int) -> None:
+        """Seal the draft, ask for reads."""
+        if self._draft.commands:
+            draft, self._draft = self._draft, Draft()
+            index = self.actor.propose(draft.header(self.time.stamp(now_ns)), b"", draft, now_ns)
+            if index is not None:
+                self._open[index] = draft
+                while self._open and next(iter(self._open)) <= self.actor.applier.applied:
+                    del self._open[next(iter(self._open))]
+        if self._to_read:
+            self._read_context += 1
+            self._reading[self._read_context] = self._to_read
+            self._to_read = []
+            self.actor.read(self._read_context, now_ns)
+
+    def reads(self, contexts: tuple[int, ...], ok: bool, now_ns: int) -> None:
+        """Answer what needed a ReadIndex."""
+        for context in contexts:
+            for request in self._reading.pop(context, ()):
+                if not ok:
+                    self.actor.refuse(request)
+                elif isinstance(request.message, wire.Queues):
+                    request.session.send(wire.Reply(request.message.rid, self.machine.queue_rows()))
+                else:
+                    self._resolved(request, request.message)
+
+    def _resolved(self, request: Request, message: wire.Resolve) -> None:
+        row = self.machine.resolve(message.name)
+        if row is None:
+            request.session.fail(
+                message.rid, NotFound(f"there is no queue {message.name!r}; declare it first")
+            )
+        else:
+            request.session.send(wire.Reply(message.rid, row))
+
+    def covered(self, now_ns: int) -> None:
+        """Group 0 delivers nothing."""
+
+    def directory_moved(self, now_ns: int) -> None:
+        """It is the directory."""
+
+    def next_deadline_ns(self) -> int:
+        """It has no timers."""
+        return 1 << 62
+
+    def snapshot_chunks(self) -> Any:
+        """A frozen view of the machine."""
+        return self.machine.snapshot_chunks()
+
+    def live_entries(self) -> list[tuple[Index, Index]]:
+        """The directory's entries live on in its snapshot alone."""
+        return []
+
+    def restore(self, chunks: list[bytes]) -> None:
+        """Become the state of a snapshot; groups that it names are started."""
+        self.machine.restore(chunks)
+        for group, replicas in self.machine.group_rows():
+            self._created(group, replicas)
+        self._moved()
+
+    def digest(self) -> bytes:
+        """A hash of the replicated state."""
+        return self.machine.digest()
+
+    def status(self) -> dict[str, Any]:
+        """For the admin."""
+        return {"queues": len(self.machine.queue_rows())}
+
+
+def _check_settings(name: str, settings: dict[str, Any]) -> None:
+    for key in settings:
+        if key not in _KNOWN_SETTINGS:
+            raise InvalidArgument(f"{key!r} is no setting of a queue; known are {', '.join(_KNOWN_SETTINGS)}")
+    try:
+        QueueConfig.from_settings(name, {**QueueConfig(name).settings(), **settings})
+    except TypeError as error:
+        raise InvalidArgument(f"a setting of queue {name!r} has the wrong type: {error}") from error
+
+
+def _once(plain: Answer) -> Answer:
+    def answer(reply: Any, now: int) -> None:
+        if isinstance(reply, NotLeader):
+            reply = OutcomeUnknown("the leader changed before the outcome was known")
+        plain(reply, now)
+
+    return answer

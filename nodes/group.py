@@ -1,0 +1,398 @@
+"""The actor of one Raft group on this node: one turn takes everything that is waiting, one entry carries it,
+one fsync makes it last.
+
+One rule: a turn is synchronous. It steps the core, asks the service for one proposal, performs ``Ready`` in
+its order, and ends; what needs waiting (disk, snapshots) runs beside it and comes back as an item of the
+mailbox."""
+
+from collections import deque
+from collections.abc import Callable
+from typing import Any, Protocol
+
+import trio
+
+from haqactor.entry import Entry, Kind
+from haqactor.errors import NotLeader, Overloaded
+from haqactor.frame import Frame
+from haqactor.ids import NO_NODE, GroupId, Index, NodeId, Term
+from haqactor.journal.writer import Persist
+from haqactor.nodes.applier import Applier
+from haqactor.nodes.context import Context
+from haqactor.nodes.installs import Receiving, Sending
+from haqactor.nodes.mailbox import Mailbox
+from haqactor.nodes.peerwire import pack_raft
+from haqactor.nodes.sessions import Disconnected, Request
+from haqactor.raft.core import RaftCore
+from haqactor.raft.messages import Append, Message
+from haqactor.raft.ready import HardState, Ready, SnapshotMeta
+from haqactor.raft.state import Role
+
+
+class Proposal(Protocol):
+    """A proposed entry's owner: told once, when the entry applies or is known not to."""
+
+    def applied(self, replies: list[Any], now_ns: int) -> None: ...
+
+    def failed(self, error: Exception) -> None: ...
+
+
+class Service(Protocol):
+    """What a group does with its log: queues, or the directory."""
+
+    def request(self, request: Request, now_ns: int) -> None:
+        """A client's request; answer it, now or later."""
+        ...
+
+    def disconnected(self, session: Disconnected, now_ns: int) -> None: ...
+
+    def lead(self, term: Term, now_ns: int) -> None:
+        """This node leads and has applied everything up to its no-op."""
+        ...
+
+    def follow(self, now_ns: int) -> None:
+        """This node leads no more; answer what waits."""
+        ...
+
+    def apply(self, entry: Entry, now_ns: int) -> None:
+        """A committed entry; the header of what is no COMMAND is empty to a machine."""
+        ...
+
+    def work(self, now_ns: int) -> None:
+        """Once a turn while leading: propose, deliver."""
+        ...
+
+    def reads(self, contexts: tuple[int, ...], ok: bool, now_ns: int) -> None:
+        """ReadIndex answers whose index is applied (or whose leadership was lost)."""
+        ...
+
+    def covered(self, now_ns: int) -> None:
+        """A covering round may have completed."""
+        ...
+
+    def directory_moved(self, now_ns: int) -> None:
+        """This node's copy of the directory changed."""
+        ...
+
+    def next_deadline_ns(self) -> int: ...
+
+    def snapshot_chunks(self) -> Any: ...
+
+    def live_entries(self) -> list[tuple[Index, Index]]: ...
+
+    def restore(self, chunks: list[bytes]) -> None: ...
+
+    def digest(self) -> bytes: ...
+
+    def status(self) -> dict[str, Any]: ...
+
+
+class RaftItem:
+    """A peer's Raft message."""
+
+    __slots__ = ("message", "sender")
+
+    def __init__(self, sender: NodeId, message: Message) -> None:
+        self.sender = sender
+        self.message = message
+
+
+class _Write:
+    """One record batch on its way to the disk, and what may leave once it is there."""
+
+    __slots__ = ("hard_state", "index", "messages", "term")
+
+    def __init__(self, term: Term, index: Index, hard_state: HardState | None) -> None:
+        self.term = term
+        self.index = index
+        self.hard_state = hard_state
+        self.messages: list[tuple[NodeId, Message]] = []
+
+
+Item = Request | Disconnected | RaftItem | _Write | Callable[[int], None]
+
+
+class GroupActor:
+    """One replica of one group. ``leading``: clients may be served (perhaps after the no-op has applied)."""
+
+    def __init__(
+        self,
+        context: Context,
+        group: GroupId,
+        core: RaftCore,
+        make_service: "Callable[[GroupActor], Service]",
+    ) -> None:
+        self.context = context
+        self.group = group
+        self.core = core
+        limits = context.limits
+        self.mailbox: Mailbox[Item] = Mailbox(limits.mailbox_batches_max, limits.mailbox_bytes_max)
+        self.turns = 0
+        self.leading = False
+        self.serving_term = Term(0)
+        self._writes: deque[_Write] = deque()
+        self._proposals: dict[Index, Proposal] = {}
+        self._reads: list[tuple[Index, int]] = []
+        self._held: list[Request] = []
+        self.installs_out: dict[NodeId, Sending] = {}
+        self.installs_in: dict[NodeId, Receiving] = {}
+        self.service = make_service(self)
+        self.applier = Applier(self)
+
+    # -- turns
+
+    async def run(self) -> None:
+        """Until cancelled. An exception here is a broken invariant and ends the node."""
+        context = self.context
+        context.timers.add(self.group, self.mailbox.wake)
+        self.mailbox.wake()
+        async with trio.open_nursery() as nursery:
+            self.applier.nursery = nursery
+            while True:
+                items = await self.mailbox.drain()
+                now = context.now()
+                for item in items:
+                    self._take(item, now)
+                self.core.tick(now)
+                if self.serving_term == self.core.term and self.leading:
+                    self.service.work(now)
+                self._perform_all(now)
+                self.turns += 1
+                self._rearm(now)
+
+    def _take(self, item: Item, now: int) -> None:
+        if isinstance(item, RaftItem):
+            self.core.step(item.sender, item.message, now)
+        elif isinstance(item, Request):
+            self._request(item, now)
+        elif isinstance(item, _Write):
+            self._written(item, now)
+        elif isinstance(item, Disconnected):
+            if self.serving:
+                self.service.disconnected(item, now)
+        else:
+            item(now)
+
+    @property
+    def serving(self) -> bool:
+        """Leading, with everything up to this term's no-op applied."""
+        return self.leading and self.serving_term == self.core.term
+
+    def _request(self, request: Request, now: int) -> None:
+        if not self.leading:
+            self.refuse(request)
+        elif not self.serving:
+            self._held.append(request)
+        else:
+            self.service.request(request, now)
+
+    def refuse(self, request: Request) -> None:
+        """Tell a client where to go."""
+        core = self.core
+        rid = getattr(request.message, "rid", 0)
+        if rid:
+            request.session.fail(
+                rid,
+                NotLeader(f"node {core.leader} leads group {self.group}", leader=core.leader, term=core.term),
+            )
+
+    def _rearm(self, now: int) -> None:
+        deadline = self.core.next_deadline_ns
+        if self.serving:
+            deadline = min(deadline, self.service.next_deadline_ns())
+        self.context.timers.set(self.group, max(deadline, now + 1_000_000))
+
+    # -- proposals and reads
+
+    def propose(self, header: bytes, body: bytes, owner: Proposal, now: int) -> Index | None:
+        """Append one COMMAND; the owner hears of its end. None (and ``owner.failed``) if it was refused
+        now."""
+        try:
+            entry = self.core.propose(Kind.COMMAND, header, body, now)
+        except (NotLeader, Overloaded) as error:
+            owner.failed(error)
+            return None
+        self._proposals[entry.index] = owner
+        return entry.index
+
+    def read(self, context: int, now: int) -> None:
+        """Ask for a ReadIndex; ``Service.reads`` has the answer."""
+        try:
+            self.core.request_read(context, now)
+        except NotLeader:
+            self.service.reads((context,), False, now)
+
+    # -- Ready
+
+    def _perform_all(self, now: int) -> None:
+        while self.core.has_ready():
+            self._perform(self.core.ready(), now)
+        if self.core.wants_beat:
+            self.context.beat_now()
+        if self.serving:
+            self.service.covered(now)
+
+    def _perform(self, ready: Ready, now: int) -> None:
+        if ready.entries or ready.hard_state is not None:
+            self._persist(ready)
+        if ready.messages_now:
+            self.send(ready.messages_now)
+        if ready.messages_after:
+            if self._writes:
+                self._writes[-1].messages.extend(ready.messages_after)
+            else:
+                self.send(ready.messages_after)
+        if ready.dropped_from is not None:
+            self._drop_proposals(ready.dropped_from)
+        if ready.role_changed:
+            self._role_changed(now)
+        if ready.cured:
+            self.applier.cured()
+        if ready.committed is not None:
+            self.applier.commit(ready.committed[1], now)
+        for read in ready.reads:
+            self._reads.append((read.index, read.context))
+        if ready.reads_failed:
+            self.service.reads(ready.reads_failed, False, now)
+        if self._reads:
+            self.serve_reads(now)
+        for fetch in ready.fetches:
+            self.applier.fetch(fetch)
+        for peer, offer in ready.installs:
+            self.applier.install(peer, offer)
+
+    def _persist(self, ready: Ready) -> None:
+        if ready.entries:
+            last = ready.entries[-1]
+            write = _Write(last.term, last.index, ready.hard_state)
+        else:
+            write = _Write(Term(0), Index(0), ready.hard_state)
+        self._writes.append(write)
+        put = self.mailbox.put
+        self.context.journal.submit(Persist(self.group, ready.entries, ready.hard_state, lambda: put(write)))
+        self.applier.remember(ready.entries)
+
+    def _written(self, write: _Write, now: int) -> None:
+        self._writes.popleft()
+        if write.hard_state is not None:
+            self.core.hard_state_durable(write.hard_state)
+        if write.index:
+            self.core.durable(write.term, write.index, now)
+        if write.messages:
+            self.send(write.messages)
+
+    def send(self, messages: "list[tuple[NodeId, Message]] | tuple[tuple[NodeId, Message], ...]") -> None:
+        """Hand messages to the peers' links; what a link drops, Raft sends again."""
+        packed: tuple[Message, bytes] | None = None
+        for peer, message in messages:
+            link = self.context.peers.get(peer)
+            if link is None or not link.connected:
+                self.core.unreachable(peer)
+                continue
+            if packed is None or packed[0] is not message:
+                packed = (message, pack_raft(self.group, message))
+            if not link.send(packed[1]) and isinstance(message, Append):
+                self.core.unreachable(peer)
+
+    def _drop_proposals(self, first: Index) -> None:
+        for index in [index for index in self._proposals if index >= first]:
+            self._proposals.pop(index).failed(
+                NotLeader("another leader took over before this was stored", leader=self.core.leader)
+            )
+
+    # -- roles
+
+    def _role_changed(self, now: int) -> None:
+        core = self.core
+        leading = core.role is Role.LEADER
+        if leading != self.leading or (leading and self.serving_term not in (Term(0), core.term)):
+            if self.leading:
+                self._stepped_down(now)
+            self.leading = leading
+            if leading:
+                self.context.log.info("leads", group=self.group, term=core.term)
+        self.context.leaders.update(self.group, core.leader, core.term)
+
+    def _stepped_down(self, now: int) -> None:
+        self.leading = False
+        self.context.log.info("leads no more", group=self.group, term=self.core.term, leader=self.core.leader)
+        held, self._held = self._held, []
+        for request in held:
+            self.refuse(request)
+        if self.serving_term:
+            self.service.follow(now)
+        self.serving_term = Term(0)
+
+    # -- applying (called by the applier)
+
+    def apply(self, entry: Entry, now: int) -> None:
+        """One committed entry."""
+        self.service.apply(entry, now)
+        if entry.kind is Kind.NOOP and self.leading and entry.term == self.core.term:
+            self.serving_term = entry.term
+            self.service.lead(entry.term, now)
+            held, self._held = self._held, []
+            for request in held:
+                self.service.request(request, now)
+            self.mailbox.wake()
+
+    def take_proposal(self, index: Index) -> Proposal | None:
+        """The owner of an entry that applies now."""
+        return self._proposals.pop(index, None)
+
+    def serve_reads(self, now: int) -> None:
+        """Answer the reads whose index has been applied."""
+        applied = self.applier.applied
+        due = tuple(context for index, context in self._reads if index <= applied)
+        if due:
+            self._reads = [read for read in self._reads if read[0] > applied]
+            self.service.reads(due, True, now)
+
+    def restored(self, meta: SnapshotMeta, chunks: list[bytes], now: int) -> None:
+        """A snapshot from the leader replaced the state."""
+        self.service.restore(chunks)
+        self.applier.restored(meta)
+        self.core.snapshot_installed(meta, now)
+        self.mailbox.wake()
+
+    def directory_moved(self, now: int) -> None:
+        """This node's copy of the directory changed; what waited for it is looked at again by ``work``."""
+        if self.serving:
+            self.service.directory_moved(now)
+
+    def hand_over(self, now: int) -> None:
+        """Give leadership to the peer that is furthest along."""
+        statistics = self.core.statistics()
+        reachable = [
+            peer for peer in statistics.peers if self.context.peers[peer.node].connected and not peer.suspect
+        ]
+        if self.leading and reachable:
+            best = max(reachable, key=lambda peer: (peer.match, -peer.node))
+            self.core.transfer(best.node, now)
+
+    def suspect(self, peer: NodeId) -> None:
+        """The peer's process died before our eyes."""
+        if self.core.leader == peer:
+            self.mailbox.put(self.core.suspect_leader)
+
+    def status(self) -> dict[str, Any]:
+        """What the admin sees."""
+        core = self.core
+        return {
+            "group": self.group,
+            "role": core.role.name.lower(),
+            "leader": core.leader if core.leader != NO_NODE else None,
+            "term": core.term,
+            "last_index": core.last_index,
+            "commit": core.commit,
+            "applied": self.applier.applied,
+            "suspect": core.suspect,
+            **self.service.status(),
+        }
+
+
+def to_group(actor: GroupActor, sender: NodeId, frame: Frame, message: Message) -> None:
+    """Put a peer's message into the mailbox; when it is full the message is dropped, for Raft repeats it."""
+    if actor.mailbox.full:
+        actor.context.count("peer_messages_dropped")
+        return
+    actor.mailbox.put(RaftItem(sender, message), frame.size)

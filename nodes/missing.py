@@ -1,0 +1,52 @@
+"""Requests for queues that their group does not know yet, and the directory that knows better.
+
+One rule: an unknown uid is waited for while this node's copy of the directory lists it, or is not there yet;
+otherwise it is gone."""
+
+from typing import TYPE_CHECKING
+
+from haqactor.errors import NotFound, Overloaded
+from haqactor.ids import GroupId
+from haqactor.machine import directory
+from haqactor.machine.commands import Command
+from haqactor.machine.directory import DirectoryMachine
+from haqactor.machine.machine import GroupMachine
+
+if TYPE_CHECKING:
+    from haqactor.nodes.sessions import Request
+
+_WAITING_MAX = 4096
+
+
+class Missing:
+    """The meeting point of the data groups and this node's copy of the directory."""
+
+    def __init__(self, machine: DirectoryMachine) -> None:
+        self.directory = machine
+        self._waiting: dict[GroupId, dict[int, list[Request]]] = {}
+        self._count = 0
+
+    def wait(self, group: GroupId, uid: int, request: "Request") -> None:
+        """Keep a request until its queue is there. Raises NotFound, Overloaded."""
+        if uid <= self.directory.applied and not self.directory.lists(uid, group):
+            raise NotFound("this queue was deleted (or never existed); declare it again")
+        if self._count >= _WAITING_MAX:
+            raise Overloaded("too many requests wait for queues that are being created", retry_after=0.2)
+        self._waiting.setdefault(group, {}).setdefault(uid, []).append(request)
+        self._count += 1
+
+    def take(self, group: GroupId, uid: int) -> "list[Request]":
+        """The requests that waited for one queue, in order."""
+        requests = self._waiting.get(group, {}).pop(uid, [])
+        self._count -= len(requests)
+        return requests
+
+    def take_all(self, group: GroupId) -> "list[Request]":
+        """Everything that waits in a group."""
+        requests = [request for waiting in self._waiting.pop(group, {}).values() for request in waiting]
+        self._count -= len(requests)
+        return requests
+
+    def wanted(self, group: GroupId, machine: GroupMachine) -> Command | None:
+        """The command that brings the group up to this node's copy of the directory, if one is needed."""
+        return directory.wanted(self.directory, group, machine)

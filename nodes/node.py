@@ -1,0 +1,377 @@
+"""A node: its directory, its ports, its actors, from the first block to the clean mark.
+
+One rule: everything runs in one nursery; a journal failure or a broken invariant ends it all at once and
+loudly, and nothing else does."""
+
+from dataclasses import replace
+from typing import Any
+
+import trio
+from structlog.typing import FilteringBoundLogger
+
+from haqactor.config import NodeConfig, peer_address
+from haqactor.env import AddressInUse, Environment, Listener, NetworkError, Stream
+from haqactor.errors import ConfigError, Conflict, ProtocolError, Unauthorized
+from haqactor.frame import Frame
+from haqactor.ids import METADATA_GROUP, GroupId, NodeId
+from haqactor.journal.config import JournalConfig
+from haqactor.journal.identity import Identity
+from haqactor.journal.journal import Journal
+from haqactor.journal.tail import TailCache
+from haqactor.nodes import installs
+from haqactor.nodes.assembly import Assembly, metadata_members
+from haqactor.nodes.beats import Beats
+from haqactor.nodes.context import Context
+from haqactor.nodes.founding import Founding, cluster_id, own_address
+from haqactor.nodes.group import to_group
+from haqactor.nodes.leaders import Leaders
+from haqactor.nodes.listener import ClientListener
+from haqactor.nodes.peer_listener import PeerListener
+from haqactor.nodes.peers import PeerLink
+from haqactor.nodes.peerwire import PeerOp, parse_raft
+from haqactor.nodes.timers import Timers
+
+_DRAIN_S = 3.0
+_COMPACT_EVERY_S = 0.5
+
+
+class Node:
+    """One member. ``run`` serves until ``stop`` or a failure; ``accept`` serves a client inside this
+    program."""
+
+    def __init__(self, config: NodeConfig, env: Environment, log: FilteringBoundLogger) -> None:
+        self.config = config
+        self.env = env
+        self.log = log
+        self.context: Context | None = None
+        self.assembly: Assembly | None = None
+        self.clients: ClientListener | None = None
+        self.beats: Beats | None = None
+        self.listening = ""
+        self._founding: Founding | None = None
+        self._started = trio.Event()
+        self._changed = trio.Event()
+        self._stopping = trio.Event()
+        self._nursery: trio.Nursery | None = None
+        self._foreign: dict[NodeId, bool] = {}
+
+    # -- life
+
+    async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Open the directory and the ports (then ``started``), found or rejoin the cluster, serve. Raises
+        DataDamaged, StorageFailed, Conflict, ConfigError; InvariantViolation is a bug."""
+        config = self.config
+        limits = config.limits
+        directory = str(config.data_dir)
+        journal_config = JournalConfig(segment_bytes=limits.segment_bytes)
+        journal = await Journal.open(self.env.disk, directory, journal_config, probe=self.env.probe)
+        if journal.cut is not None:
+            self.log.warning(
+                "the journal's last block was bad after an unclean stop; it was cut", block=str(journal.cut)
+            )
+        try:
+            if not journal.identity.nonce:
+                nonce = self.env.random.token(16)
+                await journal.update_identity(lambda identity: replace(identity, nonce=nonce))
+            self._check_identity(journal.identity)
+            await self._serve(journal, task_status)
+        finally:
+            with trio.CancelScope(shield=True):
+                await journal.aclose()
+        self.log.info("stopped")
+
+    async def _serve(self, journal: Journal, task_status: trio.TaskStatus[None]) -> None:
+        listener, peer_port = await self._listen()
+        try:
+            async with trio.open_nursery() as nursery:
+                self._nursery = nursery
+                await nursery.start(journal.run)
+                peers = PeerListener(
+                    self.env,
+                    self.log,
+                    self.config.limits.handshake,
+                    lambda: journal.identity,
+                    lambda: journal.boot,
+                    self._heard,
+                )
+                if peer_port is not None:
+                    nursery.start_soon(peers.run, peer_port)
+                task_status.started()
+                await self._join(journal)
+                await self._start(journal, peers, nursery)
+                if listener is not None and self.clients is not None:
+                    nursery.start_soon(self.clients.run, listener)
+                self._started.set()
+                await self._stopping.wait()
+                await self._drain()
+                nursery.cancel_scope.cancel()
+        finally:
+            with trio.CancelScope(shield=True):
+                for port in (listener, peer_port):
+                    if port is not None:
+                        await port.aclose()
+
+    async def _listen(self) -> tuple[Listener | None, Listener | None]:
+        if self.config.listen is None:
+            return None, None
+        try:
+            listener = await self.env.network.listen(self.config.listen)
+        except NetworkError as error:
+            raise Conflict(f"cannot listen for clients on {self.config.listen}: {error}") from error
+        try:
+            peer_port = await self.env.network.listen(peer_address(self.config.listen))
+        except AddressInUse as error:
+            await listener.aclose()
+            raise Conflict(
+                f"cannot listen for peers on {peer_address(self.config.listen)}: {error}"
+            ) from error
+        self.listening = listener.address
+        self.log.info("listens", clients=listener.address, peers=peer_port.address)
+        return listener, peer_port
+
+    def _check_identity(self, identity: Identity) -> None:
+        if not identity.members or not self.config.bootstrap:
+            return
+        known = [address for _node, address, _nonce in identity.members]
+        if sorted(known) != sorted(self.config.bootstrap):
+            raise ConfigError(
+                f"{self.config.data_dir} belongs to the cluster of {', '.join(known)}, but bootstrap names "
+                f"{', '.join(self.config.bootstrap)}: "
+                "use that cluster's list, or another data_dir"
+            )
+        mine = next(address for node, address, _nonce in identity.members if node == identity.node_id)
+        if mine != own_address(self.config):
+            raise ConfigError(
+                f"{self.config.data_dir} belongs to the node at {mine}, not to "
+                f"{own_address(self.config)}: check data_dir and listen"
+            )
+
+    def _heard(self, address: str, nonce: bytes) -> None:
+        if self._founding is not None:
+            self._founding.heard(address, nonce)
+
+    async def _join(self, journal: Journal) -> None:
+        if journal.identity.cluster_id is not None:
+            return
+        founding = self._founding = Founding(self.env, self.config, journal.identity.nonce)
+        members = await founding.run()
+        mine = own_address(self.config)
+        node = next(number for number, address, _nonce in members if address == mine)
+        await journal.update_identity(
+            lambda identity: replace(identity, cluster_id=cluster_id(members), node_id=node, members=members)
+        )
+        self.log.info("founded", cluster=cluster_id(members).hex(), node=node, members=len(members))
+
+    # -- parts
+
+    async def _start(self, journal: Journal, peers: PeerListener, nursery: trio.Nursery) -> None:
+        members = journal.identity.members
+        context = self.context = Context(
+            env=self.env,
+            config=self.config,
+            log=self.log.bind(node=journal.identity.node_id),
+            journal=journal,
+            tail=TailCache(self.config.limits.tail_cache_bytes),
+            leaders=Leaders({NodeId(node): address for node, address, _nonce in members}),
+            timers=Timers(self.env.clock),
+        )
+        context.leaders.subscribe(lambda _rows: self._leaders_changed())
+        self.beats = Beats(context)
+        context.beat_now = self.beats.now
+        self.assembly = Assembly(context, self._directory_moved, self._group_created)
+        self.clients = ClientListener(context, self)
+        for node, address, nonce in members:
+            if node != journal.identity.node_id:
+                context.peers[NodeId(node)] = PeerLink(
+                    context, NodeId(node), address, nonce, self._peer_died, self._peer_is_foreign
+                )
+        everyone = tuple(NodeId(member[0]) for member in members)
+        await self._start_group(METADATA_GROUP, *metadata_members(context))
+        for group in sorted(journal.recovered):
+            if group != METADATA_GROUP:
+                await self._start_group(group, everyone)
+        peers.receiver = self
+        for link in context.peers.values():
+            nursery.start_soon(link.run)
+        nursery.start_soon(context.timers.run)
+        nursery.start_soon(self.beats.run)
+        nursery.start_soon(self._compact)
+
+    async def _start_group(
+        self, group: GroupId, voters: tuple[NodeId, ...], learners: tuple[NodeId, ...] = ()
+    ) -> None:
+        context, assembly, nursery = self.context, self.assembly, self._nursery
+        if context is None or assembly is None or nursery is None or group in context.groups:
+            return
+        actor = await assembly.make(group, voters, learners)
+        if group not in context.groups:
+            context.groups[group] = actor
+            nursery.start_soon(actor.run)
+
+    def _group_created(self, group: int, replicas: tuple[int, ...]) -> None:
+        context, nursery = self.context, self._nursery
+        if (
+            context is None
+            or nursery is None
+            or context.node not in replicas
+            or GroupId(group) in context.groups
+        ):
+            return
+        nursery.start_soon(self._start_group, GroupId(group), tuple(NodeId(node) for node in replicas))
+
+    def _directory_moved(self) -> None:
+        context = self.context
+        if context is None:
+            return
+        for group, actor in context.groups.items():
+            if group != METADATA_GROUP and actor.leading:
+                actor.mailbox.put(actor.directory_moved)
+        self._leaders_changed()
+
+    def _leaders_changed(self) -> None:
+        changed, self._changed = self._changed, trio.Event()
+        changed.set()
+
+    async def _compact(self) -> None:
+        context = self.context
+        while context is not None:
+            await trio.sleep(_COMPACT_EVERY_S)
+            for group in context.journal.wanted_snapshots():
+                actor = context.groups.get(group)
+                if actor is not None:
+                    actor.mailbox.put(actor.applier.wanted)
+            while await context.journal.compact():
+                context.count("compactions")
+
+    # -- what peers say
+
+    def peer_connected(self, peer: NodeId, boot: int) -> None:
+        """A peer dialled in: dial back without waiting."""
+        if self.context is not None and peer in self.context.peers:
+            link = self.context.peers[peer]
+            if not link.connected:
+                link.redial()
+
+    def peer_frame(self, peer: NodeId, boot: int, frame: Frame) -> None:
+        """A checked peer's frame. Raises ProtocolError."""
+        context = self.context
+        if context is None or self.beats is None:
+            return
+        if frame.kind == PeerOp.RAFT:
+            group, message = parse_raft(frame)
+            actor = context.groups.get(group)
+            if actor is not None:
+                to_group(actor, peer, frame, message)
+        elif frame.kind == PeerOp.BEAT:
+            self.beats.on_beat(peer, frame)
+        elif frame.kind == PeerOp.BEAT_ANSWER:
+            self.beats.on_answer(peer, frame)
+        elif frame.kind == PeerOp.INSTALL:
+            actor = context.groups.get(GroupId(frame.header[0]))
+            if actor is not None:
+                installs.on_frame(actor, peer, frame)
+        else:
+            raise ProtocolError(f"peer frame kind {frame.kind} is unknown")
+
+    def _peer_died(self, peer: NodeId) -> None:
+        if self.context is not None:
+            for actor in self.context.groups.values():
+                actor.suspect(peer)
+
+    def _peer_is_foreign(self, peer: NodeId) -> None:
+        context = self.context
+        self._foreign[peer] = True
+        if context is not None and len(self._foreign) * 2 > len(context.peers):
+            raise Unauthorized(
+                f"most of the cluster refuses this node: {self.config.data_dir} belongs to another cluster, "
+                "or its disk was replaced"
+            )
+
+    # -- for clients and whoever holds the node
+
+    async def accept(self, stream: Stream) -> None:
+        """Serve a client that lives in this program, over an in-memory stream."""
+        await self._started.wait()
+        if self.clients is not None:
+            await self.clients.serve(stream)
+
+    def resolve(self, name: str) -> list[Any] | None:
+        """A queue's row from this node's copy of the directory."""
+        row: list[Any] | None = self.assembly.directory.resolve(name) if self.assembly is not None else None
+        return row
+
+    @property
+    def ready(self) -> bool:
+        """Every group of the directory has a leader, as far as this node knows."""
+        context, assembly = self.context, self.assembly
+        if context is None or assembly is None:
+            return False
+        groups = [METADATA_GROUP, *(GroupId(group) for group, _replicas in assembly.directory.group_rows())]
+        return len(groups) > 1 and all(context.leaders.leader(group)[0] >= 0 for group in groups)
+
+    async def wait_ready(self) -> None:
+        """Return once the node is ``ready``."""
+        await self._started.wait()
+        while not self.ready:
+            await self._changed.wait()
+
+    def status(self) -> dict[str, Any]:
+        """What this node sees: itself, its peers, its groups, its caches."""
+        context = self.context
+        if context is None:
+            return {"ready": False}
+        tail, identity = context.tail, context.identity
+        looked = tail.hits + tail.misses
+        return {
+            "ready": self.ready,
+            "node": identity.node_id,
+            "cluster": (identity.cluster_id or b"").hex(),
+            "address": own_address(self.config),
+            "boot": context.boot,
+            "nodes": [
+                {
+                    "node": node,
+                    "address": address,
+                    "connected": node == identity.node_id or context.peers[NodeId(node)].connected,
+                }
+                for node, address, _nonce in identity.members
+            ],
+            "groups": context.status_rows(),
+            "leaders": context.leaders.rows(),
+            "clients": len(self.clients.sessions) if self.clients is not None else 0,
+            "cache": {
+                "hits": tail.hits,
+                "misses": tail.misses,
+                "hit_rate": tail.hits / looked if looked else 1.0,
+            },
+            "counters": dict(sorted(context.gauges.items())),
+        }
+
+    # -- the end
+
+    def stop(self) -> None:
+        """Drain and end: leaderships move, clients are told, the journal is closed cleanly."""
+        self._stopping.set()
+
+    async def _drain(self) -> None:
+        context = self.context
+        if context is None:
+            return
+        self.log.info("drains")
+        if self.clients is not None:
+            self.clients.goodbye("this node stops")
+        with trio.move_on_after(_DRAIN_S):
+            while await self._hand_over(context):
+                await trio.sleep(0.05)
+        self.log.info("drained", leads_still=sum(actor.leading for actor in context.groups.values()))
+
+    async def _hand_over(self, context: Context) -> bool:
+        if not any(link.connected for link in context.peers.values()):
+            return False
+        left = False
+        for actor in context.groups.values():
+            if actor.leading:
+                left = True
+                actor.mailbox.put(actor.hand_over)
+        await trio.lowlevel.checkpoint()
+        return left

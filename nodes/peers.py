@@ -1,0 +1,184 @@
+"""The link to one other node: dial, handshake, send; notice at once when it dies.
+
+One rule: a link carries this node's frames only and never blocks an actor; beyond its window frames are
+dropped from the end, and Raft finds out by itself. A link that broke and is then refused, or answers with a
+new boot epoch, means that the process died."""
+
+from collections.abc import Callable
+from typing import Final
+
+import trio
+
+from haqactor.config import peer_address
+from haqactor.env import ConnectRefused, NetworkError, Stream
+from haqactor.errors import Error, ProtocolError, Unauthorized
+from haqactor.frame import Decoder, Frame, encode
+from haqactor.ids import NodeId
+from haqactor.nodes import peerwire
+from haqactor.nodes.context import Context
+from haqactor.nodes.outbox import Outbox
+from haqactor.nodes.peerwire import PeerOp
+
+_BACKOFF_FIRST: Final = 0.02
+_BACKOFF_LAST: Final = 0.5
+FOREIGN: Final = "foreign_cluster"
+
+
+class PeerLink:
+    """This node's sending side towards ``peer``."""
+
+    def __init__(
+        self,
+        context: Context,
+        peer: NodeId,
+        address: str,
+        nonce: bytes,
+        died: Callable[[NodeId], None],
+        foreign: Callable[[NodeId], None],
+    ) -> None:
+        self.peer = peer
+        self.address = address
+        self.nonce = nonce
+        self.boot = 0
+        self.connected = False
+        self.refused = False
+        self._context = context
+        self._died = died
+        self._foreign = foreign
+        self._outbox = Outbox()
+        self._was_up = False
+        self._redial = trio.Event()
+        self.dropped = 0
+
+    @property
+    def pending_bytes(self) -> int:
+        """Bytes waiting for the socket."""
+        return self._outbox.pending_bytes
+
+    def send(self, frame: bytes) -> bool:
+        """Queue a frame; False if it was dropped (no connection, or the link's window is full)."""
+        if not self.connected or self._outbox.pending_bytes > self._context.limits.peer_link_window_bytes:
+            self.dropped += 1
+            return False
+        self._outbox.put(frame)
+        return True
+
+    def redial(self) -> None:
+        """The peer was heard of: do not wait out the back-off."""
+        self._redial.set()
+
+    async def run(self) -> None:
+        """Keep the link up until cancelled."""
+        backoff = _BACKOFF_FIRST
+        while True:
+            try:
+                stream = await self._context.env.network.dial(peer_address(self.address))
+            except ConnectRefused:
+                self._refused()
+            except NetworkError:
+                pass
+            else:
+                if await self._use(stream):
+                    backoff = _BACKOFF_FIRST
+                    continue
+            self._redial = trio.Event()
+            with trio.move_on_after(backoff * self._context.env.random.uniform(0.75, 1.25)):
+                await self._redial.wait()
+            backoff = min(backoff * 2, _BACKOFF_LAST)
+
+    def _refused(self) -> None:
+        self.refused = True
+        if self._was_up:
+            self._was_up = False
+            self._context.log.warning("peer is gone", peer=self.peer, address=self.address)
+            self._died(self.peer)
+
+    async def _use(self, stream: Stream) -> bool:
+        """Serve one connection; True if it got through the handshake."""
+        try:
+            with trio.move_on_after(self._context.limits.handshake) as scope:
+                decoder = await self._handshake(stream)
+            if scope.cancelled_caught:
+                return False
+        except NetworkError:
+            return False
+        except Error as error:
+            self._context.log.error(
+                "peer refused", peer=self.peer, address=self.address, code=error.code, reason=str(error)
+            )
+            return False
+        else:
+            await self._connected(stream, decoder)
+            return True
+        finally:
+            stream.abort()
+
+    async def _handshake(self, stream: Stream) -> Decoder:
+        identity = self._context.identity
+        header = [
+            peerwire.VERSION_MIN,
+            peerwire.VERSION_MAX,
+            peerwire.AUTH_METHODS,
+            identity.cluster_id,
+            self._context.node,
+            identity.nonce,
+            self._context.boot,
+        ]
+        await stream.send_all(encode(PeerOp.HELLO, header))
+        decoder = Decoder(64 * 1024)
+        frame = await receive_frame(stream, decoder)
+        if frame.kind == PeerOp.REFUSED:
+            code, message = peerwire.hello_fields(frame.header, (str, str), "Refused")
+            if code == FOREIGN:
+                self._foreign(self.peer)
+            raise Unauthorized(f"{self.address} refuses this node: {message}")
+        if frame.kind != PeerOp.WELCOME:
+            raise ProtocolError(f"peer frame kind {frame.kind} where Welcome belongs")
+        _version, cluster, node, nonce, boot = peerwire.hello_fields(
+            frame.header, (int, bytes, int, bytes, int), "Welcome"
+        )
+        if cluster != identity.cluster_id or node != self.peer or nonce != self.nonce:
+            raise Unauthorized(
+                f"at {self.address} answers node {node} of another cluster or with another disk, "
+                f"not node {self.peer}"
+            )
+        if self.boot and boot != self.boot:
+            self._died(self.peer)
+        self.boot = boot
+        return decoder
+
+    async def _connected(self, stream: Stream, decoder: Decoder) -> None:
+        self._outbox = Outbox()
+        self.connected, self.refused, self._was_up = True, False, True
+        self._context.log.debug("peer connected", peer=self.peer, boot=self.boot)
+        try:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(self._pump, stream, nursery.cancel_scope)
+                await self._watch(stream, decoder)
+                nursery.cancel_scope.cancel()
+        finally:
+            self.connected = False
+
+    async def _pump(self, stream: Stream, scope: trio.CancelScope) -> None:
+        try:
+            await self._outbox.pump(stream)
+        except NetworkError:
+            scope.cancel()
+
+    async def _watch(self, stream: Stream, decoder: Decoder) -> None:
+        try:
+            while data := await stream.receive_some():
+                decoder.feed(data)
+        except (NetworkError, ProtocolError):
+            return
+
+
+async def receive_frame(stream: Stream, decoder: Decoder) -> Frame:
+    """The next single frame of a handshake. Raises ProtocolError, NetworkError."""
+    while True:
+        data = await stream.receive_some()
+        if not data:
+            raise ProtocolError("the connection ended in the handshake")
+        frames = decoder.feed(data)
+        if frames:
+            return frames[0]

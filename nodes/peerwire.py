@@ -1,0 +1,108 @@
+"""The peer protocol, version 1: frames between the nodes of one cluster.
+
+One rule: a connection carries frames of its dialler only; answers travel on the connection that the other
+side dialled. So each link has one writer, and its loss is noticed by the one who needs it.
+
+====  ===========  ==========================================================================================
+kind  name         header
+====  ===========  ==========================================================================================
+1     HELLO        [version_min, version_max, auth, cluster, node, nonce, boot]
+2     WELCOME      [version, cluster, node, nonce, boot]
+3     REFUSED      [code, message]; the connection ends
+4     RAFT         [group, type, field, ...]; the blob holds an Append's entries
+5     BEAT         [wall_ns, beat]; see ``haqactor.raft.heartbeat``
+6     BEAT_ANSWER  [wall_ns, answer]
+7     INSTALL      [group, term, part, number, ...]; a snapshot on its way, see ``haqactor.nodes.installs``
+8     FOUND        [address, nonce]; asked by a node that has no cluster yet
+9     FOUNDED      [nonce, cluster, members]; its answer, cluster empty while founding
+====  ===========  ==========================================================================================
+"""
+
+from dataclasses import fields
+from enum import IntEnum
+from typing import Any, Final
+
+from haqactor.entry import parse_many
+from haqactor.errors import DataDamaged, ProtocolError
+from haqactor.frame import Frame, encode
+from haqactor.ids import GroupId
+from haqactor.raft import messages
+
+VERSION_MIN: Final = 1
+VERSION_MAX: Final = 1
+AUTH_METHODS: Final = ["none"]
+FRAME_BYTES_MAX: Final = 72 * 1024 * 1024
+
+
+class PeerOp(IntEnum):
+    """The frame kinds."""
+
+    HELLO = 1
+    WELCOME = 2
+    REFUSED = 3
+    RAFT = 4
+    BEAT = 5
+    BEAT_ANSWER = 6
+    INSTALL = 7
+    FOUND = 8
+    FOUNDED = 9
+
+
+_TYPES: Final[tuple[type[Any], ...]] = (
+    messages.RequestVote,
+    messages.Vote,
+    messages.Append,
+    messages.AppendReply,
+    messages.InstallSnapshot,
+    messages.TimeoutNow,
+    messages.Hello,
+)
+_NUMBERS: Final = {kind: number for number, kind in enumerate(_TYPES)}
+_NAMES: Final = {kind: tuple(item.name for item in fields(kind) if item.name != "entries") for kind in _TYPES}
+
+
+def pack_raft(group: GroupId, message: messages.Message) -> bytes:
+    """The frame of a Raft message."""
+    kind = type(message)
+    header = [group, _NUMBERS[kind], *(getattr(message, name) for name in _NAMES[kind])]
+    if isinstance(message, messages.Append):
+        return encode(PeerOp.RAFT, header, *(entry.frame for entry in message.entries))
+    return encode(PeerOp.RAFT, header)
+
+
+def parse_raft(frame: Frame) -> tuple[GroupId, messages.Message]:
+    """The group and message of a frame. Raises ProtocolError."""
+    header = frame.header
+    if not isinstance(header, list) or len(header) < 2 or not all(type(value) is int for value in header[:2]):
+        raise ProtocolError("a Raft frame's header is wrong")
+    if not 0 <= header[1] < len(_TYPES):
+        raise ProtocolError(
+            f"Raft message type {header[1]} is unknown in peer protocol version {VERSION_MAX}"
+        )
+    kind = _TYPES[header[1]]
+    names = _NAMES[kind]
+    if len(header) != len(names) + 2:
+        raise ProtocolError(f"{kind.__name__} has {len(names)} fields, not {len(header) - 2}")
+    values = {
+        name: tuple(value) if isinstance(value, list) else value
+        for name, value in zip(names, header[2:], strict=True)
+    }
+    if not all(isinstance(value, int | tuple) for value in values.values()):
+        raise ProtocolError(f"{kind.__name__} has a field that is no number")
+    if kind is messages.Append:
+        try:
+            values["entries"] = tuple(parse_many(frame.blob))
+        except DataDamaged as error:
+            raise ProtocolError(f"entries from a peer are damaged: {error}") from error
+    message: messages.Message = kind(**values)
+    return GroupId(header[0]), message
+
+
+def hello_fields(header: Any, expected: tuple[type[Any], ...], name: str) -> list[Any]:
+    """A handshake header, checked field by field. Raises ProtocolError."""
+    if not isinstance(header, list) or len(header) != len(expected):
+        raise ProtocolError(f"{name} has {len(expected)} fields")
+    for value, kind in zip(header, expected, strict=True):
+        if type(value) is not kind:
+            raise ProtocolError(f"{name} has {value!r:.60} where {kind.__name__} belongs")
+    return header

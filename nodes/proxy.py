@@ -1,0 +1,123 @@
+"""One hop for clients that cannot reach a leader: their frames go on over a connection of this node's.
+
+One rule: a proxy passes frames as they are and remembers only which requests are open, so that a broken hop
+fails them at once; identity, numbers and credit stay the client's own."""
+
+from typing import TYPE_CHECKING, Any
+
+import trio
+
+from haqactor import wire
+from haqactor.env import NetworkError, Stream
+from haqactor.errors import NotLeader, ProtocolError
+from haqactor.frame import Decoder, Frame, encode
+from haqactor.ids import NO_NODE, GroupId
+from haqactor.nodes.outbox import Outbox
+from haqactor.wire import Op
+
+if TYPE_CHECKING:
+    from haqactor.nodes.sessions import ClientSession
+
+_OWN = (Op.WELCOME, Op.LEADERS, Op.PONG, Op.GOODBYE, Op.REFUSED)
+
+
+class ProxyLink:
+    """The hop of one client connection to one other node."""
+
+    def __init__(self, session: "ClientSession", node: int, address: str) -> None:
+        self.session = session
+        self.node = node
+        self.address = address
+        self.outbox = Outbox()
+        self._pending: dict[int, bool] = {}
+        self._consumers: dict[tuple[int, int], bool] = {}
+
+    def send(self, rid: int, frame: Frame) -> None:
+        """Pass a client's frame on."""
+        if rid:
+            self._pending[rid] = True
+        if frame.kind == Op.SUBSCRIBE:
+            self._consumers[frame.header[1], frame.header[3]] = True
+        self.outbox.put(encode(frame.kind, frame.header, frame.blob))
+
+    async def run(self) -> None:
+        """Until the hop or the client's connection ends."""
+        try:
+            stream = await self.session.context.env.network.dial(self.address)
+        except NetworkError:
+            self._broken()
+            return
+        try:
+            await self._relay(stream)
+        except (NetworkError, ProtocolError):
+            self.session.context.count("proxy_broken")
+        finally:
+            stream.abort()
+            self._broken()
+
+    async def _relay(self, stream: Stream) -> None:
+        session = self.session
+        cluster = session.context.identity.cluster_id or b""
+        hello = wire.Hello(
+            wire.VERSION_MIN, wire.VERSION_MAX, ["none"], session.client, session.id, cluster, False
+        )
+        await stream.send_all(wire.pack(hello))
+        decoder = Decoder(session.frame_bytes_max)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._pump, stream, nursery.cancel_scope)
+            try:
+                while data := await stream.receive_some():
+                    for frame in decoder.feed(data):
+                        self._back(frame)
+            except (NetworkError, ProtocolError):
+                session.context.count("proxy_lost")
+            nursery.cancel_scope.cancel()
+
+    async def _pump(self, stream: Stream, scope: trio.CancelScope) -> None:
+        try:
+            await self.outbox.pump(stream)
+        except NetworkError:
+            scope.cancel()
+
+    def _back(self, frame: Frame) -> None:
+        if frame.kind in _OWN:
+            return
+        if frame.kind in (Op.REPLY, Op.FAILED):
+            self._pending.pop(frame.header[0], None)
+        self.session.outbox.put(encode(frame.kind, frame.header, frame.blob))
+
+    def _broken(self) -> None:
+        self.session.proxies.pop(self.node, None)
+        for rid in self._pending:
+            self.session.fail(rid, NotLeader("the connection to the leader broke", leader=NO_NODE))
+        for group, consumer in self._consumers:
+            self.session.send(
+                wire.ConsumerGone(group, consumer, NotLeader.code, "the connection to the leader broke")
+            )
+        self._pending.clear()
+        self._consumers.clear()
+
+
+def forward(session: "ClientSession", group: GroupId, rid: int, frame: Frame) -> None:
+    """Pass a frame to the group's leader, or answer that none is known."""
+    context = session.context
+    node, term = context.leaders.leader(group)
+    address = context.leaders.address(node)
+    if node in (NO_NODE, context.node) or not address or session.nursery is None:
+        _no_leader(session, frame, rid, node, term)
+        return
+    link = session.proxies.get(node)
+    if link is None:
+        link = session.proxies[node] = ProxyLink(session, node, address)
+        session.nursery.start_soon(link.run)
+        context.count("proxy_links")
+    link.send(rid, frame)
+
+
+def _no_leader(session: "ClientSession", frame: Frame, rid: int, node: Any, term: int) -> None:
+    if rid:
+        session.fail(rid, NotLeader("no leader is known", leader=node, term=term))
+    elif frame.kind == Op.CREDIT:
+        session.send(
+            wire.ConsumerGone(frame.header[0], frame.header[1], NotLeader.code, "no leader is known")
+        )

@@ -1,0 +1,270 @@
+"""A client's connection at a node: handshake, frames in, requests to the actors, frames out.
+
+One rule: whatever a client sends, the worst that happens is the end of its own connection, with a Refused
+frame that says why."""
+
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+import trio
+
+from haqactor import wire
+from haqactor.env import Buffer, NetworkError, Stream
+from haqactor.errors import Error, InvalidArgument, NotFound, Overloaded, ProtocolError, Unauthorized
+from haqactor.frame import Decoder, Frame
+from haqactor.ids import METADATA_GROUP, GroupId
+from haqactor.nodes.context import Context
+from haqactor.nodes.outbox import Outbox
+
+if TYPE_CHECKING:
+    from haqactor.nodes.proxy import ProxyLink
+
+_OUTBOX_BYTES_MAX: Final = 64 * 1024 * 1024
+_METADATA: Final = (wire.Declare, wire.Delete, wire.Queues, wire.OpenProducer, wire.Resolve)
+_GROUPED: Final = (
+    wire.Await,
+    wire.Begin,
+    wire.Publish,
+    wire.End,
+    wire.Subscribe,
+    wire.Credit,
+    wire.Settle,
+    wire.Extend,
+    wire.Unsubscribe,
+    wire.Poll,
+    wire.Info,
+    wire.Peek,
+    wire.Purge,
+)
+
+
+class Request:
+    """A client's message on its way to a group actor."""
+
+    __slots__ = ("blob", "message", "session")
+
+    def __init__(self, session: "ClientSession", message: Any, blob: bytes) -> None:
+        self.session = session
+        self.message = message
+        self.blob = blob
+
+
+class Disconnected:
+    """A session's connection ended; its consumers have the grace to come back."""
+
+    __slots__ = ("session",)
+
+    def __init__(self, session: "ClientSession") -> None:
+        self.session = session
+
+
+class Services(Protocol):
+    """What a session needs of its node beside the actors."""
+
+    def resolve(self, name: str) -> list[Any] | None:
+        """A queue's row from this node's copy of the directory."""
+        ...
+
+    def status(self) -> dict[str, Any]:
+        """What this node sees."""
+        ...
+
+
+class ClientSession:
+    """One connection. ``id`` is the client's session, which outlives it."""
+
+    def __init__(self, context: Context, services: Services, stream: Stream) -> None:
+        self.context = context
+        self.services = services
+        self.stream = stream
+        self.outbox = Outbox()
+        self.id = b""
+        self.client = ""
+        self.open = True
+        self.proxy = False
+        self.served: dict[GroupId, bool] = {}
+        self.proxies: dict[int, ProxyLink] = {}
+        self.nursery: trio.Nursery | None = None
+        limits = context.limits
+        self.frame_bytes_max = max(limits.message_bytes_max, 256 * 1024) + 256 * 1024
+        self._decoder = Decoder(self.frame_bytes_max)
+
+    def send(self, message: wire.Message, *blobs: Buffer) -> None:
+        """Queue one message; a client that does not read for long is dropped, not buffered for."""
+        if not self.open:
+            return
+        self.outbox.put(wire.pack(message, *blobs))
+        if self.outbox.pending_bytes > _OUTBOX_BYTES_MAX:
+            self.context.log.warning(
+                "client does not read, dropped", client=self.client, remote=self.stream.remote
+            )
+            self.abort()
+
+    def fail(self, rid: int, error: Error) -> None:
+        """Answer a request with an error."""
+        self.send(wire.failed(rid, error))
+
+    def abort(self) -> None:
+        """End the connection at once."""
+        self.open = False
+        self.stream.abort()
+
+    async def run(self) -> None:
+        """Serve the connection until it ends; never raises what the client or the network did."""
+        try:
+            await self._serve()
+        except NetworkError:
+            pass
+        except Error as error:
+            await self._refuse(error)
+        finally:
+            self._ended()
+            with trio.move_on_after(1, shield=True):
+                await self.stream.aclose()
+            self.stream.abort()
+
+    async def _serve(self) -> None:
+        with trio.move_on_after(self.context.limits.handshake) as scope:
+            frames = await self._handshake()
+        if scope.cancelled_caught:
+            raise ProtocolError(f"no complete hello within {self.context.limits.handshake:g} s")
+        unsubscribe = self.context.leaders.subscribe(lambda rows: self.send(wire.Leaders(rows)))
+        failure: list[Exception] = []
+        try:
+            async with trio.open_nursery() as nursery:
+                self.nursery = nursery
+                nursery.start_soon(self._pump, failure)
+                try:
+                    await self._receive(frames)
+                except (NetworkError, Error) as error:
+                    failure.append(error)
+                nursery.cancel_scope.cancel()
+        finally:
+            unsubscribe()
+        if failure:
+            raise failure[0]
+
+    async def _pump(self, failure: list[Exception]) -> None:
+        try:
+            await self.outbox.pump(self.stream)
+        except NetworkError as error:
+            failure.append(error)
+            self.stream.abort()
+
+    async def _refuse(self, error: Error) -> None:
+        self.context.log.info("client refused", remote=self.stream.remote, code=error.code, reason=str(error))
+        with trio.move_on_after(1, shield=True):
+            try:
+                await self.stream.send_all(wire.pack(wire.Refused(error.code, str(error), error.fields())))
+            except NetworkError:
+                return
+
+    async def _handshake(self) -> list[Frame]:
+        frames: list[Frame] = []
+        while not frames:
+            data = await self.stream.receive_some()
+            if not data:
+                raise ProtocolError("the connection ended before a hello")
+            frames = self._decoder.feed(data)
+        hello = wire.parse(frames[0])
+        if not isinstance(hello, wire.Hello):
+            raise ProtocolError(f"the first frame must be Hello, not {type(hello).__name__}")
+        if not hello.version_min <= wire.VERSION_MAX or not hello.version_max >= wire.VERSION_MIN:
+            raise ProtocolError(
+                f"this node speaks protocol versions {wire.VERSION_MIN} to {wire.VERSION_MAX}, the client "
+                f"{hello.version_min} to "
+                f"{hello.version_max}: upgrade the older of the two"
+            )
+        if "none" not in hello.auth:
+            raise Unauthorized(
+                f"this node offers the authentication methods {wire.AUTH_METHODS}, "
+                f"the client {hello.auth!r:.80}"
+            )
+        identity = self.context.identity
+        if hello.cluster and hello.cluster != identity.cluster_id:
+            raise Unauthorized("this node belongs to another cluster than the client expects")
+        if len(hello.session) != 16:
+            raise ProtocolError("Hello.session must be 16 bytes")
+        self.id, self.client, self.proxy = hello.session, hello.client[:100], hello.proxy
+        limits = {
+            "message_bytes_max": self.context.limits.message_bytes_max,
+            "frame_bytes_max": self.frame_bytes_max,
+            "groups": self.context.config.groups,
+        }
+        leaders = self.context.leaders
+        version = min(hello.version_max, wire.VERSION_MAX)
+        address = leaders.address(self.context.node)
+        self.send(
+            wire.Welcome(
+                version, identity.cluster_id or b"", self.context.node, address, leaders.rows(), limits
+            )
+        )
+        return frames[1:]
+
+    async def _receive(self, frames: list[Frame]) -> None:
+        bound = self.context.limits.connection_buffer_bytes
+        while True:
+            for frame in frames:
+                await self._dispatch(frame)
+            if self.outbox.pending_bytes > bound:
+                await self.outbox.wait_below(bound)
+            if self._decoder.pending_bytes:
+                with trio.move_on_after(self.context.limits.handshake) as scope:
+                    data = await self.stream.receive_some()
+                if scope.cancelled_caught:
+                    raise ProtocolError(f"a frame stayed incomplete for {self.context.limits.handshake:g} s")
+            else:
+                data = await self.stream.receive_some()
+            if not data:
+                return
+            frames = self._decoder.feed(data)
+
+    async def _dispatch(self, frame: Frame) -> None:
+        message = wire.parse(frame)
+        if isinstance(message, wire.Ping):
+            self.send(wire.Pong(message.rid))
+        elif isinstance(message, wire.Status):
+            self.send(wire.Reply(message.rid, self.services.status()))
+        elif isinstance(message, wire.Resolve) and not message.strict:
+            self._resolve(message)
+        elif isinstance(message, _METADATA):
+            await self._to_group(METADATA_GROUP, message, frame)
+        elif isinstance(message, _GROUPED):
+            await self._to_group(GroupId(message.group), message, frame)
+        else:
+            raise ProtocolError(f"a client does not send {type(message).__name__}")
+
+    def _resolve(self, message: wire.Resolve) -> None:
+        row = self.services.resolve(message.name)
+        if row is None:
+            self.fail(message.rid, NotFound(f"there is no queue {message.name!r} here; declare it first"))
+        else:
+            self.send(wire.Reply(message.rid, row))
+
+    async def _to_group(self, group: GroupId, message: Any, frame: Frame) -> None:
+        actor = self.context.groups.get(group)
+        rid = getattr(message, "rid", 0)
+        if actor is None:
+            self.fail(rid, InvalidArgument(f"group {group} does not exist on this node"))
+            return
+        if self.proxy and not actor.leading and self.nursery is not None:
+            from haqactor.nodes.proxy import forward
+
+            forward(self, group, rid, frame)
+            return
+        self.served[group] = True
+        await actor.mailbox.wait_space()
+        actor.mailbox.put(Request(self, message, frame.blob), frame.size)
+
+    def _ended(self) -> None:
+        self.open = False
+        for group in self.served:
+            actor = self.context.groups.get(group)
+            if actor is not None:
+                actor.mailbox.put(Disconnected(self))
+
+
+def refuse_too_many(limit: int) -> Error:
+    """The error for a connection beyond the bound."""
+    return Overloaded(
+        f"this node has its {limit} connections; use another node or close some", retry_after=1.0
+    )
