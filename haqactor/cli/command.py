@@ -20,18 +20,6 @@ DEFAULT_URL: Final = "haq://127.0.0.1:7420,127.0.0.1:7430,127.0.0.1:7440"
 _ALWAYS: Final = (("NO_COLOR", "no colours in tables"),)
 
 
-class Failure(click.ClickException):
-    """A failed command: one line on standard error, and the exit code that goes with it."""
-
-    def __init__(self, message: str, code: int = exits.FAILED) -> None:
-        super().__init__(message)
-        self.exit_code = code
-
-    def show(self, file: Any = None) -> None:
-        """Without the usage lines: the command was understood."""
-        click.echo(f"haq: {self.message}", file=file or sys.stderr)
-
-
 def _described(command: click.Command, formatter: click.HelpFormatter, examples: tuple[str, ...]) -> None:
     with formatter.section("Examples"):
         for example in examples:
@@ -86,25 +74,28 @@ class Group(click.Group):
         except (KeyboardInterrupt, click.Abort):
             raise click.exceptions.Exit(exits.INTERRUPTED) from None
         except (Exception, BaseExceptionGroup) as error:
-            failure = failure_of(error)
-            if failure is None:
+            found = verdict(error)
+            if found is None:
                 raise
-            raise failure from None
+            message, code = found
+            if message:
+                click.echo(f"haq: {message}", err=True)
+            raise click.exceptions.Exit(code) from None
 
 
-def failure_of(error: BaseException) -> click.ClickException | click.exceptions.Exit | None:
-    """What to tell the user about an error; None for one that nobody foresaw."""
+def verdict(error: BaseException) -> tuple[str, int] | None:
+    """What to tell the user about an error, and the exit code; None for an error that nobody foresaw."""
     while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
         error = error.exceptions[0]
     if isinstance(error, BaseExceptionGroup):
-        interrupted, _ = error.split(KeyboardInterrupt)
-        return click.exceptions.Exit(exits.INTERRUPTED) if interrupted else None
+        interrupted, _rest = error.split(KeyboardInterrupt)
+        return ("", exits.INTERRUPTED) if interrupted is not None else None
     if isinstance(error, KeyboardInterrupt):
-        return click.exceptions.Exit(exits.INTERRUPTED)
+        return "", exits.INTERRUPTED
     if isinstance(error, Error):
-        return Failure(f"{error.code}: {error}", exits.exit_code(error))
+        return f"{error.code}: {error}", exits.exit_code(error)
     if isinstance(error, NetworkError | DiskError | OSError):
-        return Failure(str(error))
+        return str(error), exits.FAILED
     return None
 
 

@@ -1,0 +1,173 @@
+"""How many messages a second: published, and published, consumed and acknowledged.
+
+One rule: the clock runs from the first publish to the last confirm (of the acknowledgement, end to end).
+"""
+
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+import trio
+
+import haqactor
+from benchmarks.bodies import random_bodies
+from benchmarks.clusters import check_empty, drain, started
+from benchmarks.result import QUICK, Result, check_same, median
+
+BATCH: Final = 100
+IN_FLIGHT: Final = 32
+SINGLE_IN_FLIGHT: Final = 1_000
+RUNS: Final = 1 if QUICK else 3
+_MANY: Final = 200_000 if QUICK else 500_000
+_KIB: Final = 30_000 if QUICK else 100_000
+_SINGLE: Final = 40_000 if QUICK else 100_000
+
+Send = Callable[["haqactor.Broker", str, list[bytes]], Awaitable[None]]
+Receive = Callable[["haqactor.Queue", int], Awaitable[list[bytes]]]
+
+
+async def send_batches(broker: "haqactor.Broker", queue: str, bodies: list[bytes]) -> None:
+    """``publish_many`` of 100, 32 of them in flight."""
+    chunks = iter([bodies[at : at + BATCH] for at in range(0, len(bodies), BATCH)])
+
+    async def lane(producer: "haqactor.Producer") -> None:
+        for chunk in chunks:
+            await producer.publish_many(queue, chunk)
+
+    async with broker.producer("benchmark") as producer, trio.open_nursery() as nursery:
+        for _ in range(IN_FLIGHT):
+            nursery.start_soon(lane, producer)
+
+
+async def send_single(broker: "haqactor.Broker", queue: str, bodies: list[bytes]) -> None:
+    """Single publishes of one named producer, 1,000 in flight."""
+    waiting = iter(bodies)
+
+    async def lane(producer: "haqactor.Producer") -> None:
+        for body in waiting:
+            await producer.publish(queue, body)
+
+    async with broker.producer("benchmark") as producer, trio.open_nursery() as nursery:
+        for _ in range(SINGLE_IN_FLIGHT):
+            nursery.start_soon(lane, producer)
+
+
+async def send_awaiting(broker: "haqactor.Broker", queue: str, bodies: list[bytes]) -> None:
+    """``await broker.publish()`` by 1,000 tasks, each for its own messages."""
+
+    async def task(mine: list[bytes]) -> None:
+        for body in mine:
+            await broker.publish(queue, body)
+
+    async with trio.open_nursery() as nursery:
+        for at in range(SINGLE_IN_FLIGHT):
+            nursery.start_soon(task, bodies[at::SINGLE_IN_FLIGHT])
+
+
+async def receive_batches(queue: "haqactor.Queue", count: int) -> list[bytes]:
+    """``consume_batches``; returns when all ``count`` are acknowledged."""
+    taken: list[haqactor.Batch] = []
+    got = 0
+    async with queue.consume_batches(credit=10_000) as batches:
+        while got < count:
+            batch = await batches.receive()
+            async with batch:
+                got += len(batch.messages)
+                taken.append(batch)
+    return [message.body for batch in taken for message in batch.messages]
+
+
+async def receive_each(queue: "haqactor.Queue", count: int) -> list[bytes]:
+    """One task, message by message, ``async with message``."""
+    arrived: list[bytes] = []
+    async with queue.consume() as deliveries:
+        while len(arrived) < count:
+            message = await deliveries.receive()
+            async with message:
+                arrived.append(message.body)
+    return arrived
+
+
+async def _publish(name: str, count: int, size: int, send: Send) -> Result:
+    """The clock stops at the last confirm; then everything is consumed and compared."""
+    bodies = random_bodies(count, size)
+    rates: list[float] = []
+    async with started() as cluster, haqactor.connect(cluster.url) as broker:
+        for run in range(RUNS):
+            queue = await broker.declare(f"run-{run}")
+            begun = trio.current_time()
+            await send(broker, queue.name, bodies)
+            rates.append(count / (trio.current_time() - begun))
+            await drain(queue, bodies)
+    return Result(name, median(rates), "msg/s")
+
+
+async def _end_to_end(name: str, count: int, size: int, send: Send, receive: Receive) -> Result:
+    """Producer and consumer at once, each with a connection of its own."""
+    bodies = random_bodies(count, size)
+    rates: list[float] = []
+    arrived: list[bytes] = []
+
+    async def consume(queue: "haqactor.Queue") -> None:
+        arrived[:] = await receive(queue, count)
+
+    async with (
+        started() as cluster,
+        haqactor.connect(cluster.url) as broker,
+        haqactor.connect(cluster.url) as consumer,
+    ):
+        for run in range(RUNS):
+            queue = await broker.declare(f"run-{run}")
+            begun = trio.current_time()
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(consume, consumer.queue(queue.name))
+                nursery.start_soon(send, broker, queue.name, bodies)
+            rates.append(count / (trio.current_time() - begun))
+            check_same(bodies, arrived)
+            await check_empty(queue)
+    return Result(name, median(rates), "msg/s")
+
+
+async def publish_100b() -> list[Result]:
+    """``publish_100B``."""
+    return [await _publish("publish_100B", _MANY, 100, send_batches)]
+
+
+async def publish_100b_single() -> list[Result]:
+    """``publish_100B_single``."""
+    return [await _publish("publish_100B_single", _SINGLE, 100, send_single)]
+
+
+async def publish_await() -> list[Result]:
+    """``publish_await``."""
+    return [await _publish("publish_await", _SINGLE, 100, send_awaiting)]
+
+
+async def end_to_end_100b() -> list[Result]:
+    """``end_to_end_100B``."""
+    return [await _end_to_end("end_to_end_100B", _MANY, 100, send_batches, receive_batches)]
+
+
+async def end_to_end_100b_single() -> list[Result]:
+    """``end_to_end_100B_single``."""
+    return [await _end_to_end("end_to_end_100B_single", _SINGLE, 100, send_single, receive_batches)]
+
+
+async def end_to_end_1kib() -> list[Result]:
+    """``end_to_end_1KiB``."""
+    return [await _end_to_end("end_to_end_1KiB", _KIB, 1024, send_batches, receive_batches)]
+
+
+async def consume_each() -> list[Result]:
+    """``consume_each``: the queue is filled first, then one task empties it."""
+    bodies = random_bodies(_SINGLE, 100)
+    rates: list[float] = []
+    async with started() as cluster, haqactor.connect(cluster.url) as broker:
+        for run in range(RUNS):
+            queue = await broker.declare(f"run-{run}")
+            await send_batches(broker, queue.name, bodies)
+            begun = trio.current_time()
+            arrived = await receive_each(queue, len(bodies))
+            rates.append(len(bodies) / (trio.current_time() - begun))
+            check_same(bodies, arrived)
+            await check_empty(queue)
+    return [Result("consume_each", median(rates), "msg/s")]
