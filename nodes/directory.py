@@ -80,6 +80,7 @@ class DirectoryService:
         owner = self.actor.take_proposal(entry.index)
         if owner is not None:
             owner.applied(applied.replies, now_ns)
+            self.actor.context.beat_now()  # the other nodes' copies are waited for
         self._moved()
 
     def request(self, request: Request, now_ns: int) -> None:

@@ -15,7 +15,7 @@ import trio
 from haqactor.entry import parse_many
 from haqactor.errors import DataDamaged, ProtocolError
 from haqactor.frame import Frame, encode
-from haqactor.ids import Index, NodeId, Term
+from haqactor.ids import GroupId, Index, NodeId, Term
 from haqactor.nodes.peerwire import PeerOp
 from haqactor.raft.messages import InstallSnapshot
 from haqactor.raft.ready import SnapshotMeta
@@ -180,11 +180,17 @@ class Receiving:
         return True
 
 
-def on_frame(actor: "GroupActor", sender: NodeId, frame: Frame) -> None:
-    """An INSTALL frame arrived. Raises ProtocolError."""
+def group_of(frame: Frame) -> GroupId:
+    """The group of an INSTALL frame. Raises ProtocolError."""
     header = frame.header
-    if len(header) < 5 or not all(type(value) is int for value in header[:5]):
+    if not isinstance(header, list) or len(header) < 5 or not all(type(value) is int for value in header[:5]):
         raise ProtocolError("an Install frame's header is wrong")
+    return GroupId(header[0])
+
+
+def on_frame(actor: "GroupActor", sender: NodeId, frame: Frame) -> None:
+    """An INSTALL frame arrived, its header checked by ``group_of``."""
+    header = frame.header
     if header[3] in (Step.ACK, Step.NO):
         sending = actor.installs_out.get(sender)
         if sending is not None:

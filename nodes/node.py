@@ -3,6 +3,7 @@
 One rule: everything runs in one nursery; a journal failure or a broken invariant ends it all at once and
 loudly, and nothing else does."""
 
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Any
 
@@ -11,27 +12,26 @@ from structlog.typing import FilteringBoundLogger
 
 from haqactor.config import NodeConfig, peer_address
 from haqactor.env import AddressInUse, Environment, Listener, NetworkError, Stream
-from haqactor.errors import ConfigError, Conflict, ProtocolError, Unauthorized
-from haqactor.frame import Frame
+from haqactor.errors import ConfigError, Conflict
 from haqactor.ids import METADATA_GROUP, GroupId, NodeId
 from haqactor.journal.config import JournalConfig
 from haqactor.journal.identity import Identity
 from haqactor.journal.journal import Journal
 from haqactor.journal.tail import TailCache
-from haqactor.nodes import installs
 from haqactor.nodes.assembly import Assembly, metadata_members
 from haqactor.nodes.beats import Beats
 from haqactor.nodes.context import Context
 from haqactor.nodes.founding import Founding, cluster_id, own_address
-from haqactor.nodes.group import to_group
+from haqactor.nodes.intake import Intake
 from haqactor.nodes.leaders import Leaders
 from haqactor.nodes.listener import ClientListener
 from haqactor.nodes.peer_listener import PeerListener
 from haqactor.nodes.peers import PeerLink
-from haqactor.nodes.peerwire import PeerOp, parse_raft
+from haqactor.nodes.supervisor import supervise
 from haqactor.nodes.timers import Timers
 
 _DRAIN_S = 3.0
+_HAND_OVER_EVERY_S = 0.2
 _COMPACT_EVERY_S = 0.5
 
 
@@ -53,7 +53,7 @@ class Node:
         self._changed = trio.Event()
         self._stopping = trio.Event()
         self._nursery: trio.Nursery | None = None
-        self._foreign: dict[NodeId, bool] = {}
+        self.intake: Intake | None = None
 
     # -- life
 
@@ -95,12 +95,14 @@ class Node:
                     self._heard,
                 )
                 if peer_port is not None:
-                    nursery.start_soon(peers.run, peer_port)
+                    peers_at = peer_port
+                    self._supervise("peer listener", lambda: peers.run(peers_at))
                 task_status.started()
                 await self._join(journal)
                 await self._start(journal, peers, nursery)
                 if listener is not None and self.clients is not None:
-                    nursery.start_soon(self.clients.run, listener)
+                    clients, client_port = self.clients, listener
+                    self._supervise("client listener", lambda: clients.run(client_port))
                 self._started.set()
                 await self._stopping.wait()
                 await self._drain()
@@ -110,6 +112,10 @@ class Node:
                 for port in (listener, peer_port):
                     if port is not None:
                         await port.aclose()
+
+    def _supervise(self, name: str, actor: Callable[[], Awaitable[None]]) -> None:
+        if self._nursery is not None:
+            self._nursery.start_soon(supervise, name, actor, self.log, self.env.clock)
 
     async def _listen(self) -> tuple[Listener | None, Listener | None]:
         if self.config.listen is None:
@@ -178,21 +184,20 @@ class Node:
         context.leaders.subscribe(lambda _rows: self._leaders_changed())
         self.beats = Beats(context)
         context.beat_now = self.beats.now
+        self.intake = Intake(context, self.beats)
         self.assembly = Assembly(context, self._directory_moved, self._group_created)
         self.clients = ClientListener(context, self)
         for node, address, nonce in members:
             if node != journal.identity.node_id:
-                context.peers[NodeId(node)] = PeerLink(
-                    context, NodeId(node), address, nonce, self._peer_died, self._peer_is_foreign
-                )
+                context.peers[NodeId(node)] = PeerLink(context, NodeId(node), address, nonce, self.intake)
         everyone = tuple(NodeId(member[0]) for member in members)
         await self._start_group(METADATA_GROUP, *metadata_members(context))
         for group in sorted(journal.recovered):
             if group != METADATA_GROUP:
                 await self._start_group(group, everyone)
-        peers.receiver = self
+        peers.receiver = self.intake
         for link in context.peers.values():
-            nursery.start_soon(link.run)
+            self._supervise(f"link to node {link.peer}", link.run)
         nursery.start_soon(context.timers.run)
         nursery.start_soon(self.beats.run)
         nursery.start_soon(self._compact)
@@ -207,6 +212,8 @@ class Node:
         if group not in context.groups:
             context.groups[group] = actor
             nursery.start_soon(actor.run)
+            if self.intake is not None:
+                self.intake.started(actor)
 
     def _group_created(self, group: int, replicas: tuple[int, ...]) -> None:
         context, nursery = self.context, self._nursery
@@ -242,50 +249,6 @@ class Node:
                     actor.mailbox.put(actor.applier.wanted)
             while await context.journal.compact():
                 context.count("compactions")
-
-    # -- what peers say
-
-    def peer_connected(self, peer: NodeId, boot: int) -> None:
-        """A peer dialled in: dial back without waiting."""
-        if self.context is not None and peer in self.context.peers:
-            link = self.context.peers[peer]
-            if not link.connected:
-                link.redial()
-
-    def peer_frame(self, peer: NodeId, boot: int, frame: Frame) -> None:
-        """A checked peer's frame. Raises ProtocolError."""
-        context = self.context
-        if context is None or self.beats is None:
-            return
-        if frame.kind == PeerOp.RAFT:
-            group, message = parse_raft(frame)
-            actor = context.groups.get(group)
-            if actor is not None:
-                to_group(actor, peer, frame, message)
-        elif frame.kind == PeerOp.BEAT:
-            self.beats.on_beat(peer, frame)
-        elif frame.kind == PeerOp.BEAT_ANSWER:
-            self.beats.on_answer(peer, frame)
-        elif frame.kind == PeerOp.INSTALL:
-            actor = context.groups.get(GroupId(frame.header[0]))
-            if actor is not None:
-                installs.on_frame(actor, peer, frame)
-        else:
-            raise ProtocolError(f"peer frame kind {frame.kind} is unknown")
-
-    def _peer_died(self, peer: NodeId) -> None:
-        if self.context is not None:
-            for actor in self.context.groups.values():
-                actor.suspect(peer)
-
-    def _peer_is_foreign(self, peer: NodeId) -> None:
-        context = self.context
-        self._foreign[peer] = True
-        if context is not None and len(self._foreign) * 2 > len(context.peers):
-            raise Unauthorized(
-                f"most of the cluster refuses this node: {self.config.data_dir} belongs to another cluster, "
-                "or its disk was replaced"
-            )
 
     # -- for clients and whoever holds the node
 
@@ -349,6 +312,10 @@ class Node:
 
     # -- the end
 
+    async def wait_stopping(self) -> None:
+        """Return once ``stop`` was called."""
+        await self._stopping.wait()
+
     def stop(self) -> None:
         """Drain and end: leaderships move, clients are told, the journal is closed cleanly."""
         self._stopping.set()
@@ -361,11 +328,12 @@ class Node:
         if self.clients is not None:
             self.clients.goodbye("this node stops")
         with trio.move_on_after(_DRAIN_S):
-            while await self._hand_over(context):
-                await trio.sleep(0.05)
+            while self._hand_over(context):
+                with trio.move_on_after(_HAND_OVER_EVERY_S):
+                    await self._changed.wait()
         self.log.info("drained", leads_still=sum(actor.leading for actor in context.groups.values()))
 
-    async def _hand_over(self, context: Context) -> bool:
+    def _hand_over(self, context: Context) -> bool:
         if not any(link.connected for link in context.peers.values()):
             return False
         left = False
@@ -373,5 +341,4 @@ class Node:
             if actor.leading:
                 left = True
                 actor.mailbox.put(actor.hand_over)
-        await trio.lowlevel.checkpoint()
         return left

@@ -4,8 +4,7 @@ One rule: a link carries this node's frames only and never blocks an actor; beyo
 dropped from the end, and Raft finds out by itself. A link that broke and is then refused, or answers with a
 new boot epoch, means that the process died."""
 
-from collections.abc import Callable
-from typing import Final
+from typing import Final, Protocol
 
 import trio
 
@@ -24,6 +23,22 @@ _BACKOFF_LAST: Final = 0.5
 FOREIGN: Final = "foreign_cluster"
 
 
+class LinkWatcher(Protocol):
+    """Who wants to know how links fare."""
+
+    def link_up(self, peer: NodeId) -> None:
+        """Frames can be sent."""
+        ...
+
+    def link_died(self, peer: NodeId) -> None:
+        """The peer's process died before our eyes."""
+        ...
+
+    def link_foreign(self, peer: NodeId) -> None:
+        """The peer says that this node is not of its cluster."""
+        ...
+
+
 class PeerLink:
     """This node's sending side towards ``peer``."""
 
@@ -33,8 +48,7 @@ class PeerLink:
         peer: NodeId,
         address: str,
         nonce: bytes,
-        died: Callable[[NodeId], None],
-        foreign: Callable[[NodeId], None],
+        watcher: "LinkWatcher",
     ) -> None:
         self.peer = peer
         self.address = address
@@ -43,8 +57,7 @@ class PeerLink:
         self.connected = False
         self.refused = False
         self._context = context
-        self._died = died
-        self._foreign = foreign
+        self._watcher = watcher
         self._outbox = Outbox()
         self._was_up = False
         self._redial = trio.Event()
@@ -91,7 +104,7 @@ class PeerLink:
         if self._was_up:
             self._was_up = False
             self._context.log.warning("peer is gone", peer=self.peer, address=self.address)
-            self._died(self.peer)
+            self._watcher.link_died(self.peer)
 
     async def _use(self, stream: Stream) -> bool:
         """Serve one connection; True if it got through the handshake."""
@@ -130,7 +143,7 @@ class PeerLink:
         if frame.kind == PeerOp.REFUSED:
             code, message = peerwire.hello_fields(frame.header, (str, str), "Refused")
             if code == FOREIGN:
-                self._foreign(self.peer)
+                self._watcher.link_foreign(self.peer)
             raise Unauthorized(f"{self.address} refuses this node: {message}")
         if frame.kind != PeerOp.WELCOME:
             raise ProtocolError(f"peer frame kind {frame.kind} where Welcome belongs")
@@ -143,7 +156,7 @@ class PeerLink:
                 f"not node {self.peer}"
             )
         if self.boot and boot != self.boot:
-            self._died(self.peer)
+            self._watcher.link_died(self.peer)
         self.boot = boot
         return decoder
 
@@ -151,6 +164,7 @@ class PeerLink:
         self._outbox = Outbox()
         self.connected, self.refused, self._was_up = True, False, True
         self._context.log.debug("peer connected", peer=self.peer, boot=self.boot)
+        self._watcher.link_up(self.peer)
         try:
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(self._pump, stream, nursery.cancel_scope)
