@@ -14,7 +14,7 @@ from haqactor.ids import Index, Term
 from haqactor.machine import commands, effects
 from haqactor.machine.directory import DirectoryMachine
 from haqactor.nodes.clockwork import GroupTime
-from haqactor.nodes.proposals import Answer, Draft, answer_request
+from haqactor.nodes.proposals import Answer, Draft, answer_request, seal
 from haqactor.nodes.sessions import Disconnected, Request
 
 if TYPE_CHECKING:
@@ -115,16 +115,15 @@ class DirectoryService:
         """Seal the draft, ask for reads."""
         if self._draft.commands:
             draft, self._draft = self._draft, Draft()
-            index = self.actor.propose(draft.header(self.time.stamp(now_ns)), b"", draft, now_ns)
-            if index is not None:
-                self._open[index] = draft
-                while self._open and next(iter(self._open)) <= self.actor.applier.applied:
-                    del self._open[next(iter(self._open))]
+            seal(self.actor, draft, draft.header(self.time.stamp(now_ns)), self._open, now_ns, self._kept)
         if self._to_read:
             self._read_context += 1
             self._reading[self._read_context] = self._to_read
             self._to_read = []
             self.actor.read(self._read_context, now_ns)
+
+    def _kept(self, draft: Draft) -> None:
+        self._draft = draft
 
     def reads(self, contexts: tuple[int, ...], ok: bool, now_ns: int) -> None:
         """Answer what needed a ReadIndex."""

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 import trio
 
 from haqactor.entry import Entry, Kind
-from haqactor.errors import NotLeader, Overloaded
+from haqactor.errors import NotLeader
 from haqactor.frame import Frame
 from haqactor.ids import NO_NODE, GroupId, Index, NodeId, Term
 from haqactor.journal.writer import Persist
@@ -203,14 +203,10 @@ class GroupActor:
 
     # -- proposals and reads
 
-    def propose(self, header: bytes, body: bytes, owner: Proposal, now: int) -> Index | None:
-        """Append one COMMAND; the owner hears of its end. None (and ``owner.failed``) if it was refused
-        now."""
-        try:
-            entry = self.core.propose(Kind.COMMAND, header, body, now)
-        except (NotLeader, Overloaded) as error:
-            owner.failed(error)
-            return None
+    def propose(self, header: bytes, body: bytes, owner: Proposal, now: int) -> Index:
+        """Append one COMMAND; the owner hears of its end. Raises NotLeader, Overloaded: then the owner hears
+        nothing."""
+        entry = self.core.propose(Kind.COMMAND, header, body, now)
         self._proposals[entry.index] = owner
         return entry.index
 

@@ -28,7 +28,7 @@ from haqactor.nodes import peeking
 from haqactor.nodes.clockwork import GroupTime
 from haqactor.nodes.delivery import Delivery
 from haqactor.nodes.missing import Missing
-from haqactor.nodes.proposals import Draft, answer_request
+from haqactor.nodes.proposals import Draft, answer_request, seal
 from haqactor.nodes.sessions import ClientSession, Disconnected, Request
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ class QueueService:
         self.sessions: dict[bytes, ClientSession] = {}
         self._missing = missing
         self._draft = Draft()
-        self._open: dict[int, Draft] = {}
+        self._open: dict[Index, Draft] = {}
         self._reading: dict[int, list[Request]] = {}
         self._to_read: list[Request] = []
         self._read_context = 0
@@ -319,11 +319,10 @@ class QueueService:
 
     def _seal(self, now_ns: int) -> None:
         draft, self._draft = self._draft, Draft()
-        index = self.actor.propose(draft.header(self.time.stamp(now_ns)), draft.body(), draft, now_ns)
-        if index is not None:
-            self._open[index] = draft
-            while self._open and next(iter(self._open)) <= self.actor.applier.applied:
-                del self._open[next(iter(self._open))]
+        seal(self.actor, draft, draft.header(self.time.stamp(now_ns)), self._open, now_ns, self._kept)
+
+    def _kept(self, draft: Draft) -> None:
+        self._draft = draft
 
     def _act(self, action: Action) -> None:
         group = self.actor.group
