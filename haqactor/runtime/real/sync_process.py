@@ -56,13 +56,15 @@ class ProcessSyncer:
         """Start a helper; blocks for some milliseconds. Raises OSError."""
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         ours.setblocking(False)
-        # -I -S: a bare interpreter, half the time and memory of a full one. Its own session: Ctrl-C at the
-        # terminal is for us; the helper goes when its socket closes.
+        # -I -S: a bare interpreter, half the time and memory of a full one. Its own process group, so that
+        # Ctrl-C at the terminal is for us only; not its own session, which Linux schedules as a group
+        # (autogroup): on a CPU shared with the busy loop it would then wait for the next tick, 4 ms, after
+        # each sync.
         command = [sys.executable, "-I", "-S", str(HELPER)]
         with theirs:
             try:
                 process = subprocess.Popen(
-                    command, stdin=theirs.fileno(), stdout=subprocess.DEVNULL, start_new_session=True
+                    command, stdin=theirs.fileno(), stdout=subprocess.DEVNULL, process_group=0
                 )
                 return cls(process, ours)
             except BaseException:

@@ -1,5 +1,6 @@
 """What happens between processes: locks, and the sync helper's life and death."""
 
+import errno
 import os
 import signal
 import subprocess
@@ -57,6 +58,29 @@ async def test_a_lock_names_its_holder_and_ends_with_it(tmp_path: Path) -> None:
     finally:
         await trio.to_thread.run_sync(kill, process)
     (await RealDisk().lock(str(path)))()
+
+
+async def test_a_lock_file_says_only_who_holds_it_now(tmp_path: Path) -> None:
+    path = tmp_path / "lock"
+    path.write_text("99999999999999\n")
+    release = await RealDisk().lock(str(path))
+    assert path.read_text() == f"{os.getpid()}\n"
+    release()
+
+
+async def test_the_helper_syncs_the_file_that_is_meant(tmp_path: Path) -> None:
+    """A device that cannot sync, and after it a file that can: neither gets the other's answer."""
+    syncer = await trio.to_thread.run_sync(ProcessSyncer.start)
+    fds = [os.open("/dev/null", os.O_RDWR), os.open(tmp_path / "file", os.O_RDWR | os.O_CREAT)]
+    for _ in range(2):
+        with pytest.raises(OSError, match=os.strerror(errno.EINVAL)):
+            await syncer.write_and_sync(fds[0], 0, [b"x"])
+        await syncer.write_and_sync(fds[1], 0, [b"x"])
+    assert os.getsid(syncer.pid) == os.getsid(0), "a session of its own is a scheduling group of its own"
+    assert os.getpgid(syncer.pid) != os.getpgid(0)
+    syncer.close()
+    for fd in fds:
+        os.close(fd)
 
 
 def alive(pid: int) -> bool:

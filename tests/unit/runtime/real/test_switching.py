@@ -28,6 +28,15 @@ def test_it_shortens_and_never_lengthens() -> None:
     assert sys.getswitchinterval() < SWITCH_INTERVAL
 
 
+@pytest.mark.parametrize("fair", [True, False])
+async def test_the_first_use_of_a_disk_asks_for_it(tmp_path: Path, fair: bool) -> None:
+    """A program that stores nothing keeps its interval."""
+    disk = RealDisk(fair_threads=fair)
+    assert sys.getswitchinterval() == pytest.approx(0.005)
+    await disk.make_directory(str(tmp_path))
+    assert sys.getswitchinterval() == pytest.approx(SWITCH_INTERVAL if fair else 0.005)
+
+
 @pytest.mark.parametrize("sync", ["thread", "process"])
 async def test_durable_writes_go_on_under_a_saturated_loop(tmp_path: Path, sync: str) -> None:
     """A thread that is not helped gets one or two through in a second; 100 in ten seconds are far from both
