@@ -249,12 +249,11 @@ class Heartbeats:
         """The rows that an answer speaks for; none where it is late, repeated, or of an older boot of the
         peer."""
         known = self._peer(peer)
-        restarted = answer.boot > known.answers_heard.boot
         if answer.seq > self._seq or not known.answers_heard.newer(answer.boot, answer.seq):
             return ()
-        if answer.want_all or restarted:
+        if answer.want_all:
             known.beats_said.start_over()
-        if not answer.want_all:
+        else:
             known.beats_said.confirmed(answer.ack)
         return known.answers_heard.hear(answer.rows, answer.gone, answer.digest, answer.full)
 
