@@ -1,0 +1,248 @@
+"""The Broker: what a program holds of a cluster, whether it is embedded or far away.
+
+One rule: there is one Broker and one way through it; only the Transport below differs.
+"""
+
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import asynccontextmanager
+from typing import Any, Final, NamedTuple, final
+
+import structlog
+import trio
+
+from haqactor import wire
+from haqactor.client.arguments import HeaderValue, content_of
+from haqactor.client.consumer import Consumer
+from haqactor.client.getter import Getter
+from haqactor.client.lane import ANY_NODE
+from haqactor.client.options import Options
+from haqactor.client.producer import Producer, Publisher, Receipt
+from haqactor.client.producing import Identity
+from haqactor.client.queue import Queue
+from haqactor.client.session import NS, Session, running
+from haqactor.client.statistics import QueueInfo, QueueStatistics
+from haqactor.client.structured import OpenNursery
+from haqactor.client.transport import Transport
+from haqactor.config import QueueConfig, check_name
+from haqactor.env import Environment
+from haqactor.errors import Error, InvalidArgument, NotFound, ProtocolError
+from haqactor.ids import METADATA_GROUP
+
+INFOS_AT_ONCE: Final = 64
+_PUBLIC: Final = {
+    "lease_ns": "lease", "max_attempts": "max_attempts", "dead_letter": "dead_letter", "backoff_ns": "backoff",
+    "backoff_max_ns": "backoff_max",
+}  # fmt: skip
+
+
+class Target(NamedTuple):
+    """Where a queue lives: its incarnation and its group."""
+
+    uid: int
+    group: int
+
+
+class _Unset:
+    """Not given: keeps its value or default (None is a value)."""
+
+
+_UNSET: Final = _Unset()
+
+
+@final
+class Broker:
+    """A cluster. Made by ``open_session``; its block is its life."""
+
+    def __init__(self, session: Session) -> None:
+        self.session = session
+        self.getters: dict[tuple[int, bool], Getter] = {}
+        self._targets: dict[str, Target] = {}
+        self._consumers: dict[Consumer, None] = {}
+        self._ended: dict[str, dict[str, int]] = {}
+        self._anonymous = Publisher(self, Identity(session.environment.random.token(16), 0))
+
+    # -- queues
+
+    def queue(self, name: str) -> Queue:
+        """A handle on the queue of that name; no round trip, and it need not exist yet."""
+        return Queue(self, check_name(name))
+
+    async def declare(
+        self,
+        queue: str | QueueConfig,
+        *,
+        lease: float | _Unset = _UNSET,
+        max_attempts: int | _Unset = _UNSET,
+        dead_letter: str | None | _Unset = _UNSET,
+        backoff: float | _Unset = _UNSET,
+        backoff_max: float | _Unset = _UNSET,
+    ) -> Queue:
+        """Make the queue be like this: created, or changed where it differs (``.changes`` says how). By name, settings not given keep
+        their value (or default); a record sets them all. Raises InvalidArgument, Conflict, NoQuorum."""
+        options = {
+            "lease": lease, "max_attempts": max_attempts, "dead_letter": dead_letter, "backoff": backoff, "backoff_max": backoff_max,
+        }  # fmt: skip
+        given: dict[str, Any] = {name: value for name, value in options.items() if not isinstance(value, _Unset)}
+        if isinstance(queue, QueueConfig):
+            if given:
+                raise InvalidArgument("declare takes either a QueueConfig or a name with settings, not both")
+            name, settings = queue.name, queue.settings()
+        else:
+            name = check_name(queue)
+            full = QueueConfig(name, **given).settings()
+            settings = {wired: full[wired] for wired, public in _PUBLIC.items() if public in given}
+        reply = await self.session.ask(METADATA_GROUP, wire.Declare(0, name, settings), mutates=True)
+        try:
+            target, version = Target(int(reply["uid"]), int(reply["group"])), int(reply["version"])
+            also = [(int(uid), int(group), int(number)) for uid, group, number in reply["also"]]
+            changes = {_PUBLIC.get(key, key): _change(key, old, new) for key, (old, new) in reply["changes"].items()}
+            created = bool(reply["created"])
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise ProtocolError(f"the reply to Declare is {reply!r:.80}") from error
+        self._targets[name] = target
+        await self._await(target.group, target.uid, version, gone=False)
+        for uid, group, number in also:
+            await self._await(group, uid, number, gone=False)
+        return Queue(self, name, changes, created)
+
+    async def _await(self, group: int, uid: int, version: int, *, gone: bool) -> None:
+        await self.session.ask(group, wire.Await(0, group, uid, version, gone))
+
+    async def delete_queue(self, name: str) -> None:
+        """Delete a queue with all its messages. Raises NotFound, Conflict where another queue names it as its dead letter."""
+        reply = await self.session.ask(METADATA_GROUP, wire.Delete(0, check_name(name)), mutates=True)
+        try:
+            uid, group = int(reply["uid"]), int(reply["group"])
+        except (KeyError, TypeError, ValueError) as error:
+            raise ProtocolError(f"the reply to Delete is {reply!r:.80}") from error
+        self._targets.pop(name, None)
+        await self._await(group, uid, 0, gone=True)
+
+    async def queues(self) -> list[QueueInfo]:
+        """Every queue, by name, as its leader sees it. Raises NoQuorum where a group has no leader."""
+        rows = await self.session.ask(METADATA_GROUP, wire.Queues(0))
+        found: dict[str, QueueInfo] = {}
+        limiter = trio.CapacityLimiter(INFOS_AT_ONCE)
+
+        async def look(name: str, uid: int, group: int) -> None:
+            async with limiter:
+                try:
+                    found[name] = QueueInfo.of(name, await self.session.ask(group, wire.Info(0, group, uid)))
+                except NotFound:
+                    return  # deleted meanwhile
+
+        async with OpenNursery() as nursery:
+            for name, uid, group, _version, _settings in rows:
+                nursery.start_soon(look, name, uid, group)
+        return [found[name] for name in sorted(found)]
+
+    async def status(self) -> Mapping[str, Any]:
+        """Nodes, groups, leaders and health, as one node sees them."""
+        result: Mapping[str, Any] = await self.session.ask(ANY_NODE, wire.Status(0))
+        return result
+
+    async def resolve(self, name: str) -> Target:
+        """Where a queue is; from memory where it is known. Raises NotFound."""
+        target = self._targets.get(name)
+        if target is not None:
+            return target
+        self.session.check_open()
+        try:
+            reply = await self.session.ask(ANY_NODE, wire.Resolve(0, name, False))
+        except NotFound:  # this node may not have heard of it yet: ask the one that must know
+            reply = await self.session.ask(METADATA_GROUP, wire.Resolve(0, name, True))
+        target = self._targets[name] = Target(int(reply[0]), int(reply[1]))
+        return target
+
+    def forget(self, name: str, uid: int) -> None:
+        """That incarnation is gone."""
+        target = self._targets.get(name)
+        if target is not None and target.uid == uid:
+            del self._targets[name]
+
+    # -- publishing
+
+    async def publish(
+        self,
+        queue: str,
+        body: bytes,
+        *,
+        key: str | None = None,
+        headers: Mapping[str, HeaderValue] | None = None,
+        message_id: str | None = None,
+    ) -> Receipt:
+        """Store one message; returns once a quorum has it on disk. Safe against retries of this client, not against those of your
+        program: for that, ``producer``. Raises as ``Producer.publish``."""
+        content = content_of(body, key, headers, message_id, self.session.core.message_bytes_max)
+        return await self._anonymous.send(queue, content, None)
+
+    @asynccontextmanager
+    async def producer(self, name: str) -> AsyncGenerator[Producer]:
+        """A named session; an older one of that name is fenced. Leaving waits until the outcome of all that was sent is known."""
+        message = wire.OpenProducer(0, check_name(name, "producer"))
+        reply = await self.session.ask(METADATA_GROUP, message)
+        identity = Identity(bytes(reply[0]), int(reply[1]))
+        publisher = Publisher(self, identity)
+        try:
+            yield Producer(self, name, publisher, identity)
+            await publisher.settle_all()
+        finally:
+            with trio.move_on_after(self.session.options.grace_ns / NS, shield=True):
+                await publisher.settle_all()
+            publisher.close()
+
+    # -- consumers' books
+
+    def consumer_began(self, consumer: Consumer) -> None:
+        """Count it."""
+        self._consumers[consumer] = None
+
+    def consumer_ended(self, consumer: Consumer) -> None:
+        """Keep its counts."""
+        if consumer in self._consumers:
+            del self._consumers[consumer]
+            ended = self._ended.setdefault(consumer.queue, {})
+            for name, value in consumer.statistics_row().items():
+                if name not in ("buffered", "unsettled", "tasks_waiting_receive"):
+                    ended[name] = ended.get(name, 0) + value
+
+    def statistics_of(self, name: str) -> QueueStatistics:
+        """All consumers of a queue."""
+        consumers = [*self._consumers, *self.getters.values()]
+        rows = [consumer.statistics_row() for consumer in consumers if consumer.queue == name]
+        return QueueStatistics.total(rows, self._ended.get(name, {}))
+
+    async def leave(self) -> None:
+        """Stop fetching, release what is held, flush, and end the anonymous session."""
+        for consumer in [*self._consumers, *self.getters.values()]:
+            await consumer.leave_in_grace()
+        await self._anonymous.settle_all()
+        self._anonymous.close()
+        for group, producer in self._anonymous.identities:
+            try:
+                await self.session.ask(group, wire.End(0, group, producer))
+            except Error as error:
+                self.session.log.debug("the anonymous session was not ended", group=group, error=str(error))
+
+
+def _change(key: str, old: Any, new: Any) -> tuple[Any, Any]:
+    if key.endswith("_ns"):
+        return (old if old is None else old / NS, new if new is None else new / NS)
+    return (old, new)
+
+
+@asynccontextmanager
+async def open_session(
+    transport: Transport, environment: Environment, options: Options | None = None, *, log: Any = None
+) -> AsyncGenerator[Broker]:
+    """A Broker over any transport. Leaving the block stops fetching, flushes, releases and closes, within the grace.
+    Raises NoQuorum where no node answers, and what a node refused us with."""
+    chosen = options or Options()
+    logger = log if log is not None else structlog.get_logger("haqactor.client")
+    async with running(transport, environment, chosen, logger) as session:
+        broker = Broker(session)
+        try:
+            yield broker
+        finally:
+            with trio.move_on_after(chosen.grace_ns / NS, shield=True):
+                await broker.leave()

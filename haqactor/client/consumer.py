@@ -1,0 +1,137 @@
+"""What the three kinds of consumer share: a subscription, waiting for it, and leaving it.
+
+One rule: leaving waits for the verdict on everything that was settled; what was not handed out goes back uncharged.
+"""
+
+from collections import deque
+from datetime import datetime
+from typing import Any
+
+import trio
+
+from haqactor.client.consuming import Subscription
+from haqactor.client.errors import Closed
+from haqactor.client.message import Message, message_id_of, wall_time
+from haqactor.client.part import Part
+from haqactor.client.session import NS, Session
+from haqactor.client.waiting import result
+from haqactor.errors import Error, LeaseLost, NotFound, ProtocolError
+
+CONTENT_BYTES_SPARE = 1024 * 1024
+
+
+class Consumer:
+    """One subscription of a session to a queue."""
+
+    def __init__(self, session: Session, queue: str, group: int, uid: int, credit: tuple[int, int]) -> None:
+        self.session = session
+        self.queue = queue
+        self.uid = uid
+        self.lease_lost: deque[LeaseLost] = deque()
+        self.raise_lease_lost = False
+        self.waiting = trio.lowlevel.ParkingLot()
+        self.closed = False
+        self.subscription: Subscription = session.core.subscribe(group, uid, credit)
+        self.subscription.listener = self
+
+    async def start(self) -> None:
+        """Until a leader knows of it. Raises NotFound, NoQuorum."""
+        await result(self.subscription.started)
+
+    def wall_at(self, time_ns: int) -> datetime:
+        """A monotonic time as this host's wall time."""
+        clock = self.session.environment.clock
+        return wall_time(clock.wall_ns() + time_ns - clock.monotonic_ns())
+
+    def check_open(self) -> None:
+        """Raises Closed, or what ended the consumer."""
+        if self.closed or self.session.closed:
+            raise Closed(f"this consumer of {self.queue!r} was closed: its block was left")
+        if self.subscription.error is not None:
+            raise self.subscription.error
+
+    # -- what the core tells
+
+    def arrived(self) -> None:
+        """Wake as many tasks as there may be messages."""
+        subscription = self.subscription
+        if subscription.error is not None or self.closed:
+            self.waiting.unpark_all()
+        elif self.waiting:
+            self.waiting.unpark(count=max(1, sum(part.count - part.taken for part in subscription.buffer)))
+
+    def subscribed(self) -> None:
+        """A leader knows of it (again)."""
+
+    def refused(self, rows: list[tuple[Part, int]]) -> None:
+        """Acknowledgements of clean exits came too late: count them, log them, and raise them if that is wanted."""
+        names = [message_id_of(part.content(row, self.content_bytes_max()), self.uid, part.seq(row)) for part, row in rows]
+        self.session.log.warning("acknowledgements refused: leases lost", queue=self.queue, count=len(rows), ids=names[:10])
+        if self.raise_lease_lost:
+            for name in names:
+                self.lease_lost.append(LeaseLost(f"the lease on message {name} was lost; it will come again", message_id=name))
+            self.waiting.unpark_all()
+
+    def content_bytes_max(self) -> int:
+        """A bound for unpacking a batch."""
+        return max(self.session.core.message_bytes_max, 256 * 1024) + CONTENT_BYTES_SPARE
+
+    def message(self, part: Part, row: int) -> Message:
+        """The message of a row."""
+        return Message(self, part, row, part.content(row, self.content_bytes_max()))
+
+    def spoiled(self, part: Part, error: ProtocolError) -> None:
+        """A batch that does not unpack: nothing else can be said about its messages than that."""
+        self.session.log.error("a delivered batch is damaged", queue=self.queue, seq=part.first, error=str(error))
+
+    async def leave(self) -> None:
+        """Take no more, wait for all verdicts, and tell the leader. Raises NoQuorum where no leader answers."""
+        if self.closed:
+            await trio.lowlevel.checkpoint()
+            return
+        try:
+            if self.subscription.error is None:
+                await result(self.subscription.drain())
+                await result(self.session.core.unsubscribe(self.subscription).outcome)
+        except (NotFound, Closed):
+            pass  # then nothing is held there any more
+        finally:
+            self.close()
+
+    async def leave_in_grace(self) -> None:
+        """The same for whoever is cancelled or failed: within the grace, and without an error of its own."""
+        if self.closed:
+            return
+        with trio.move_on_after(self.session.options.grace_ns / NS, shield=True):
+            try:
+                await self.leave()
+            except Error as error:
+                self.session.log.warning("consumer left without confirmation", queue=self.queue, error=str(error))
+
+    def close(self) -> None:
+        """At once."""
+        if not self.closed:
+            self.closed = True
+            if self.subscription.error is None:
+                self.session.core.forget(self.subscription)
+                self.subscription.end(Closed(f"this consumer of {self.queue!r} was closed: its block was left"))
+            self.waiting.unpark_all()
+
+    def statistics_row(self) -> dict[str, Any]:
+        """This consumer's counters, for ``queue.statistics()``."""
+        subscription, counts = self.subscription, self.subscription.counts
+        acked, nacked, rejected, released = counts.settled
+        return {
+            "buffered": sum(part.count - part.taken for part in subscription.buffer),
+            "unsettled": subscription.held,
+            "tasks_waiting_receive": len(self.waiting),
+            "delivered": counts.delivered,
+            "received": counts.handed,
+            "acked": acked,
+            "nacked": nacked,
+            "rejected": rejected,
+            "released": released,
+            "refused": counts.refused,
+            "dropped": counts.dropped,
+        }
+

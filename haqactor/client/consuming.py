@@ -1,0 +1,502 @@
+"""A consumer as the core sees it: subscribed at a leader, with credit, parts that it holds, settlements and renewals.
+
+One rule: whatever the consumer holds is claimed again, lease by lease, at every new leader before anything else is said there.
+Credit is what it could still take: it comes back with a message's settlement, or when its lease was lost.
+"""
+
+from collections import deque
+from collections.abc import Callable
+from typing import Any, Final, Protocol
+
+from haqactor import wire
+from haqactor.client.lane import TRANSIENT, Lane, Redirect
+from haqactor.client.link import Entry, Link
+from haqactor.client.outcome import Outcome
+from haqactor.client.part import BUFFERED, GONE, HANDED, SETTLING, Part
+from haqactor.client.renewing import Renewals
+from haqactor.client.settling import RELEASE, Refused, Settlement
+from haqactor.errors import Error, ProtocolError, from_wire
+
+SETTLES_IN_FLIGHT_MAX: Final = 4
+
+
+class Listener(Protocol):
+    """What the shell's consumer hears from the core."""
+
+    def arrived(self) -> None:
+        """There is something to take, or the consumer ended."""
+
+    def subscribed(self) -> None:
+        """A leader knows of the consumer (again)."""
+
+    def refused(self, rows: list[tuple[Part, int]]) -> None:
+        """Acknowledgements that nobody waits for were refused."""
+
+
+class PollEntry(Entry, Protocol):
+    """What waits for the answer to a Poll."""
+
+    def ended(self, error: Error) -> None:
+        """There will be none."""
+
+
+class _Unheard:
+    def arrived(self) -> None:
+        """Nobody listens yet."""
+
+    def subscribed(self) -> None:
+        """Nobody listens yet."""
+
+    def refused(self, rows: list[tuple[Part, int]]) -> None:
+        """Nobody listens yet."""
+
+
+class Counts:
+    """What this consumer has seen since it began."""
+
+    __slots__ = ("delivered", "dropped", "handed", "redelivered", "refused", "settled")
+
+    def __init__(self) -> None:
+        self.delivered = self.handed = self.redelivered = self.dropped = self.refused = 0
+        self.settled = [0, 0, 0, 0]
+
+
+class Subscription:
+    """``credit_*``: the whole credit; 0 for one whose messages are asked for one by one (``want``)."""
+
+    __slots__ = (
+        "_now", "_owed_bytes", "_owed_messages", "_redirect", "_subscribing", "_withheld_bytes", "_withheld_messages", "buffer",
+        "closing", "consumer", "counts", "credit_bytes", "credit_messages", "drained", "error", "lane", "lease_ns", "link",
+        "listener", "parts", "pending", "polls", "received_ns", "renewals", "since_ns", "started", "uid", "unanswered", "wanted",
+    )  # fmt: skip
+
+    def __init__(
+        self, lane: Lane, uid: int, consumer: int, credit: tuple[int, int], redirect: Redirect, now: Callable[[], int]
+    ) -> None:
+        self.lane = lane
+        self.uid = uid
+        self.consumer = consumer
+        self.credit_messages, self.credit_bytes = credit
+        self.listener: Listener = _Unheard()
+        self.counts = Counts()
+        self.buffer: deque[Part] = deque()
+        self.parts: dict[Part, None] = {}
+        self.pending = Settlement()
+        self.unanswered: deque[Settlement] = deque()
+        self.started: Outcome[None] = Outcome()
+        self.drained: Outcome[None] | None = None
+        self.error: Error | None = None
+        self.closing = False
+        self.link: Link | None = None
+        self.lease_ns = 0
+        self.wanted = 0
+        self.polls: dict[PollEntry, bool] = {}
+        self.since_ns: int | None = None
+        self.received_ns = now()
+        self.renewals = Renewals(self)
+        self._subscribing: Link | None = None
+        self._owed_messages = 0
+        self._owed_bytes = 0
+        self._withheld_messages = 0
+        self._withheld_bytes = 0
+        self._redirect = redirect
+        self._now = now
+        lane.add(self)
+
+    @property
+    def waits(self) -> bool:
+        """It always wants its leader."""
+        return True
+
+    @property
+    def held(self) -> int:
+        """Messages that are not settled yet."""
+        return sum(part.open for part in self.parts)
+
+    def now_ns(self) -> int:
+        """The core's time."""
+        return self._now()
+
+    # -- what the shell takes and gives
+
+    def take(self, now_ns: int) -> tuple[Part, int] | None:
+        """The next message; ones whose lease ran out or was lost in the buffer are dropped."""
+        buffer = self.buffer
+        while buffer:
+            part = buffer[0]
+            row = part.taken
+            if row >= part.count:
+                buffer.popleft()
+                continue
+            part.taken = row + 1
+            if part.states[row] != BUFFERED:
+                continue
+            if part.deadline_ns <= now_ns:
+                self._drop(part, row)
+                continue
+            part.states[row] = HANDED
+            part.handed += 1
+            self._received(now_ns)
+            self.counts.handed += 1
+            return part, row
+        return None
+
+    def take_part(self, now_ns: int) -> tuple[Part, list[tuple[int, int]]] | None:
+        """All that is left of the next part: it and its runs of rows."""
+        while self.buffer:
+            part = self.buffer.popleft()
+            part.taken = part.count
+            if part.deadline_ns <= now_ns:
+                for row in range(part.count):
+                    if part.states[row] == BUFFERED:
+                        self._drop(part, row)
+                continue
+            runs = part.runs(BUFFERED)
+            if not runs:
+                continue
+            for first, last in runs:
+                rows = last - first + 1
+                part.states[first : last + 1] = bytes([HANDED]) * rows
+                part.handed += rows
+                self.counts.handed += rows
+            self._received(now_ns)
+            return part, runs
+        return None
+
+    def _received(self, now_ns: int) -> None:
+        self.received_ns = now_ns
+        if self._withheld_messages:
+            self._owe(self._withheld_messages, self._withheld_bytes)
+            self._withheld_messages = self._withheld_bytes = 0
+
+    def settle(self, verb: int, part: Part, first: int, last: int, more: list[Any], loud: bool) -> Settlement:
+        """Hand rows that are handed out to the next Settle."""
+        pending = self.pending
+        rows = last - first + 1
+        part.states[first : last + 1] = bytes([SETTLING]) * rows
+        part.handed -= rows
+        if verb == 0:
+            pending.ack(part, first, last)
+        else:
+            pending.other(verb, part, first, last, more)
+        self.counts.settled[verb] += rows
+        if loud:
+            pending.loud.update(dict.fromkeys(part.seq(row) for row in range(first, last + 1)))
+        self.lane.touch(self)
+        return pending
+
+    def release_buffer(self, *, withhold: bool) -> None:
+        """Give back what was not handed out, uncharged; ``withhold``: and take no other until something is received."""
+        for part in self.buffer:
+            part.taken = part.count
+            for first, last in part.runs(BUFFERED):
+                rows = last - first + 1
+                part.states[first : last + 1] = bytes([SETTLING]) * rows
+                self.pending.other(RELEASE, part, first, last, [])
+                self.counts.settled[RELEASE] += rows
+                if withhold and self.credit_messages:
+                    size = part.blob_bytes // part.count * rows
+                    self._withheld_messages += rows
+                    self._withheld_bytes += size
+                    self._owed_messages -= rows
+                    self._owed_bytes -= size
+        self.buffer.clear()
+        self.lane.touch(self)
+
+    def want(self, messages: int) -> None:
+        """More or fewer messages are asked for one by one."""
+        self.wanted += messages
+        if messages > 0 and self.link is not None:
+            self._owe(messages, messages * self.credit_bytes)
+
+    def poll(self, entry: PollEntry) -> None:
+        """Ask (again) for one message, if any is ready."""
+        self.polls[entry] = False
+        self.lane.touch(self)
+
+    def _drop(self, part: Part, row: int) -> None:
+        self.counts.dropped += 1
+        if part.move(row, GONE):
+            if self.credit_messages:
+                self._owe(1, part.bytes_for(1))
+            self._forget_empty(part)
+
+    def _owe(self, messages: int, size: int) -> None:
+        self._owed_messages += messages
+        self._owed_bytes += size
+        self.lane.touch(self)
+
+    def _forget_empty(self, part: Part) -> None:
+        if not part.open and part in self.parts:
+            del self.parts[part]
+            if self.credit_messages:
+                self._owed_bytes += part.rest_bytes()
+
+    # -- writing
+
+    def fill(self, link: Link) -> bool:
+        """Subscribe, then settle, renew, and give credit."""
+        if self.error is not None:
+            return True
+        if self.link is not link:
+            if self._subscribing is None:
+                self._subscribe(link)
+            return True
+        for settlement in self.unanswered:
+            if not settlement.sent:
+                self._write(settlement, link)
+        self.renewals.fill(link)
+        in_flight = len(self.unanswered)
+        many = self.pending.rows > 1024 or 2 * self.pending_messages > self.credit_messages
+        if self.pending.rows and (not in_flight or (many and in_flight < SETTLES_IN_FLIGHT_MAX)):
+            settlement, self.pending = self.pending, Settlement()
+            settlement.count_credit()
+            self.unanswered.append(settlement)
+            self._write(settlement, link)
+        elif self._owed_messages > 0:
+            link.send(wire.Credit(self.lane.group, self.consumer, self._owed_messages, max(0, self._owed_bytes)))
+            self._owed_messages = self._owed_bytes = 0
+        self._poll(link)
+        return True
+
+    @property
+    def pending_messages(self) -> int:
+        """Messages in the settlement that is being gathered."""
+        return sum(last - first + 1 for _part, first, last in self.pending.acks)
+
+    def _subscribe(self, link: Link) -> None:
+        claims: list[list[Any]] = []
+        held_bytes = 0
+        for part in self.parts:
+            held_bytes += part.blob_bytes - part.returned_bytes
+            for state in (BUFFERED, HANDED, SETTLING):
+                for first, last in part.runs(state):
+                    claims.extend([*span, state == HANDED] for span in part.spans(first, last))
+        held_bytes += sum(settlement.bytes for settlement in self.unanswered)
+        self._owed_messages = self._owed_bytes = self._withheld_messages = self._withheld_bytes = 0
+        messages, size = self.wanted, self.wanted * self.credit_bytes
+        if self.credit_messages:
+            messages = max(0, self.credit_messages - self.held)
+            size = max(0, self.credit_bytes - held_bytes)
+        self._subscribing = link
+        link.ask(self, wire.Subscribe(0, self.lane.group, self.uid, self.consumer, messages, size, claims))
+
+    def _write(self, settlement: Settlement, link: Link) -> None:
+        acks, nacks, rejects, releases = settlement.wire_rows()
+        started = [span[2:] for part in self.parts if part.handed for run in part.runs(HANDED) for span in part.spans(*run)]
+        messages = settlement.messages if self.credit_messages else 0
+        size = settlement.bytes if self.credit_messages else 0
+        messages, size = messages + self._owed_messages, size + self._owed_bytes
+        self._owed_messages, self._owed_bytes = min(0, messages), min(0, size)
+        message = wire.Settle(
+            0, self.lane.group, self.uid, self.consumer, acks, nacks, rejects, releases, started, max(0, messages), max(0, size)
+        )
+        settlement.sent = True
+        settlement.rid = link.ask(_Judged(self, settlement), message)
+
+    def _poll(self, link: Link) -> None:
+        for entry, sent in list(self.polls.items()):
+            if not sent:
+                self.polls[entry] = True
+                link.ask(entry, wire.Poll(0, self.lane.group, self.uid, self.consumer))
+
+    # -- answers
+
+    def replied(self, link: Link, result: Any, blob: bytes) -> None:
+        """To Subscribe: {lease_ns, lost}."""
+        if self._subscribing is not link:
+            return
+        self._subscribing = None
+        try:
+            self.lease_ns = int(result["lease_ns"])
+            lost = [(int(first), int(last)) for first, last in result["lost"]]
+        except (KeyError, TypeError, ValueError) as error:
+            raise ProtocolError(f"the reply to Subscribe is {result!r:.80}") from error
+        self.link = link
+        now_ns = self._now()
+        for part in list(self.parts):
+            for first, last in lost:
+                self._lose(part, first, last)
+        self.renewals.claimed(now_ns)
+        self.lane.answered()
+        self.lane.touch(self)
+        self.started.resolve(None)
+        self.listener.subscribed()
+
+    def failed(self, link: Link, answer: wire.Failed) -> None:
+        """Subscribe was refused."""
+        if self._subscribing is not link:
+            return
+        self._subscribing = None
+        self._turned_away(link, answer)
+
+    def _turned_away(self, link: Link, answer: wire.Failed) -> None:
+        self.link = None
+        if answer.code in TRANSIENT:
+            self._redirect(self.lane, link, answer)
+            self.lane.touch(self)
+        else:
+            self.end(from_wire(answer.code, answer.message, answer.fields))
+
+    def lost(self, link: Link) -> None:
+        """Subscribe was not answered."""
+        if self._subscribing is link:
+            self._subscribing = None
+            self.lane.touch(self)
+
+    def judged(self, settlement: Settlement, result: Any) -> None:
+        """A settlement was judged."""
+        if settlement not in self.unanswered:
+            return
+        refused, empty = settlement.judged(result)
+        self.unanswered.remove(settlement)
+        for part in empty:
+            self._forget_empty(part)
+        quiet = settlement.quiet(refused) if refused else []
+        self.counts.refused += len(refused)
+        settlement.outcome.resolve(refused)
+        if quiet:
+            self.listener.refused(quiet)
+        self.lane.answered()
+        self.lane.touch(self)
+        self._check_drained()
+
+    def settle_failed(self, settlement: Settlement, link: Link, answer: wire.Failed) -> None:
+        """The leader could not judge it: again, at the next one."""
+        if link is self.link and settlement in self.unanswered:
+            settlement.sent = False
+            self._turned_away(link, answer)
+
+    def gone(self, link: Link, code: str, message: str) -> None:
+        """The node ended the consumer."""
+        if link is self.link or link is self._subscribing:
+            self._subscribing = None
+            for settlement in self.unanswered:
+                settlement.sent = False
+            self._turned_away(link, wire.Failed(0, code, message, {}))
+
+    def delivered(self, link: Link, lease_ns: int, rows: wire.Rows, blob: bytes) -> None:
+        """Parts arrived."""
+        if link is not self.link and link is not self._subscribing:
+            return
+        at = 0
+        deadline_ns = self._now() + lease_ns
+        for row in rows:
+            part = Part(row, b"", deadline_ns)
+            part.blob = blob[at : at + part.blob_bytes] if len(rows) > 1 else blob
+            at += part.blob_bytes
+            self.parts[part] = None
+            self.buffer.append(part)
+            self.counts.delivered += part.count
+            self.counts.redelivered += len(part.attempt_rows)
+        if at != len(blob):
+            raise ProtocolError(f"a delivery's parts hold {at} bytes of {len(blob)}")
+        if self.closing:
+            self.release_buffer(withhold=True)
+        self.listener.arrived()
+
+    def lease_lost(self, rows: wire.Rows) -> None:
+        """The node says that leases ended."""
+        for term, counter, first, last in wire.lease_rows(rows):
+            for part in list(self.parts):
+                if part.term == term and part.counter == counter:
+                    self._lose(part, first, last)
+        self.lane.touch(self)
+
+    def _lose(self, part: Part, first: int, last: int) -> None:
+        for row in range(part.count):
+            if first <= part.seq(row) <= last and part.states[row] in (BUFFERED, HANDED):
+                self.lose(part, row)
+
+    def lose(self, part: Part, row: int) -> None:
+        """The lease on one message is lost."""
+        was = part.states[row]
+        if was in (BUFFERED, HANDED) and part.move(row, GONE):
+            if was == BUFFERED:
+                self.counts.dropped += 1
+            if self.credit_messages:
+                self._owe(1, part.bytes_for(1))
+            self._forget_empty(part)
+            if was == HANDED:
+                self.renewals.lost(part, row)
+
+    # -- the way there, and the end
+
+    def detach(self) -> None:
+        """Another leader, or none: subscribe there, claim, and settle again."""
+        self.link = None
+        self._subscribing = None
+        for settlement in self.unanswered:
+            settlement.sent = False
+        self.renewals.detach()
+        self.polls = dict.fromkeys(self.polls, False)
+
+    def expire(self, now_ns: int, patience_ns: int, error: Error) -> None:
+        """No leader: whoever waits for a verdict, or for the start, hears so; settlements are driven on."""
+        if self.since_ns is None or self.since_ns < (self.lane.since_ns or 0):
+            self.since_ns = now_ns
+        if now_ns - self.since_ns >= patience_ns:
+            self.started.fail(error)
+        for settlement in [*self.unanswered, self.pending]:
+            if settlement.since_ns is None and settlement.rows:
+                settlement.since_ns = now_ns
+            elif settlement.since_ns is not None and now_ns - settlement.since_ns >= patience_ns:
+                outcome, settlement.outcome, settlement.since_ns = settlement.outcome, Outcome[Refused](), None
+                outcome.fail(error)
+                if self.drained is not None:
+                    self.drained.fail(error)
+
+    def drain(self) -> Outcome[None]:
+        """Take no more; decided once every settlement was judged."""
+        self.closing = True
+        self.release_buffer(withhold=True)
+        self.drained = Outcome()
+        self._check_drained()
+        return self.drained
+
+    def _check_drained(self) -> None:
+        if self.drained is not None and not self.unanswered and not self.pending.rows:
+            self.drained.resolve(None)
+
+    def end(self, error: Error) -> None:
+        """It is over: everything that waits hears ``error``."""
+        self.error = error
+        self.lane.drop(self)
+        self.buffer.clear()
+        for part in list(self.parts):
+            for row in range(part.count):
+                if part.states[row] == HANDED:
+                    part.move(row, GONE)
+                    self.renewals.lost(part, row)
+        self.parts.clear()
+        self.started.fail(error)
+        for settlement in [*self.unanswered, self.pending]:
+            settlement.outcome.fail(error)
+        self.unanswered.clear()
+        if self.drained is not None:
+            self.drained.fail(error)
+        for entry in list(self.polls):
+            entry.ended(error)
+        self.polls.clear()
+        self.renewals.end(error)
+        self.listener.arrived()
+
+
+class _Judged:
+    """The answer to one sending of a settlement."""
+
+    __slots__ = ("settlement", "subscription")
+
+    def __init__(self, subscription: Subscription, settlement: Settlement) -> None:
+        self.subscription = subscription
+        self.settlement = settlement
+
+    def replied(self, link: Link, result: Any, blob: bytes) -> None:
+        if link is self.subscription.link:
+            self.subscription.judged(self.settlement, result)
+
+    def failed(self, link: Link, answer: wire.Failed) -> None:
+        self.subscription.settle_failed(self.settlement, link, answer)
+
+    def lost(self, link: Link) -> None:
+        self.settlement.sent = False

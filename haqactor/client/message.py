@@ -1,0 +1,214 @@
+"""A delivered message, and what a consumer may do with it.
+
+One rule: leaving ``async with message`` decides it: clean acknowledges, an exception gives it back as failed, a cancellation
+gives it back unharmed; and the decision is handed over before anything can be cancelled.
+"""
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta, timezone
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Final
+
+import trio
+
+from haqactor.batch import Content
+from haqactor.client.arguments import HeaderValue, span_ns, text
+from haqactor.client.part import GONE, HANDED, Part
+from haqactor.client.renewing import Hold
+from haqactor.client.settling import ACK, NACK, REJECT, RELEASE, VERBS
+from haqactor.client.waiting import result
+from haqactor.errors import Conflict, LeaseLost
+
+if TYPE_CHECKING:
+    from haqactor.client.consumer import Consumer
+
+EPOCH: Final = datetime(1970, 1, 1, tzinfo=timezone.utc)
+NO_HEADERS: Final[Mapping[str, HeaderValue]] = {}
+QUEUES_BACKOFF: Final = -1
+
+
+def wall_time(time_ns: int) -> datetime:
+    """Nanoseconds since 1970 as a datetime in UTC."""
+    return EPOCH + timedelta(microseconds=time_ns // 1000)
+
+
+def message_id_of(content: Content, uid: int, seq: int) -> str:
+    """The id that the publisher gave, else one made of the queue's incarnation and the place in it."""
+    if content.extras is not None and content.extras[2] is not None:
+        return content.extras[2]
+    return f"{uid}-{seq}"
+
+
+def verdict(error: BaseException | None) -> int:
+    """What leaving a body with ``error`` means: ACK, NACK, or (cancelled, or the program is ending) RELEASE."""
+    if error is None:
+        return ACK
+    if isinstance(error, BaseExceptionGroup):
+        return NACK if error.subgroup(Exception) is not None else RELEASE
+    return NACK if isinstance(error, Exception) else RELEASE
+
+
+def reason_of(error: BaseException) -> str:
+    """A failure in a few words, for the queue's books."""
+    return text("reason", f"{type(error).__name__}: {error}"[:200])
+
+
+class PeekedMessage:
+    """A message that was looked at: not leased, not to be settled."""
+
+    __slots__ = ("_content", "_enqueued_ns", "_uid", "attempt", "body", "seq")
+
+    def __init__(self, content: Content, uid: int, seq: int, failures: int, enqueued_ns: int) -> None:
+        self._content = content
+        self._uid = uid
+        self._enqueued_ns = enqueued_ns
+        self.body = content.body
+        self.seq = seq
+        self.attempt = failures + 1
+
+    @property
+    def id(self) -> str:
+        """The publisher's id, or the queue's."""
+        return message_id_of(self._content, self._uid, self.seq)
+
+    @property
+    def key(self) -> str | None:
+        """The publisher's key."""
+        return None if self._content.extras is None else self._content.extras[0]
+
+    @property
+    def headers(self) -> Mapping[str, HeaderValue]:
+        """The publisher's headers."""
+        return NO_HEADERS if self._content.extras is None else self._content.extras[1] or NO_HEADERS
+
+    @property
+    def redelivered(self) -> bool:
+        """Did it fail before?"""
+        return self.attempt > 1
+
+    @property
+    def enqueued_at(self) -> datetime:
+        """When the queue stored it (UTC)."""
+        return wall_time(self._enqueued_ns)
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.id} seq={self.seq} attempt={self.attempt} {len(self.body)} bytes>"
+
+
+class Message(PeekedMessage):
+    """A message with a lease. ``attempt`` counts from 1. Enter it to handle it, or settle it by hand."""
+
+    __slots__ = ("_consumer", "_deadline_ns", "_hold", "_part", "_row", "_scope", "_verb")
+
+    def __init__(self, consumer: "Consumer", part: Part, row: int, content: Content) -> None:
+        seq = part.seq(row)
+        failures = part.failures(seq) if part.attempt_rows else 0
+        super().__init__(content, consumer.uid, seq, failures, part.enqueued_ns)
+        self._consumer = consumer
+        self._part = part
+        self._row = row
+        self._deadline_ns = part.deadline_ns
+        self._hold: Hold | None = None
+        self._scope: trio.CancelScope | None = None
+        self._verb: int | None = None
+
+    @property
+    def lease_expires_at(self) -> datetime:
+        """When the lease ends unless it is renewed (UTC, by this host's clock)."""
+        until_ns = self._deadline_ns if self._hold is None else max(self._hold.deadline_ns, self._deadline_ns)
+        return self._consumer.wall_at(until_ns)
+
+    @property
+    def row(self) -> tuple[Part, int]:
+        """Its place in the lease, for settling it together with others."""
+        return self._part, self._row
+
+    # -- the body
+
+    async def __aenter__(self) -> "Message":
+        if self._hold is not None or self._verb is not None:
+            raise Conflict(f"message {self.id} was entered or settled before")
+        if self._part.states[self._row] != HANDED:
+            raise self._lost()
+        scope = self._scope = trio.CancelScope()
+        hold = self._hold = Hold(self._part, self._row, self._row, self._deadline_ns, scope.cancel)
+        self._consumer.subscription.renewals.holders[hold] = None
+        scope.__enter__()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> bool:
+        scope, hold = self._scope, self._hold
+        if scope is None or hold is None:
+            raise Conflict("a message was left that was not entered")
+        del self._consumer.subscription.renewals.holders[hold]
+        self._scope = None
+        swallowed = scope.__exit__(kind, error, traceback)
+        if hold.lost and (error is None or swallowed):
+            self._verb = RELEASE
+            raise self._lost()
+        if self._verb is None and self._part.states[self._row] == HANDED:
+            verb = self._verb = verdict(error)
+            more = [QUEUES_BACKOFF, reason_of(error)] if verb == NACK and error is not None else []
+            self._consumer.subscription.settle(verb, self._part, self._row, self._row, more, False)
+        if error is None:
+            await trio.lowlevel.checkpoint()
+        return False
+
+    def _lost(self) -> LeaseLost:
+        return LeaseLost(f"the lease on message {self.id} was lost; it will come again", message_id=self.id)
+
+    # -- by hand
+
+    def give_back(self) -> None:
+        """Release it with the next batch, waiting for nothing."""
+        if self._part.states[self._row] == HANDED:
+            self._verb = RELEASE
+            self._consumer.subscription.settle(RELEASE, self._part, self._row, self._row, [], False)
+
+    async def ack(self) -> None:
+        """It is done; returns once a quorum has that on disk. Raises LeaseLost."""
+        await self._settle(ACK, [])
+
+    async def nack(self, *, delay: float | None = None, reason: str = "") -> None:
+        """It failed: counts as an attempt; it comes again after ``delay`` seconds (None: the queue's backoff). Raises LeaseLost."""
+        delay_ns = QUEUES_BACKOFF if delay is None else span_ns("delay", delay)
+        await self._settle(NACK, [delay_ns, text("reason", reason)])
+
+    async def reject(self, *, reason: str = "") -> None:
+        """It can never be done: to the dead-letter queue with it. Raises LeaseLost."""
+        await self._settle(REJECT, [text("reason", reason)])
+
+    async def release(self) -> None:
+        """Give it back unharmed: no attempt is charged. Raises LeaseLost."""
+        await self._settle(RELEASE, [])
+
+    async def _settle(self, verb: int, more: list[Any]) -> None:
+        if self._verb is not None and self._verb != verb:
+            await trio.lowlevel.checkpoint()
+            raise Conflict(f"message {self.id} was settled before: {VERBS[self._verb]}")
+        state = self._part.states[self._row]
+        if state != HANDED:
+            await trio.lowlevel.checkpoint()
+            if state == GONE and self._verb is None:
+                raise self._lost()
+            return
+        self._consumer.check_open()
+        self._verb = verb
+        settlement = self._consumer.subscription.settle(verb, self._part, self._row, self._row, more, True)
+        if self.seq in await result(settlement.outcome):
+            raise self._lost()
+
+    async def extend(self, seconds: float) -> None:
+        """Keep the lease for ``seconds`` from now. Raises LeaseLost."""
+        duration_ns = span_ns("seconds", seconds, low=0.001)
+        if self._part.states[self._row] != HANDED:
+            await trio.lowlevel.checkpoint()
+            raise self._lost()
+        extension = self._consumer.subscription.renewals.extend(self._part, self._row, self._row, duration_ns)
+        if self.seq in await result(extension.outcome):
+            raise self._lost()
+        self._deadline_ns = extension.sent_ns + duration_ns
+        if self._hold is not None:
+            self._hold.deadline_ns = self._deadline_ns

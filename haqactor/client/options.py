@@ -1,0 +1,23 @@
+"""What a session may be told beside its addresses.
+
+One rule: every bound and wait of the client stands here, with its unit.
+"""
+
+from dataclasses import dataclass
+
+from haqactor.config import MIB
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """``proxy``: let one node pass everything on, as behind a load balancer. ``client``: a name for the nodes' logs. ``cluster``: the
+    id that is expected, b"" for any. ``patience_ns``: how long to wait without a leader. ``grace_ns``: how long leaving a block may
+    take once it was cancelled. ``dial_ns``: how long a connection may take. ``message_bytes_max``: until a node told its own."""
+
+    proxy: bool = False
+    client: str = "haqactor"
+    cluster: bytes = b""
+    patience_ns: int = 5_000_000_000
+    grace_ns: int = 2_000_000_000
+    dial_ns: int = 1_000_000_000
+    message_bytes_max: int = MIB

@@ -1,0 +1,123 @@
+"""A batch on its way: gathered, packed once, sent until it is confirmed, with the same numbers and the same bytes.
+
+One rule: once a parcel has numbers its bytes and boundaries never change, so that the servers can tell a retry from a new batch.
+"""
+
+from typing import Any, Final
+
+from haqactor.batch import COUNT_MAX, PACKED_BYTES_MAX, Content, Packer
+from haqactor.client.link import Link
+from haqactor.client.outcome import Signal
+from haqactor.errors import Error, ProtocolError
+from haqactor.wire import Rows
+
+
+class Item:
+    """One message of a parcel; ``offset`` is its row, given when the parcel is sealed."""
+
+    __slots__ = ("content", "offset", "parcel")
+
+    def __init__(self, content: Content, parcel: "Parcel") -> None:
+        self.content = content
+        self.offset = -1
+        self.parcel = parcel
+
+
+UNNUMBERED: Final = 0
+
+
+class Parcel:
+    """``first``: its first number, 0 until it is sealed. ``explicit``: the caller chose it. ``retry``: it was used before."""
+
+    __slots__ = (
+        "blob", "count", "done", "error", "expired", "explicit", "first", "full", "items", "link", "refused_ns", "retry", "rid",
+        "runs", "signal", "since_ns", "size",
+    )  # fmt: skip
+
+    def __init__(self, explicit: int | None = None) -> None:
+        self.items: list[Item] = []
+        self.size = 0
+        self.count = 0
+        self.full = explicit is not None
+        self.first = UNNUMBERED
+        self.explicit = explicit
+        self.retry = False
+        self.blob = b""
+        self.link: Link | None = None
+        self.rid = 0
+        self.done = False
+        self.error: Error | None = None
+        self.runs: Rows = []
+        self.signal: Signal | None = None
+        self.expired = 0
+        self.since_ns: int | None = None
+        self.refused_ns: int | None = None
+
+    def takes(self, size: int) -> bool:
+        """Is there room for one more message of ``size`` bytes?"""
+        return not self.full and len(self.items) < COUNT_MAX and self.size + size <= PACKED_BYTES_MAX
+
+    def add(self, content: Content, size: int) -> Item:
+        """Put a message in."""
+        item = Item(content, self)
+        self.items.append(item)
+        self.size += size
+        if len(self.items) == COUNT_MAX or self.size >= PACKED_BYTES_MAX:
+            self.full = True
+        return item
+
+    def withdraw(self, item: Item) -> bool:
+        """Take a message out again; False where it is too late."""
+        if self.first or self.done:
+            return False
+        self.items.remove(item)
+        return True
+
+    def seal(self, first: int, packer: Packer) -> None:
+        """Give it its numbers and its bytes."""
+        self.first = first
+        self.full = True
+        self.count = len(self.items)
+        for offset, item in enumerate(self.items):
+            item.offset = offset
+        self.blob = packer.pack([item.content for item in self.items])
+
+    def confirm(self, runs: Any) -> None:
+        """It is stored: runs [queue_seq, count, duplicate]. Raises ProtocolError where they do not add up."""
+        try:
+            total = sum(count for _seq, count, _duplicate in runs)
+        except (TypeError, ValueError) as error:
+            raise ProtocolError(f"a publish's reply is no list of runs: {runs!r:.80}") from error
+        if total != self.count:
+            raise ProtocolError(f"a publish of {self.count} messages was answered for {total}")
+        self.runs = runs
+        self._finish()
+
+    def fail(self, error: Error) -> None:
+        """It is not stored, and will not be."""
+        self.error = error
+        self._finish()
+
+    def _finish(self) -> None:
+        self.done = True
+        self.blob = b""
+        self.items = []
+        self.link = None
+        if self.signal is not None:
+            self.signal.set()
+
+    def give_up_waiting(self) -> None:
+        """Whoever waits now hears that the outcome is unknown; the parcel itself is driven on."""
+        self.expired += 1
+        self.since_ns = None
+        if self.signal is not None:
+            signal, self.signal = self.signal, None
+            signal.set()
+
+    def place(self, offset: int) -> tuple[int, bool]:
+        """(queue sequence, duplicate) of a row, once confirmed."""
+        for seq, count, duplicate in self.runs:
+            if offset < count:
+                return seq + offset, bool(duplicate)
+            offset -= count
+        raise ProtocolError("a publish's receipts do not cover it")

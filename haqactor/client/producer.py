@@ -1,0 +1,303 @@
+"""Publishing: producers with a name, exact across restarts, and the anonymous one that every broker has.
+
+One rule: what has left is driven to its outcome by the session; cancelling a publish ends only the waiting.
+"""
+
+from collections.abc import Mapping, Sequence
+from copy import copy
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, final
+
+import trio
+
+from haqactor import wire
+from haqactor.batch import COUNT_MAX, PACKED_BYTES_MAX, Content
+from haqactor.client.arguments import HeaderValue, content_of, whole
+from haqactor.client.errors import Closed, PublishUnknown
+from haqactor.client.parcel import Item, Parcel
+from haqactor.client.producing import Identity, Stream
+from haqactor.config import check_name
+from haqactor.errors import Error, InvalidArgument, NotFound
+
+if TYPE_CHECKING:
+    from haqactor.client.broker import Broker
+
+IDLE_NS = 9 * 60 * 1_000_000_000
+_SEQ_MAX = (1 << 62) - 1
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """A message for ``publish_many``."""
+
+    body: bytes
+    key: str | None = None
+    headers: Mapping[str, HeaderValue] | None = None
+    message_id: str | None = None
+
+
+@final
+class Receipt:
+    """A message is stored: ``seq`` is its place in ``queue``, ``producer_seq`` its number in the producer's session; ``duplicate``:
+    it had been stored before under that number."""
+
+    __slots__ = ("_offset", "_parcel", "queue")
+
+    def __init__(self, queue: str, parcel: Parcel, offset: int) -> None:
+        self.queue = queue
+        self._parcel = parcel
+        self._offset = offset
+
+    @property
+    def seq(self) -> int:
+        """Its place in the queue."""
+        return self._parcel.place(self._offset)[0]
+
+    @property
+    def producer_seq(self) -> int:
+        """Its number in the producer's session: what ``seq=`` takes."""
+        return self._parcel.first + self._offset
+
+    @property
+    def duplicate(self) -> bool:
+        """Was it stored before, by an earlier try?"""
+        return self._parcel.place(self._offset)[1]
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Receipt):
+            return NotImplemented
+        return (self.queue, self.seq, self.producer_seq) == (other.queue, other.seq, other.producer_seq)
+
+    def __hash__(self) -> int:
+        return self.seq
+
+    def __repr__(self) -> str:
+        return f"Receipt(queue={self.queue!r}, seq={self.seq}, producer_seq={self.producer_seq}, duplicate={self.duplicate})"
+
+
+@dataclass(frozen=True, slots=True)
+class Outstanding:
+    """Messages that were sent and whose outcome is not known: ``count`` of them from ``producer_seq``."""
+
+    queue: str
+    producer_seq: int
+    count: int
+
+
+async def _confirmed(queue: str, parcel: Parcel, item: Item | None) -> None:
+    """Until the parcel is decided. Raises what refused it, or OutcomeUnknown once the session's patience is over."""
+    expired = parcel.expired
+    while not parcel.done:
+        if parcel.signal is None:
+            parcel.signal = trio.Event()
+        await parcel.signal.wait()
+        if not parcel.done and parcel.expired != expired:
+
+            async def retry() -> Receipt | list[Receipt]:
+                await _confirmed(queue, parcel, item)
+                return _receipts(queue, parcel) if item is None else Receipt(queue, parcel, item.offset)
+
+            first = parcel.first + (item.offset if item is not None else 0)
+            raise PublishUnknown(
+                f"{queue!r}: sent, and no leader answers; it may be stored", queue=queue, producer_seq=first, retry=retry
+            )
+    if parcel.error is not None:
+        raise copy(parcel.error)
+
+
+def _receipts(queue: str, parcel: Parcel) -> list[Receipt]:
+    return [Receipt(queue, parcel, offset) for offset in range(parcel.count)]
+
+
+def split(contents: Sequence[Content]) -> list[list[Content]]:
+    """Batches of at most 256 messages and 256 KiB; the same for the same messages, so that a retry has the same boundaries."""
+    batches: list[list[Content]] = []
+    size = 0
+    for content in contents:
+        if not batches or len(batches[-1]) == COUNT_MAX or size + len(content.body) > PACKED_BYTES_MAX:
+            batches.append([])
+            size = 0
+        batches[-1].append(content)
+        size += len(content.body)
+    return batches
+
+
+class Publisher:
+    """Streams of one identity to any queues."""
+
+    def __init__(self, broker: "Broker", identity: Identity) -> None:
+        self._broker = broker
+        self._identity = identity
+        self._streams: dict[str, Stream] = {}
+        self._closed = False
+        self.identities: dict[tuple[int, bytes], None] = {}
+
+    async def _stream(self, queue: str) -> Stream:
+        stream = self._streams.get(queue)
+        if stream is not None and stream.error is None:
+            if self._identity.epoch or stream.waits or not self._is_idle(stream):
+                return stream
+            self._identity = Identity(self._broker.session.environment.random.token(16), 0)
+            stream.lane.drop(stream)
+        check_name(queue)
+        target = await self._broker.resolve(queue)
+        current = self._streams.get(queue)
+        if current is not None and current is not stream:
+            return current
+        self._check_open()
+        stream = self._streams[queue] = self._broker.session.core.stream(target.group, queue, target.uid, self._identity)
+        self.identities[(target.group, self._identity.producer)] = None
+        return stream
+
+    def _is_idle(self, stream: Stream) -> bool:
+        return self._broker.session.now_ns() - stream.used_ns > IDLE_NS
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise Closed("this producer was closed: its block was left")
+        self._broker.session.check_open()
+
+    async def send(self, queue: str, content: Content, seq: int | None) -> Receipt:
+        """One message."""
+        self._check_open()
+        again = True
+        while True:
+            stream = self._streams.get(queue)
+            if stream is None or stream.error is not None or not stream.waits:
+                stream = await self._stream(queue)
+            item: Item | None = None
+            if seq is None:
+                extras = content.extras
+                item = stream.add(content, len(content.body) if extras is None else len(content.body) + 64 + len(str(extras)))
+                parcel = item.parcel
+            else:
+                parcel = stream.add_parcel([content], seq)
+            try:
+                await _confirmed(queue, parcel, item)
+            except NotFound:
+                if not again or not await self._moved(queue, stream):
+                    raise
+                again = False
+                continue
+            except trio.Cancelled:
+                stream.withdraw(parcel, item)
+                raise
+            return Receipt(queue, parcel, 0 if item is None else item.offset)
+
+    async def _moved(self, queue: str, stream: Stream) -> bool:
+        """The queue that the stream knew is gone: is there another one of that name?"""
+        if self._streams.get(queue) is stream:
+            del self._streams[queue]
+        self._broker.forget(queue, stream.uid)
+        return (await self._broker.resolve(queue)).uid != stream.uid
+
+    async def send_many(self, queue: str, contents: Sequence[Content], seq: int | None) -> list[Receipt]:
+        """Messages in batches of their own. An error carries ``receipts`` of those known stored."""
+        self._check_open()
+        stream = await self._stream(queue)
+        parcels: list[Parcel] = []
+        for batch in split(contents):
+            parcels.append(stream.add_parcel(batch, seq))
+            seq = None if seq is None else seq + len(batch)
+        receipts: list[Receipt] = []
+        failed: Error | None = None
+        for at, parcel in enumerate(parcels):
+            try:
+                await _confirmed(queue, parcel, None)
+            except trio.Cancelled:
+                for other in parcels[at:]:
+                    stream.withdraw(other, None)
+                raise
+            except Error as error:
+                failed = failed or error
+            else:
+                receipts.extend(_receipts(queue, parcel))
+        if failed is not None:
+            if not receipts and isinstance(failed, NotFound) and await self._moved(queue, stream):
+                return await self.send_many(queue, contents, seq if seq is None else seq - len(contents))
+            failed.receipts = receipts  # type: ignore[attr-defined]  # api.md: an error carries .receipts
+            raise failed
+        return receipts
+
+    def outstanding(self) -> list[Outstanding]:
+        """What was sent and is not confirmed, oldest first within each queue."""
+        return [
+            Outstanding(queue, parcel.first, parcel.count)
+            for queue, stream in self._streams.items()
+            for parcel in stream.parcels
+            if not parcel.done
+        ]
+
+    async def settle_all(self) -> None:
+        """Until the outcome of all that was sent is known."""
+        for queue, stream in list(self._streams.items()):
+            for parcel in list(stream.parcels):
+                try:
+                    await _confirmed(queue, parcel, None)
+                except Error:
+                    continue  # whoever published it heard of it
+
+    def close(self) -> None:
+        """Nothing more is published."""
+        self._closed = True
+        for stream in self._streams.values():
+            if stream.error is None:
+                stream.end(Closed("this producer was closed: its block was left"))
+
+
+@final
+class Producer:
+    """A named producer: its publishes are stored exactly once, across retries, failovers and restarts."""
+
+    def __init__(self, broker: "Broker", name: str, publisher: Publisher, identity: Identity) -> None:
+        self.name = name
+        self._broker = broker
+        self._publisher = publisher
+        self._identity = identity
+
+    async def publish(
+        self,
+        queue: str,
+        body: bytes,
+        *,
+        key: str | None = None,
+        headers: Mapping[str, HeaderValue] | None = None,
+        message_id: str | None = None,
+        seq: int | None = None,
+    ) -> Receipt:
+        """Store one message; returns once a quorum has it on disk. ``seq``: its number in this session (None: the next); a number
+        already used is a retry, and gets the first receipt. Raises NoQuorum, OutcomeUnknown, SequenceGap, SequenceConflict,
+        SequenceExpired, Fenced, NotFound, TooLarge, InvalidArgument."""
+        content = content_of(body, key, headers, message_id, self._broker.session.core.message_bytes_max)
+        return await self._publisher.send(queue, content, None if seq is None else whole("seq", seq, 1, _SEQ_MAX))
+
+    async def publish_many(
+        self, queue: str, messages: Sequence[bytes | Outgoing], *, seq: int | None = None
+    ) -> list[Receipt]:
+        """Store messages in order; each batch (256 messages, 256 KiB) whole or not at all. ``seq``: the number of the first."""
+        contents = contents_of(messages, self._broker.session.core.message_bytes_max)
+        return await self._publisher.send_many(queue, contents, None if seq is None else whole("seq", seq, 1, _SEQ_MAX))
+
+    def outstanding(self) -> list[Outstanding]:
+        """What was sent and is not confirmed."""
+        return self._publisher.outstanding()
+
+    async def last_seq(self, queue: str) -> int:
+        """The highest number stored so far in ``queue`` under this name; 0: none. Where a restarted process goes on."""
+        target = await self._broker.resolve(check_name(queue))
+        message = wire.Begin(0, target.group, target.uid, self._identity.producer, self._identity.epoch)
+        result: Any = await self._broker.session.ask(target.group, message)
+        return int(result[1])
+
+
+def contents_of(messages: Sequence[bytes | Outgoing], body_bytes_max: int) -> list[Content]:
+    """Checked contents."""
+    given: object = messages
+    if isinstance(given, bytes | str | Mapping) or not isinstance(given, Sequence):
+        raise InvalidArgument(f"messages are a list of bytes or Outgoing, not {type(given).__name__}")
+    return [
+        content_of(message.body, message.key, message.headers, message.message_id, body_bytes_max)
+        if isinstance(message, Outgoing)
+        else content_of(message, None, None, None, body_bytes_max)
+        for message in messages
+    ]

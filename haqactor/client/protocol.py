@@ -1,0 +1,313 @@
+"""The sans-IO core of a client: connections, lanes to groups, and what arrives; synchronous, with the time handed in.
+
+One rule: nothing here waits or reads a clock. The shell feeds bytes and time, writes what ``output`` returns, and dials what
+``wanted`` names.
+"""
+
+from collections.abc import Callable
+from typing import Any, Final
+
+from haqactor import wire
+from haqactor.batch import Packer
+from haqactor.client.consuming import Subscription
+from haqactor.client.lane import ANY_NODE, REDIRECTS_MAX, Lane, Request, pick_link
+from haqactor.client.link import Link, LinkState
+from haqactor.client.options import Options
+from haqactor.client.outcome import Outcome
+from haqactor.client.producing import Identity, Stream
+from haqactor.client.routing import Routing
+from haqactor.errors import Error, ProtocolError, from_wire
+
+LINKS_MIN: Final = 2
+GUESS_NS: Final = 200_000_000
+HURRY_NS: Final = 25_000_000
+CALM_NS: Final = 1_000_000_000
+FRAME_BYTES_MAX: Final = 64 * 1024 * 1024
+_HOLD_CODES: Final = ("no_quorum", "overloaded", "outcome_unknown")
+
+
+def _no_poke() -> None:
+    """Until a shell has set its own."""
+
+
+class Core:
+    """One client session. ``poke`` is called when the shell should ask ``wanted`` and ``tick`` again soon."""
+
+    def __init__(self, session: bytes, seeds: list[str], options: Options, rotation: int, now_ns: int) -> None:
+        self.session = session
+        self.options = options
+        self.routing = Routing(seeds, rotation)
+        self.links: list[Link] = []
+        self.lanes: dict[int, Lane] = {}
+        self.now_ns = now_ns
+        self.poke: Callable[[], None] = _no_poke
+        self.welcomed: Outcome[None] = Outcome()
+        self.message_bytes_max = options.message_bytes_max
+        self.cluster = options.cluster
+        self.packer = Packer()
+        self._subscriptions: dict[int, Subscription] = {}
+        self._consumers = 0
+        self._guess_ns: dict[int, int] = {}
+
+    # -- what the shell's objects ask for
+
+    def lane(self, group: int) -> Lane:
+        """The way to a group."""
+        lane = self.lanes.get(group)
+        if lane is None:
+            lane = self.lanes[group] = Lane(group, self._wants)
+            self._route(lane)
+        return lane
+
+    def _wants(self) -> None:
+        self.poke()
+
+    def request(self, group: int, message: Any, *, mutates: bool = False) -> Request:
+        """Ask a group's leader (ANY_NODE: any node)."""
+        return Request(self.lane(group), message, self.redirect, mutates=mutates)
+
+    def stream(self, group: int, queue: str, uid: int, identity: Identity) -> Stream:
+        """A producer's stream to a queue."""
+        patience_ns = self.options.patience_ns
+        return Stream(self.lane(group), queue, uid, identity, self.packer, self.redirect, self.time_ns, patience_ns)
+
+    def subscribe(self, group: int, uid: int, credit: tuple[int, int]) -> Subscription:
+        """A consumer; ``credit``: messages (0: they are asked for one by one) and bytes."""
+        self._consumers += 1
+        found = Subscription(self.lane(group), uid, self._consumers, credit, self.redirect, self.time_ns)
+        self._subscriptions[found.consumer] = found
+        return found
+
+    def forget(self, subscription: Subscription) -> None:
+        """A consumer is over."""
+        subscription.lane.drop(subscription)
+        self._subscriptions.pop(subscription.consumer, None)
+
+    def unsubscribe(self, subscription: Subscription) -> Request:
+        """Forget a consumer, and tell its leader so."""
+        self.forget(subscription)
+        group = subscription.lane.group
+        return self.request(group, wire.Unsubscribe(0, group, subscription.consumer))
+
+    def time_ns(self) -> int:
+        """The time of the last input."""
+        return self.now_ns
+
+    # -- connections
+
+    def wanted(self) -> list[tuple[str, bool]]:
+        """Connections to have: (address, proxy). The shell keeps those that it has, and dials the missing ones."""
+        now_ns, routing, proxy_only = self.now_ns, self.routing, self.options.proxy
+        found: dict[tuple[str, bool], None] = {}
+        troubled = False
+        if not proxy_only:
+            for lane in self.lanes.values():
+                address = routing.leader(lane.group).address
+                if address and lane.waits:
+                    found[(address, False)] = None
+                    troubled = troubled or routing.unreachable(address, now_ns)
+        for calm in (True, False):
+            for address in routing.known_addresses():
+                if len({name for name, _proxy in found}) >= LINKS_MIN:
+                    break
+                if calm and (routing.in_trouble(address) or self._is_leaving(address)):
+                    continue
+                found.setdefault((address, proxy_only), None)
+        if troubled:
+            standby = [link.address for link in self.links if link.state is LinkState.READY]
+            found.update(dict.fromkeys((address, True) for address in standby[:1]))
+        return list(found)
+
+    def _is_leaving(self, address: str) -> bool:
+        return any(link.leaving and address in (link.address, link.advertised) for link in self.links)
+
+    def has_link(self, address: str, proxy: bool) -> bool:
+        """Is there a connection to that address (or to the node that advertises it)?"""
+        return any(address in (link.address, link.advertised) and link.proxy >= proxy for link in self.links)
+
+    def connected(self, address: str, proxy: bool, now_ns: int) -> Link:
+        """A new connection; it begins with our Hello."""
+        self.now_ns = now_ns
+        hello = wire.Hello(
+            wire.VERSION_MIN, wire.VERSION_MAX, list(wire.AUTH_METHODS), self.options.client, self.session, self.cluster, proxy
+        )
+        link = Link(address, proxy, hello, FRAME_BYTES_MAX, now_ns)
+        link.rouse = self._wants
+        self.links.append(link)
+        return link
+
+    def dial_failed(self, address: str, now_ns: int, jitter: float) -> None:
+        """Nobody there."""
+        self.now_ns = now_ns
+        self.routing.dial_failed(address, now_ns, jitter)
+        self.reroute()
+
+    def disconnected(self, link: Link, now_ns: int, jitter: float) -> None:
+        """A connection ended: what waited on it goes elsewhere, at once where that is known."""
+        self.now_ns = now_ns
+        if link not in self.links:
+            return
+        self.links.remove(link)
+        if link.state is not LinkState.READY:
+            self.routing.dial_failed(link.address, now_ns, jitter)
+        for lane in self.lanes.values():
+            if lane.link is link:
+                lane.attach(None)
+        link.end()
+        self.reroute()
+        self.poke()
+
+    def _route(self, lane: Lane) -> None:
+        if lane.hold_ns <= self.now_ns:
+            lane.attach(pick_link(self.routing, lane.group, self.links, self.options.proxy, self.now_ns))
+
+    def reroute(self) -> None:
+        """Something changed: every lane takes the best connection."""
+        for lane in self.lanes.values():
+            self._route(lane)
+
+    def redirect(self, lane: Lane, link: Link, answer: wire.Failed) -> None:
+        """A node cannot do what was asked: another may."""
+        if link is not lane.link:
+            return
+        lane.redirects += 1
+        if answer.code in _HOLD_CODES or lane.group == ANY_NODE:
+            lane.hold(self.now_ns, from_wire(answer.code, answer.message, answer.fields))
+            return
+        leader, term = answer.fields.get("leader", -1), answer.fields.get("term", 0)
+        self.routing.refused(lane.group, link.node, leader if type(leader) is int else -1, term if type(term) is int else 0)
+        if lane.redirects > REDIRECTS_MAX or link.proxy:
+            lane.redirects = 0
+            lane.hold(self.now_ns, from_wire(answer.code, answer.message, answer.fields))
+            return
+        lane.attach(None)
+        self._route(lane)
+        self.poke()
+
+    # -- bytes
+
+    def output(self, link: Link) -> bytes:
+        """What to write now; empty: nothing, until ``link.wake`` is called."""
+        if link.state is LinkState.READY:
+            for lane in self.lanes.values():
+                if lane.link is link and lane.ready:
+                    lane.fill(link)
+        return link.take()
+
+    def receive(self, link: Link, data: bytes, now_ns: int) -> None:
+        """Bytes arrived. Raises ProtocolError, or what the node refused us with: end the connection then."""
+        self.now_ns = now_ns
+        for frame in link.feed(data, now_ns):
+            self._message(link, wire.parse(frame), frame.blob)
+
+    def _message(self, link: Link, message: wire.Message, blob: bytes) -> None:
+        match message:
+            case wire.Reply():
+                entry = link.pending.pop(message.rid, None)
+                if entry is not None:
+                    entry.replied(link, message.result, blob)
+            case wire.Failed():
+                entry = link.pending.pop(message.rid, None)
+                if entry is not None:
+                    entry.failed(link, message)
+            case wire.Deliver():
+                subscription = self._subscriptions.get(message.consumer)
+                if subscription is not None:
+                    subscription.delivered(link, message.lease_ns, message.parts, blob)
+            case wire.LeaseLost():
+                subscription = self._subscriptions.get(message.consumer)
+                if subscription is not None:
+                    subscription.lease_lost(message.leases)
+            case wire.ConsumerGone():
+                subscription = self._subscriptions.get(message.consumer)
+                if subscription is not None:
+                    subscription.gone(link, message.code, message.message)
+            case wire.Leaders():
+                self._learn(message.leaders)
+            case wire.Welcome():
+                self._welcome(link, message)
+            case wire.Pong():
+                pass
+            case wire.Goodbye():
+                link.leaving = True
+                self.reroute()
+                self.poke()
+            case wire.Refused():
+                raise from_wire(message.code, message.message, message.fields)
+            case _:
+                raise ProtocolError(f"a node sent {type(message).__name__}, which only clients send")
+
+    def _learn(self, rows: wire.Rows) -> None:
+        try:
+            self.routing.learn(rows)
+        except (TypeError, ValueError) as error:
+            raise ProtocolError(f"a row of leaders is malformed: {error}") from error
+        self.reroute()
+        self.poke()
+
+    def _welcome(self, link: Link, message: wire.Welcome) -> None:
+        if self.cluster and message.cluster != self.cluster:
+            raise ProtocolError(f"{link.address} belongs to another cluster")
+        link.node, link.state = message.node, LinkState.READY
+        link.advertised = message.address or link.address
+        self.cluster = message.cluster
+        self.routing.dial_worked(link.address)
+        self.routing.learn_node(message.node, message.address)
+        limit = message.limits.get("message_bytes_max")
+        if type(limit) is int and limit > 0:
+            self.message_bytes_max = limit
+        self._learn(message.leaders)
+        self.welcomed.resolve(None)
+
+    # -- time
+
+    def tick(self, now_ns: int) -> tuple[int, list[Link]]:
+        """Time passed: (when to come again, connections that are silent for too long and must be ended)."""
+        self.now_ns = now_ns
+        silent = [link for link in self.links if not link.tick(now_ns)]
+        next_ns = now_ns + CALM_NS
+        for link in self.links:
+            if link.pending or link.pings or link.state is LinkState.GREETING:
+                next_ns = min(next_ns, now_ns + 4 * HURRY_NS)
+            else:
+                link.calm = True
+        for lane in list(self.lanes.values()):
+            if lane.link is None and lane.waits:
+                self._route(lane)
+                if lane.link is None:
+                    self._guess(lane)
+                lane.tick(now_ns, self.options.patience_ns)
+                next_ns = min(next_ns, now_ns + HURRY_NS)
+            for source in list(lane.sources):
+                if isinstance(source, Stream):
+                    source.tick(now_ns)
+        for subscription in list(self._subscriptions.values()):
+            renew_ns = subscription.renewals.tick(now_ns)
+            if renew_ns is not None:
+                next_ns = min(next_ns, renew_ns)
+        return next_ns, silent
+
+    def _guess(self, lane: Lane) -> None:
+        """Nobody says who leads: now and then ask the next node by asking it to."""
+        if self.routing.leader(lane.group).node >= 0 or lane.hold_ns > self.now_ns:
+            return
+        last = self._guess_ns.get(lane.group)
+        if last is None:
+            self._guess_ns[lane.group] = self.now_ns
+        elif self.now_ns - last >= GUESS_NS:
+            self._guess_ns[lane.group] = self.now_ns
+            ready = [link for link in self.links if link.state is LinkState.READY]
+            if ready:
+                turn = self.now_ns // GUESS_NS % len(ready)
+                self.routing.guess(lane.group, ready[turn].node)
+                self._route(lane)
+
+    def close(self, error: Error) -> None:
+        """It is over: everything that waits hears ``error``."""
+        for lane in self.lanes.values():
+            for source in list(lane.sources):
+                if isinstance(source, Request):
+                    source.outcome.fail(error)
+                    source.cancel()
+                elif isinstance(source, Stream | Subscription):
+                    source.end(error)

@@ -1,0 +1,203 @@
+"""A queue as a client holds it: a name, and what can be done with the queue of that name.
+
+One rule: a handle makes no round trip; what it does finds the queue, and follows it when it was declared anew.
+"""
+
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
+
+import trio
+
+from haqactor import batch, wire
+from haqactor.client.arguments import whole
+from haqactor.client.consumer import Consumer
+from haqactor.client.deliveries import Batches, Deliveries
+from haqactor.client.getter import Getter
+from haqactor.client.message import Message, PeekedMessage
+from haqactor.client.part import Part
+from haqactor.client.statistics import QueueInfo, QueueStatistics
+from haqactor.client.structured import OpenNursery
+from haqactor.config import MIB
+from haqactor.errors import InvalidArgument, LeaseLost, NotFound
+
+if TYPE_CHECKING:
+    from haqactor.client.broker import Broker
+
+CREDIT_MESSAGES = 512
+CREDIT_BYTES = MIB
+CREDIT_MAX = 100_000
+PEEK_MAX = 10_000
+
+
+class Queue:
+    """A handle. ``changes``: what ``declare`` changed, {setting: (old, new)}; ``created``: whether it made the queue."""
+
+    def __init__(
+        self, broker: "Broker", name: str, changes: Mapping[str, tuple[Any, Any]] | None = None, created: bool = False
+    ) -> None:
+        self.name = name
+        self.changes = dict(changes or {})
+        self.created = created
+        self._broker = broker
+
+    def __repr__(self) -> str:
+        return f"<Queue {self.name!r}>"
+
+    # -- consuming
+
+    @asynccontextmanager
+    async def consume(self, *, credit: int = CREDIT_MESSAGES, raise_lease_lost: bool = False) -> AsyncGenerator[Deliveries]:
+        """A channel of messages. ``credit``: how many may be here unsettled, 512 by default; small values for slow work.
+        ``raise_lease_lost``: a refused acknowledgement of a clean exit is raised once, at the next receive. Leaving waits for the
+        confirmation of all settlements. Raises NotFound, NoQuorum."""
+        async with self._consuming(credit, raise_lease_lost) as consumer:
+            yield Deliveries(consumer)
+
+    @asynccontextmanager
+    async def consume_batches(
+        self, *, credit: int = CREDIT_MESSAGES, raise_lease_lost: bool = False
+    ) -> AsyncGenerator[Batches]:
+        """The fast path: a channel of batches whose messages are settled together. Otherwise as ``consume``."""
+        async with self._consuming(credit, raise_lease_lost) as consumer:
+            yield Batches(consumer)
+
+    @asynccontextmanager
+    async def _consuming(self, credit: int, raise_lease_lost: bool) -> AsyncGenerator[Consumer]:
+        messages = whole("credit", credit, 1, CREDIT_MAX)
+        flag: object = raise_lease_lost
+        if not isinstance(flag, bool):
+            raise InvalidArgument(f"raise_lease_lost is {flag!r}, but must be True or False")
+        size = max(CREDIT_BYTES, self._broker.session.core.message_bytes_max)
+        consumer = await self._subscribe((messages, size))
+        consumer.raise_lease_lost = raise_lease_lost
+        try:
+            yield consumer
+            await consumer.leave()
+        finally:
+            await consumer.leave_in_grace()
+            self._broker.consumer_ended(consumer)
+
+    async def _subscribe(self, credit: tuple[int, int]) -> Consumer:
+        """A consumer that a leader knows of; a queue that was declared anew is followed once."""
+        session = self._broker.session
+        for again in (True, False):
+            target = await self._broker.resolve(self.name)
+            consumer = Consumer(session, self.name, target.group, target.uid, credit)
+            try:
+                await consumer.start()
+            except NotFound:
+                self._broker.forget(self.name, target.uid)
+                if not again or (await self._broker.resolve(self.name)).uid == target.uid:
+                    raise
+            except BaseException:
+                await consumer.leave_in_grace()
+                raise
+            else:
+                self._broker.consumer_began(consumer)
+                return consumer
+        raise NotFound(f"there is no queue {self.name!r}")
+
+    async def serve(
+        self,
+        handler: Callable[[Message], Awaitable[object]],
+        *,
+        concurrency: int = 16,
+        credit: int = CREDIT_MESSAGES,
+        task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
+    ) -> None:
+        """Call ``handler`` for each message, up to ``concurrency`` at a time, until cancelled: return acknowledges, an exception gives
+        the message back as failed and is logged, and the others go on. With ``nursery.start`` it is ready once subscribed."""
+        count = whole("concurrency", concurrency, 1, CREDIT_MAX)
+        if not callable(handler):
+            raise InvalidArgument(f"handler is {handler!r}, but must be an async function that takes a message")
+        async with self.consume(credit=max(credit, count)) as deliveries, OpenNursery() as nursery:
+            for _ in range(count):
+                nursery.start_soon(self._work, deliveries, handler)
+            task_status.started()
+
+    async def _work(self, deliveries: Deliveries, handler: Callable[[Message], Awaitable[object]]) -> None:
+        log = self._broker.session.log
+        async for message in deliveries:
+            try:
+                async with message:
+                    await handler(message)
+            except LeaseLost as error:
+                log.warning("lease lost", queue=self.name, message=message.id, error=str(error))
+            except Exception as error:
+                log.exception("handler failed", queue=self.name, message=message.id, attempt=message.attempt, error=str(error))
+
+    async def get(self) -> Message:
+        """Wait for one message, and lease it."""
+        while True:
+            message = await self._take(polling=False)
+            if message is not None:
+                return message
+
+    async def poll(self) -> Message | None:
+        """One message if any is ready; None only when a leader that has opened the queue has nothing ready. One round trip; it
+        waits out an election and the grace."""
+        return await self._take(polling=True)
+
+    async def _take(self, *, polling: bool) -> Message | None:
+        session = self._broker.session
+        again = True
+        while True:
+            target = await self._broker.resolve(self.name)
+            getter = self._broker.getters.get((target.uid, polling))
+            if getter is None:
+                getter = Getter(session, self.name, target.group, target.uid, polling=polling)
+                self._broker.getters[(target.uid, polling)] = getter
+            try:
+                return await getter.take()
+            except NotFound:
+                del self._broker.getters[(target.uid, polling)]
+                self._broker.forget(self.name, target.uid)
+                if not again or (await self._broker.resolve(self.name)).uid == target.uid:
+                    raise
+                again = False
+
+    # -- looking and ruling
+
+    async def _ask(self, make: Callable[[int, int], Any], *, mutates: bool = False) -> tuple[Any, bytes, int]:
+        target = await self._broker.resolve(self.name)
+        try:
+            result, blob = await self._broker.session.ask_blob(target.group, make(target.group, target.uid), mutates=mutates)
+            return result, blob, target.uid
+        except NotFound:
+            self._broker.forget(self.name, target.uid)
+            moved = await self._broker.resolve(self.name)
+            if moved.uid == target.uid:
+                raise
+            result, blob = await self._broker.session.ask_blob(moved.group, make(moved.group, moved.uid), mutates=mutates)
+            return result, blob, moved.uid
+
+    async def info(self) -> QueueInfo:
+        """The leader's view, confirmed by a quorum."""
+        result, _blob, _uid = await self._ask(lambda group, uid: wire.Info(0, group, uid))
+        return QueueInfo.of(self.name, result)
+
+    def statistics(self) -> QueueStatistics:
+        """This client's view: its consumers of this queue."""
+        return self._broker.statistics_of(self.name)
+
+    async def peek(self, *, limit: int = 10) -> list[PeekedMessage]:
+        """Look at the first messages without leasing them."""
+        count = whole("limit", limit, 1, PEEK_MAX)
+        rows, blob, uid = await self._ask(lambda group, uid: wire.Peek(0, group, uid, count))
+        bound = max(self._broker.session.core.message_bytes_max, batch.PACKED_BYTES_MAX) + MIB
+        found: list[PeekedMessage] = []
+        at = 0
+        for row in rows:
+            part = Part(row, b"", 0)
+            part.blob = blob[at : at + part.blob_bytes]
+            at += part.blob_bytes
+            for place in range(part.count):
+                seq = part.seq(place)
+                found.append(PeekedMessage(part.content(place, bound), uid, seq, part.failures(seq), part.enqueued_ns))
+        return found[:count]
+
+    async def purge(self) -> int:
+        """Drop what is ready or deferred, not what is leased; returns how many."""
+        result, _blob, _uid = await self._ask(lambda group, uid: wire.Purge(0, group, uid), mutates=True)
+        return int(result)

@@ -1,0 +1,116 @@
+"""Who leads which group, where, and which connections a client wants to have.
+
+One rule: a row with a lower term than the known one is stale. What is believed here is a hint; only a leader's answer is a fact.
+"""
+
+from typing import Final, NamedTuple
+
+from haqactor.wire import Rows
+
+BACKOFF_FIRST_NS: Final = 20_000_000
+BACKOFF_MAX_NS: Final = 1_000_000_000
+PROXY_AFTER_NS: Final = 1_000_000_000
+
+
+class Leader(NamedTuple):
+    """``node`` -1: unknown."""
+
+    node: int
+    term: int
+    address: str
+
+
+NOBODY: Final = Leader(-1, 0, "")
+
+
+class _Trouble:
+    """Failed dials to one address: when the first was, and when the next may be."""
+
+    __slots__ = ("count", "next_ns", "since_ns")
+
+    def __init__(self, now_ns: int) -> None:
+        self.count = 0
+        self.since_ns = now_ns
+        self.next_ns = now_ns
+
+
+class Routing:
+    """The table group -> leader, the addresses of nodes, and the trouble with each."""
+
+    def __init__(self, seeds: list[str], rotation: int) -> None:
+        turn = rotation % len(seeds)
+        self.seeds = seeds[turn:] + seeds[:turn]
+        self._leaders: dict[int, Leader] = {}
+        self._addresses: dict[int, str] = {}
+        self._trouble: dict[str, _Trouble] = {}
+
+    def leader(self, group: int) -> Leader:
+        """The last one heard of."""
+        return self._leaders.get(group, NOBODY)
+
+    @property
+    def groups(self) -> list[int]:
+        """Every group heard of."""
+        return list(self._leaders)
+
+    def learn_node(self, node: int, address: str) -> None:
+        """Where a node is."""
+        if node >= 0 and address:
+            self._addresses[node] = address
+
+    def learn(self, rows: Rows) -> None:
+        """Rows [group, node, term, address] from Welcome or Leaders; malformed ones are the sender's problem."""
+        for group, node, term, address in rows:
+            self.learn_node(node, address)
+            known = self.leader(group)
+            if term > known.term or (term == known.term and node >= 0):
+                self._leaders[group] = Leader(node, term, address or self._addresses.get(node, ""))
+
+    def refused(self, group: int, by_node: int, leader: int, term: int) -> None:
+        """A node says that it does not lead ``group``, and who does (-1: it does not know)."""
+        known = self.leader(group)
+        if leader >= 0 and leader != by_node and term >= known.term:
+            self._leaders[group] = Leader(leader, term, self._addresses.get(leader, ""))
+        elif known.node == by_node:
+            self._leaders[group] = Leader(-1, max(term, known.term), "")
+
+    def guess(self, group: int, node: int) -> None:
+        """Nobody told: try this node; its refusal will tell more."""
+        known = self.leader(group)
+        self._leaders[group] = Leader(node, known.term, self._addresses.get(node, ""))
+
+    def known_addresses(self) -> list[str]:
+        """Every address worth a try: the seeds, then nodes heard of."""
+        found = dict.fromkeys(self.seeds)
+        found.update(dict.fromkeys(self._addresses.values()))
+        return list(found)
+
+    def dial_failed(self, address: str, now_ns: int, jitter: float) -> None:
+        """Wait before the next try: 20 ms, doubling, at most 1 s; ``jitter`` in [0.5, 1]."""
+        trouble = self._trouble.setdefault(address, _Trouble(now_ns))
+        wait = min(BACKOFF_FIRST_NS << min(trouble.count, 10), BACKOFF_MAX_NS)
+        trouble.count += 1
+        trouble.next_ns = now_ns + round(wait * jitter)
+
+    def dial_worked(self, address: str) -> None:
+        """It answers (again)."""
+        self._trouble.pop(address, None)
+
+    def may_dial(self, address: str, now_ns: int) -> bool:
+        """Is its wait over?"""
+        trouble = self._trouble.get(address)
+        return trouble is None or trouble.next_ns <= now_ns
+
+    def next_dial_ns(self, address: str) -> int:
+        """When the next try may be made; 0: at once."""
+        trouble = self._trouble.get(address)
+        return 0 if trouble is None else trouble.next_ns
+
+    def in_trouble(self, address: str) -> bool:
+        """Did the last dial fail?"""
+        return address in self._trouble
+
+    def unreachable(self, address: str, now_ns: int) -> bool:
+        """In trouble for longer than 1 s: time to be proxied."""
+        trouble = self._trouble.get(address)
+        return trouble is not None and now_ns - trouble.since_ns >= PROXY_AFTER_NS

@@ -1,0 +1,175 @@
+"""The trio shell around the core: connections are dialed, read, written, pinged and left here.
+
+One rule: an error of one connection ends that connection only; what it carried goes on over the next one.
+"""
+
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from typing import Any, Final
+
+import trio
+
+from haqactor.client.errors import Closed
+from haqactor.client.link import Link
+from haqactor.client.options import Options
+from haqactor.client.protocol import Core
+from haqactor.client.structured import OpenNursery
+from haqactor.client.transport import Transport
+from haqactor.client.waiting import result
+from haqactor.env import Environment, NetworkError, Stream
+from haqactor.errors import Error, NoQuorum
+
+NS: Final = 1_000_000_000
+_FATAL: Final = ("unauthorized", "protocol_error", "conflict", "invalid_argument")
+
+
+class Session:
+    """Keeps the connections that the core wants. ``log``: a structlog logger."""
+
+    def __init__(self, transport: Transport, environment: Environment, options: Options, log: Any) -> None:
+        self.environment = environment
+        self.options = options
+        self.log = log
+        self.closed = False
+        random = environment.random
+        seeds = list(transport.seeds)
+        self.core = Core(random.token(16), seeds, options, random.below(len(seeds)), self.now_ns())
+        self._transport = transport
+        self._dialing: dict[tuple[str, bool], None] = {}
+        self._scopes: dict[Link, trio.CancelScope] = {}
+        self._poked = trio.Event()
+        self.core.poke = self._poke
+
+    def now_ns(self) -> int:
+        """The monotonic time."""
+        return self.environment.clock.monotonic_ns()
+
+    def _poke(self) -> None:
+        self._poked.set()
+
+    def _jitter(self) -> float:
+        return self.environment.random.uniform(0.5, 1.0)
+
+    async def ask(self, group: int, message: Any, *, mutates: bool = False) -> Any:
+        """One request's result."""
+        return (await self.ask_blob(group, message, mutates=mutates))[0]
+
+    async def ask_blob(self, group: int, message: Any, *, mutates: bool = False) -> tuple[Any, bytes]:
+        """One request's result and blob. Raises the error that the cluster answers with."""
+        self.check_open()
+        request = self.core.request(group, message, mutates=mutates)
+        try:
+            return await result(request.outcome)
+        finally:
+            if not request.outcome.done:
+                request.cancel()
+
+    def check_open(self) -> None:
+        """Raises Closed."""
+        if self.closed:
+            raise Closed("this broker was closed: its block was left")
+
+    async def run(self, nursery: trio.Nursery) -> None:
+        """Keep the wanted connections, until cancelled."""
+        core = self.core
+        while True:
+            now_ns = self.now_ns()
+            next_ns, silent = core.tick(now_ns)
+            for link in silent:
+                self.log.warning("node is silent", address=link.address, node=link.node)
+                self._scopes[link].cancel()
+            for address, proxy in core.wanted():
+                if (address, proxy) in self._dialing or core.has_link(address, proxy):
+                    continue
+                if not core.routing.may_dial(address, now_ns):
+                    next_ns = min(next_ns, core.routing.next_dial_ns(address))
+                    continue
+                self._dialing[(address, proxy)] = None
+                nursery.start_soon(self._connection, address, proxy)
+            self._poked = trio.Event()
+            with trio.move_on_after(max(next_ns - self.now_ns(), 1_000_000) / NS):
+                await self._poked.wait()
+
+    async def _connection(self, address: str, proxy: bool) -> None:
+        stream: Stream | None = None
+        try:
+            with trio.move_on_after(self.options.dial_ns / NS):
+                stream = await self._transport.dial(address)
+        except NetworkError as error:
+            self.log.debug("dial failed", address=address, error=str(error))
+        finally:
+            del self._dialing[(address, proxy)]
+        if stream is None:
+            self.core.dial_failed(address, self.now_ns(), self._jitter())
+            self._poke()
+            return
+        link = self.core.connected(address, proxy, self.now_ns())
+        orderly = False
+        try:
+            with trio.CancelScope() as scope:
+                self._scopes[link] = scope
+                async with trio.open_nursery() as nursery:
+                    nursery.start_soon(self._write, link, stream, scope)
+                    orderly = await self._read(link, stream)
+                    scope.cancel()
+        finally:
+            del self._scopes[link]
+            if orderly or self.closed:
+                with trio.move_on_after(0.2, shield=True):
+                    await stream.aclose()
+            stream.abort()
+            self.core.disconnected(link, self.now_ns(), self._jitter())
+
+    async def _read(self, link: Link, stream: Stream) -> bool:
+        core = self.core
+        try:
+            while data := await stream.receive_some():
+                core.receive(link, data, self.now_ns())
+        except NetworkError as error:
+            self.log.debug("connection lost", address=link.address, error=str(error))
+            return False
+        except Error as error:
+            self.log.warning("connection refused", address=link.address, error=str(error), code=error.code)
+            if error.code in _FATAL and not core.welcomed.done:
+                core.welcomed.fail(error)
+            return False
+        return True
+
+    async def _write(self, link: Link, stream: Stream, scope: trio.CancelScope) -> None:
+        core = self.core
+        while True:
+            woken = trio.Event()
+            link.wake = woken.set
+            data = core.output(link)
+            if not data:
+                await woken.wait()
+                continue
+            try:
+                await stream.send_all(data)
+            except NetworkError:
+                scope.cancel()
+                return
+
+    def close(self) -> None:
+        """Nothing more is taken; whoever still waits hears Closed."""
+        self.closed = True
+        self.core.close(Closed("this broker was closed: its block was left"))
+
+
+@asynccontextmanager
+async def running(transport: Transport, environment: Environment, options: Options, log: Any) -> AsyncGenerator[Session]:
+    """A session that was welcomed by a node. Raises NoQuorum when none answers in time, or what a node refused us with."""
+    session = Session(transport, environment, options, log)
+    async with OpenNursery() as nursery:
+        nursery.start_soon(session.run, nursery)
+        try:
+            with trio.move_on_after(options.patience_ns / NS) as patience:
+                await result(session.core.welcomed)
+            if patience.cancelled_caught:
+                raise NoQuorum(f"none of {', '.join(transport.seeds)} answers")
+            yield session
+        finally:
+            session.close()
+            nursery.cancel_scope.cancel()
+
+

@@ -1,0 +1,66 @@
+"""What is known of a queue: the server's view, and this client's.
+
+One rule: frozen records with named fields, as trio's ``statistics()`` have them.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from haqactor.config import QueueConfig
+from haqactor.errors import ProtocolError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QueueInfo:
+    """The leader's view of a queue. ``dead``: parked messages; ``next_seq``: the place of the next one; ``leader``: a node."""
+
+    name: str
+    ready: int
+    leased: int
+    delayed: int
+    dead: int
+    first_seq: int
+    next_seq: int
+    consumers: int
+    group: int
+    leader: int
+    config: QueueConfig
+
+    @classmethod
+    def of(cls, name: str, result: Any) -> "QueueInfo":
+        """From the reply to Info. Raises ProtocolError."""
+        try:
+            config = QueueConfig.from_settings(name, result["settings"])
+            return cls(name=name, config=config, **{field: int(result[field]) for field in _NUMBERS})
+        except (KeyError, TypeError, ValueError) as error:
+            raise ProtocolError(f"the reply to Info is {result!r:.80}") from error
+
+
+_NUMBERS = ("ready", "leased", "delayed", "dead", "first_seq", "next_seq", "consumers", "group", "leader")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QueueStatistics:
+    """This client's consumers of a queue, now and since they began. ``refused``: settlements that came after the lease was lost.
+    ``dropped``: messages whose lease was lost in the buffer. ``unsettled``: held by this client, buffered ones included."""
+
+    consumers: int
+    buffered: int
+    unsettled: int
+    tasks_waiting_receive: int
+    delivered: int
+    received: int
+    acked: int
+    nacked: int
+    rejected: int
+    released: int
+    refused: int
+    dropped: int
+
+    @classmethod
+    def total(cls, rows: list[Mapping[str, int]], ended: Mapping[str, int]) -> "QueueStatistics":
+        """The sum of consumers that are there and those that ended."""
+        names = [name for name in cls.__slots__ if name != "consumers"]
+        sums = {name: sum(row[name] for row in rows) + ended.get(name, 0) for name in names}
+        return cls(consumers=len(rows), **sums)
