@@ -48,7 +48,7 @@ _EXPORTS: Final[dict[str, str]] = {
     "Queue": "haqactor.client.queue",
     "Producer": "haqactor.client.producer",
     "Message": "haqactor.client.message",
-    "Batch": "haqactor.client.message",
+    "Batch": "haqactor.client.deliveries",
     "Outgoing": "haqactor.client.producer",
     "Receipt": "haqactor.client.producer",
     "Error": "haqactor.errors",

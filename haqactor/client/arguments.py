@@ -1,6 +1,7 @@
 """What callers may pass, checked before anything is sent.
 
-One rule: a wrong type is InvalidArgument that names the argument and what it should be; too much is TooLarge with the limit.
+One rule: a wrong type is InvalidArgument that names the argument and what it should be; too much is TooLarge
+with the limit.
 """
 
 from collections.abc import Mapping
@@ -19,14 +20,20 @@ _NS: Final = 1_000_000_000
 
 
 def content_of(
-    body: bytes, key: str | None, headers: Mapping[str, HeaderValue] | None, message_id: str | None, body_bytes_max: int
+    body: bytes,
+    key: str | None,
+    headers: Mapping[str, HeaderValue] | None,
+    message_id: str | None,
+    body_bytes_max: int,
 ) -> Content:
     """One message, ready to be packed."""
     if type(body) is not bytes:
         hint = "; encode it first" if isinstance(body, str) else ""
         raise InvalidArgument(f"a message's body is bytes, not {type(body).__name__}{hint}")
     if len(body) > body_bytes_max:
-        raise TooLarge(f"a message of {len(body)} bytes is over the limit of {body_bytes_max}", limit=body_bytes_max)
+        raise TooLarge(
+            f"a message of {len(body)} bytes is over the limit of {body_bytes_max}", limit=body_bytes_max
+        )
     if key is None and headers is None and message_id is None:
         return Content(body)
     for name, value in (("key", key), ("message_id", message_id)):
@@ -55,7 +62,9 @@ def _headers(headers: object) -> dict[str, Any]:
         if not isinstance(name, str):
             raise InvalidArgument(f"a header's name is a str, not {name!r}")
         if not isinstance(value, str | int | float | bool | bytes):
-            raise InvalidArgument(f"header {name!r} is a str, int, float, bool or bytes, not {type(value).__name__}")
+            raise InvalidArgument(
+                f"header {name!r} is a str, int, float, bool or bytes, not {type(value).__name__}"
+            )
         if isinstance(value, int) and not -(1 << 63) <= value < 1 << 64:
             raise InvalidArgument(f"header {name!r} is {value}, which needs more than 64 bits")
         found[name] = value
@@ -64,7 +73,9 @@ def _headers(headers: object) -> dict[str, Any]:
     except (UnicodeEncodeError, ValueError) as error:
         raise InvalidArgument(f"headers hold text that is not valid: {error}") from error
     if size > HEADERS_BYTES_MAX:
-        raise TooLarge(f"headers of {size} bytes are over the limit of {HEADERS_BYTES_MAX}", limit=HEADERS_BYTES_MAX)
+        raise TooLarge(
+            f"headers of {size} bytes are over the limit of {HEADERS_BYTES_MAX}", limit=HEADERS_BYTES_MAX
+        )
     return found
 
 

@@ -30,8 +30,8 @@ from haqactor.ids import METADATA_GROUP
 
 INFOS_AT_ONCE: Final = 64
 _PUBLIC: Final = {
-    "lease_ns": "lease", "max_attempts": "max_attempts", "dead_letter": "dead_letter", "backoff_ns": "backoff",
-    "backoff_max_ns": "backoff_max",
+    "lease_ns": "lease", "max_attempts": "max_attempts", "dead_letter": "dead_letter",
+    "backoff_ns": "backoff", "backoff_max_ns": "backoff_max",
 }  # fmt: skip
 
 
@@ -73,16 +73,20 @@ class Broker:
         *,
         lease: float | _Unset = _UNSET,
         max_attempts: int | _Unset = _UNSET,
-        dead_letter: str | None | _Unset = _UNSET,
+        dead_letter: str | _Unset | None = _UNSET,
         backoff: float | _Unset = _UNSET,
         backoff_max: float | _Unset = _UNSET,
     ) -> Queue:
-        """Make the queue be like this: created, or changed where it differs (``.changes`` says how). By name, settings not given keep
-        their value (or default); a record sets them all. Raises InvalidArgument, Conflict, NoQuorum."""
+        """Make the queue be like this: created, or changed where it differs (``.changes`` says how). By name,
+        settings not given keep their value (or default); a record sets them all. Raises InvalidArgument,
+        Conflict, NoQuorum."""
         options = {
-            "lease": lease, "max_attempts": max_attempts, "dead_letter": dead_letter, "backoff": backoff, "backoff_max": backoff_max,
+            "lease": lease, "max_attempts": max_attempts, "dead_letter": dead_letter, "backoff": backoff,
+            "backoff_max": backoff_max,
         }  # fmt: skip
-        given: dict[str, Any] = {name: value for name, value in options.items() if not isinstance(value, _Unset)}
+        given: dict[str, Any] = {
+            name: value for name, value in options.items() if not isinstance(value, _Unset)
+        }
         if isinstance(queue, QueueConfig):
             if given:
                 raise InvalidArgument("declare takes either a QueueConfig or a name with settings, not both")
@@ -95,7 +99,9 @@ class Broker:
         try:
             target, version = Target(int(reply["uid"]), int(reply["group"])), int(reply["version"])
             also = [(int(uid), int(group), int(number)) for uid, group, number in reply["also"]]
-            changes = {_PUBLIC.get(key, key): _change(key, old, new) for key, (old, new) in reply["changes"].items()}
+            changes = {
+                _PUBLIC.get(key, key): _change(key, old, new) for key, (old, new) in reply["changes"].items()
+            }
             created = bool(reply["created"])
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise ProtocolError(f"the reply to Declare is {reply!r:.80}") from error
@@ -109,7 +115,8 @@ class Broker:
         await self.session.ask(group, wire.Await(0, group, uid, version, gone))
 
     async def delete_queue(self, name: str) -> None:
-        """Delete a queue with all its messages. Raises NotFound, Conflict where another queue names it as its dead letter."""
+        """Delete a queue with all its messages. Raises NotFound, Conflict where another queue names it as its
+        dead letter."""
         reply = await self.session.ask(METADATA_GROUP, wire.Delete(0, check_name(name)), mutates=True)
         try:
             uid, group = int(reply["uid"]), int(reply["group"])
@@ -171,14 +178,15 @@ class Broker:
         headers: Mapping[str, HeaderValue] | None = None,
         message_id: str | None = None,
     ) -> Receipt:
-        """Store one message; returns once a quorum has it on disk. Safe against retries of this client, not against those of your
-        program: for that, ``producer``. Raises as ``Producer.publish``."""
+        """Store one message; returns once a quorum has it on disk. Safe against retries of this client, not
+        against those of your program: for that, ``producer``. Raises as ``Producer.publish``."""
         content = content_of(body, key, headers, message_id, self.session.core.message_bytes_max)
         return await self._anonymous.send(queue, content, None)
 
     @asynccontextmanager
     async def producer(self, name: str) -> AsyncGenerator[Producer]:
-        """A named session; an older one of that name is fenced. Leaving waits until the outcome of all that was sent is known."""
+        """A named session; an older one of that name is fenced. Leaving waits until the outcome of all that
+        was sent is known."""
         message = wire.OpenProducer(0, check_name(name, "producer"))
         reply = await self.session.ask(METADATA_GROUP, message)
         identity = Identity(bytes(reply[0]), int(reply[1]))
@@ -235,8 +243,8 @@ def _change(key: str, old: Any, new: Any) -> tuple[Any, Any]:
 async def open_session(
     transport: Transport, environment: Environment, options: Options | None = None, *, log: Any = None
 ) -> AsyncGenerator[Broker]:
-    """A Broker over any transport. Leaving the block stops fetching, flushes, releases and closes, within the grace.
-    Raises NoQuorum where no node answers, and what a node refused us with."""
+    """A Broker over any transport. Leaving the block stops fetching, flushes, releases and closes, within the
+    grace. Raises NoQuorum where no node answers, and what a node refused us with."""
     chosen = options or Options()
     logger = log if log is not None else structlog.get_logger("haqactor.client")
     async with running(transport, environment, chosen, logger) as session:

@@ -1,6 +1,7 @@
 """What the three kinds of consumer share: a subscription, waiting for it, and leaving it.
 
-One rule: leaving waits for the verdict on everything that was settled; what was not handed out goes back uncharged.
+One rule: leaving waits for the verdict on everything that was settled; what was not handed out goes back
+uncharged.
 """
 
 from collections import deque
@@ -64,12 +65,20 @@ class Consumer:
         """A leader knows of it (again)."""
 
     def refused(self, rows: list[tuple[Part, int]]) -> None:
-        """Acknowledgements of clean exits came too late: count them, log them, and raise them if that is wanted."""
-        names = [message_id_of(part.content(row, self.content_bytes_max()), self.uid, part.seq(row)) for part, row in rows]
-        self.session.log.warning("acknowledgements refused: leases lost", queue=self.queue, count=len(rows), ids=names[:10])
+        """Acknowledgements of clean exits came too late: count them, log them, and raise them if that is
+        wanted."""
+        names = [
+            message_id_of(part.content(row, self.content_bytes_max()), self.uid, part.seq(row))
+            for part, row in rows
+        ]
+        self.session.log.warning(
+            "acknowledgements refused: leases lost", queue=self.queue, count=len(rows), ids=names[:10]
+        )
         if self.raise_lease_lost:
             for name in names:
-                self.lease_lost.append(LeaseLost(f"the lease on message {name} was lost; it will come again", message_id=name))
+                self.lease_lost.append(
+                    LeaseLost(f"the lease on message {name} was lost; it will come again", message_id=name)
+                )
             self.waiting.unpark_all()
 
     def content_bytes_max(self) -> int:
@@ -82,10 +91,13 @@ class Consumer:
 
     def spoiled(self, part: Part, error: ProtocolError) -> None:
         """A batch that does not unpack: nothing else can be said about its messages than that."""
-        self.session.log.error("a delivered batch is damaged", queue=self.queue, seq=part.first, error=str(error))
+        self.session.log.error(
+            "a delivered batch is damaged", queue=self.queue, seq=part.first, error=str(error)
+        )
 
     async def leave(self) -> None:
-        """Take no more, wait for all verdicts, and tell the leader. Raises NoQuorum where no leader answers."""
+        """Take no more, wait for all verdicts, and tell the leader. Raises NoQuorum where no leader
+        answers."""
         if self.closed:
             await trio.lowlevel.checkpoint()
             return
@@ -106,7 +118,9 @@ class Consumer:
             try:
                 await self.leave()
             except Error as error:
-                self.session.log.warning("consumer left without confirmation", queue=self.queue, error=str(error))
+                self.session.log.warning(
+                    "consumer left without confirmation", queue=self.queue, error=str(error)
+                )
 
     def close(self) -> None:
         """At once."""
@@ -114,7 +128,9 @@ class Consumer:
             self.closed = True
             if self.subscription.error is None:
                 self.session.core.forget(self.subscription)
-                self.subscription.end(Closed(f"this consumer of {self.queue!r} was closed: its block was left"))
+                self.subscription.end(
+                    Closed(f"this consumer of {self.queue!r} was closed: its block was left")
+                )
             self.waiting.unpark_all()
 
     def statistics_row(self) -> dict[str, Any]:
@@ -134,4 +150,3 @@ class Consumer:
             "refused": counts.refused,
             "dropped": counts.dropped,
         }
-

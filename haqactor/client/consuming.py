@@ -1,16 +1,20 @@
-"""A consumer as the core sees it: subscribed at a leader, with credit, parts that it holds, settlements and renewals.
+"""A consumer as the core sees it: subscribed at a leader, with credit, parts that it holds, settlements and
+renewals.
 
-One rule: whatever the consumer holds is claimed again, lease by lease, at every new leader before anything else is said there.
-Credit is what it could still take: it comes back with a message's settlement, or when its lease was lost.
+One rule: whatever the consumer holds is claimed again, lease by lease, at every new leader before anything
+else is said there. Credit is what it could still take: it comes back with a message's settlement, or when its
+lease was lost.
 """
 
 from collections import deque
 from collections.abc import Callable
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 from haqactor import wire
+from haqactor.client.credit import Credit
 from haqactor.client.lane import TRANSIENT, Lane, Redirect
-from haqactor.client.link import Entry, Link
+from haqactor.client.link import Link
+from haqactor.client.listening import Counts, Listener, PollEntry, Unheard
 from haqactor.client.outcome import Outcome
 from haqactor.client.part import BUFFERED, GONE, HANDED, SETTLING, Part
 from haqactor.client.renewing import Renewals
@@ -20,64 +24,30 @@ from haqactor.errors import Error, ProtocolError, from_wire
 SETTLES_IN_FLIGHT_MAX: Final = 4
 
 
-class Listener(Protocol):
-    """What the shell's consumer hears from the core."""
-
-    def arrived(self) -> None:
-        """There is something to take, or the consumer ended."""
-
-    def subscribed(self) -> None:
-        """A leader knows of the consumer (again)."""
-
-    def refused(self, rows: list[tuple[Part, int]]) -> None:
-        """Acknowledgements that nobody waits for were refused."""
-
-
-class PollEntry(Entry, Protocol):
-    """What waits for the answer to a Poll."""
-
-    def ended(self, error: Error) -> None:
-        """There will be none."""
-
-
-class _Unheard:
-    def arrived(self) -> None:
-        """Nobody listens yet."""
-
-    def subscribed(self) -> None:
-        """Nobody listens yet."""
-
-    def refused(self, rows: list[tuple[Part, int]]) -> None:
-        """Nobody listens yet."""
-
-
-class Counts:
-    """What this consumer has seen since it began."""
-
-    __slots__ = ("delivered", "dropped", "handed", "redelivered", "refused", "settled")
-
-    def __init__(self) -> None:
-        self.delivered = self.handed = self.redelivered = self.dropped = self.refused = 0
-        self.settled = [0, 0, 0, 0]
-
-
 class Subscription:
     """``credit_*``: the whole credit; 0 for one whose messages are asked for one by one (``want``)."""
 
     __slots__ = (
-        "_now", "_owed_bytes", "_owed_messages", "_redirect", "_subscribing", "_withheld_bytes", "_withheld_messages", "buffer",
-        "closing", "consumer", "counts", "credit_bytes", "credit_messages", "drained", "error", "lane", "lease_ns", "link",
-        "listener", "parts", "pending", "polls", "received_ns", "renewals", "since_ns", "started", "uid", "unanswered", "wanted",
+        "_now", "_redirect", "_subscribing",
+         "buffer", "closing", "consumer", "counts", "credit",
+        "drained", "error", "lane", "lease_ns", "link", "listener", "parts", "pending", "polls",
+        "received_ns", "renewals", "since_ns", "started", "uid", "unanswered", "wanted",
     )  # fmt: skip
 
     def __init__(
-        self, lane: Lane, uid: int, consumer: int, credit: tuple[int, int], redirect: Redirect, now: Callable[[], int]
+        self,
+        lane: Lane,
+        uid: int,
+        consumer: int,
+        credit: tuple[int, int],
+        redirect: Redirect,
+        now: Callable[[], int],
     ) -> None:
         self.lane = lane
         self.uid = uid
         self.consumer = consumer
-        self.credit_messages, self.credit_bytes = credit
-        self.listener: Listener = _Unheard()
+        self.credit = Credit(*credit)
+        self.listener: Listener = Unheard()
         self.counts = Counts()
         self.buffer: deque[Part] = deque()
         self.parts: dict[Part, None] = {}
@@ -95,10 +65,6 @@ class Subscription:
         self.received_ns = now()
         self.renewals = Renewals(self)
         self._subscribing: Link | None = None
-        self._owed_messages = 0
-        self._owed_bytes = 0
-        self._withheld_messages = 0
-        self._withheld_bytes = 0
         self._redirect = redirect
         self._now = now
         lane.add(self)
@@ -165,9 +131,8 @@ class Subscription:
 
     def _received(self, now_ns: int) -> None:
         self.received_ns = now_ns
-        if self._withheld_messages:
-            self._owe(self._withheld_messages, self._withheld_bytes)
-            self._withheld_messages = self._withheld_bytes = 0
+        if self.credit.take_withheld():
+            self.lane.touch(self)
 
     def settle(self, verb: int, part: Part, first: int, last: int, more: list[Any], loud: bool) -> Settlement:
         """Hand rows that are handed out to the next Settle."""
@@ -186,7 +151,8 @@ class Subscription:
         return pending
 
     def release_buffer(self, *, withhold: bool) -> None:
-        """Give back what was not handed out, uncharged; ``withhold``: and take no other until something is received."""
+        """Give back what was not handed out, uncharged; ``withhold``: and take no other until something is
+        received."""
         for part in self.buffer:
             part.taken = part.count
             for first, last in part.runs(BUFFERED):
@@ -194,12 +160,8 @@ class Subscription:
                 part.states[first : last + 1] = bytes([SETTLING]) * rows
                 self.pending.other(RELEASE, part, first, last, [])
                 self.counts.settled[RELEASE] += rows
-                if withhold and self.credit_messages:
-                    size = part.blob_bytes // part.count * rows
-                    self._withheld_messages += rows
-                    self._withheld_bytes += size
-                    self._owed_messages -= rows
-                    self._owed_bytes -= size
+                if withhold and self.credit.messages:
+                    self.credit.withhold(rows, part.blob_bytes // part.count * rows)
         self.buffer.clear()
         self.lane.touch(self)
 
@@ -207,7 +169,7 @@ class Subscription:
         """More or fewer messages are asked for one by one."""
         self.wanted += messages
         if messages > 0 and self.link is not None:
-            self._owe(messages, messages * self.credit_bytes)
+            self._owe(messages, messages * self.credit.size)
 
     def poll(self, entry: PollEntry) -> None:
         """Ask (again) for one message, if any is ready."""
@@ -217,20 +179,19 @@ class Subscription:
     def _drop(self, part: Part, row: int) -> None:
         self.counts.dropped += 1
         if part.move(row, GONE):
-            if self.credit_messages:
+            if self.credit.messages:
                 self._owe(1, part.bytes_for(1))
             self._forget_empty(part)
 
     def _owe(self, messages: int, size: int) -> None:
-        self._owed_messages += messages
-        self._owed_bytes += size
+        self.credit.owe(messages, size)
         self.lane.touch(self)
 
     def _forget_empty(self, part: Part) -> None:
         if not part.open and part in self.parts:
             del self.parts[part]
-            if self.credit_messages:
-                self._owed_bytes += part.rest_bytes()
+            if self.credit.messages:
+                self.credit.owe(0, part.rest_bytes())
 
     # -- writing
 
@@ -247,15 +208,16 @@ class Subscription:
                 self._write(settlement, link)
         self.renewals.fill(link)
         in_flight = len(self.unanswered)
-        many = self.pending.rows > 1024 or 2 * self.pending_messages > self.credit_messages
+        many = self.pending.rows > 1024 or 2 * self.pending_messages > self.credit.messages
         if self.pending.rows and (not in_flight or (many and in_flight < SETTLES_IN_FLIGHT_MAX)):
             settlement, self.pending = self.pending, Settlement()
             settlement.count_credit()
             self.unanswered.append(settlement)
             self._write(settlement, link)
-        elif self._owed_messages > 0:
-            link.send(wire.Credit(self.lane.group, self.consumer, self._owed_messages, max(0, self._owed_bytes)))
-            self._owed_messages = self._owed_bytes = 0
+        else:
+            messages, size = self.credit.take_owed()
+            if messages:
+                link.send(wire.Credit(self.lane.group, self.consumer, messages, size))
         self._poll(link)
         return True
 
@@ -273,23 +235,34 @@ class Subscription:
                 for first, last in part.runs(state):
                     claims.extend([*span, state == HANDED] for span in part.spans(first, last))
         held_bytes += sum(settlement.bytes for settlement in self.unanswered)
-        self._owed_messages = self._owed_bytes = self._withheld_messages = self._withheld_bytes = 0
-        messages, size = self.wanted, self.wanted * self.credit_bytes
-        if self.credit_messages:
-            messages = max(0, self.credit_messages - self.held)
-            size = max(0, self.credit_bytes - held_bytes)
+        messages, size = self.credit.restate(self.held, held_bytes)
+        if not self.credit.messages:
+            messages, size = self.wanted, self.wanted * self.credit.size
         self._subscribing = link
         link.ask(self, wire.Subscribe(0, self.lane.group, self.uid, self.consumer, messages, size, claims))
 
     def _write(self, settlement: Settlement, link: Link) -> None:
         acks, nacks, rejects, releases = settlement.wire_rows()
-        started = [span[2:] for part in self.parts if part.handed for run in part.runs(HANDED) for span in part.spans(*run)]
-        messages = settlement.messages if self.credit_messages else 0
-        size = settlement.bytes if self.credit_messages else 0
-        messages, size = messages + self._owed_messages, size + self._owed_bytes
-        self._owed_messages, self._owed_bytes = min(0, messages), min(0, size)
+        started = [
+            span[2:]
+            for part in self.parts
+            if part.handed
+            for run in part.runs(HANDED)
+            for span in part.spans(*run)
+        ]
+        messages, size = self.credit.with_settlement(settlement.messages, settlement.bytes)
         message = wire.Settle(
-            0, self.lane.group, self.uid, self.consumer, acks, nacks, rejects, releases, started, max(0, messages), max(0, size)
+            0,
+            self.lane.group,
+            self.uid,
+            self.consumer,
+            acks,
+            nacks,
+            rejects,
+            releases,
+            started,
+            messages,
+            size,
         )
         settlement.sent = True
         settlement.rid = link.ask(_Judged(self, settlement), message)
@@ -414,7 +387,7 @@ class Subscription:
         if was in (BUFFERED, HANDED) and part.move(row, GONE):
             if was == BUFFERED:
                 self.counts.dropped += 1
-            if self.credit_messages:
+            if self.credit.messages:
                 self._owe(1, part.bytes_for(1))
             self._forget_empty(part)
             if was == HANDED:
@@ -441,7 +414,11 @@ class Subscription:
             if settlement.since_ns is None and settlement.rows:
                 settlement.since_ns = now_ns
             elif settlement.since_ns is not None and now_ns - settlement.since_ns >= patience_ns:
-                outcome, settlement.outcome, settlement.since_ns = settlement.outcome, Outcome[Refused](), None
+                outcome, settlement.outcome, settlement.since_ns = (
+                    settlement.outcome,
+                    Outcome[Refused](),
+                    None,
+                )
                 outcome.fail(error)
                 if self.drained is not None:
                     self.drained.fail(error)

@@ -1,6 +1,7 @@
 """What ``consume()`` and ``consume_batches()`` yield: receive channels of messages, or of whole batches.
 
-One rule: taking from the buffer is synchronous and comes after the checkpoint, so a cancelled receive loses nothing.
+One rule: taking from the buffer is synchronous and comes after the checkpoint, so a cancelled receive loses
+nothing.
 """
 
 from collections.abc import Sequence
@@ -27,7 +28,8 @@ class Deliveries(trio.abc.ReceiveChannel[Message]):
         self._consumer = consumer
 
     async def receive(self) -> Message:
-        """The next message. Raises Closed after the block, NotFound where the queue was deleted, LeaseLost if that was asked for."""
+        """The next message. Raises Closed after the block, NotFound where the queue was deleted, LeaseLost if
+        that was asked for."""
         await trio.lowlevel.checkpoint()
         consumer = self._consumer
         while True:
@@ -82,7 +84,9 @@ class Batch:
         """The messages; unpacked at the first look."""
         if self._messages is None:
             message, part = self._consumer.message, self._part
-            self._messages = [message(part, row) for first, last in self._runs for row in range(first, last + 1)]
+            self._messages = [
+                message(part, row) for first, last in self._runs for row in range(first, last + 1)
+            ]
         return self._messages
 
     async def __aenter__(self) -> "Batch":
@@ -106,7 +110,12 @@ class Batch:
         swallowed = scope.__exit__(kind, error, traceback)
         lost = hold.lost and (error is None or swallowed)
         verb = RELEASE if lost else verdict(error)
-        self._hand_over(verb, [QUEUES_BACKOFF, reason_of(error)] if verb == NACK and error is not None else [], None, False)
+        self._hand_over(
+            verb,
+            [QUEUES_BACKOFF, reason_of(error)] if verb == NACK and error is not None else [],
+            None,
+            False,
+        )
         if lost:
             raise self._lost()
         if error is None:
@@ -117,7 +126,9 @@ class Batch:
         seq = self._part.seq(self._runs[0][0])
         return LeaseLost(f"leases of the batch from seq {seq} were lost; its messages will come again")
 
-    def _hand_over(self, verb: int, more: list[object], messages: Sequence[Message] | None, loud: bool) -> list[Settlement]:
+    def _hand_over(
+        self, verb: int, more: list[object], messages: Sequence[Message] | None, loud: bool
+    ) -> list[Settlement]:
         subscription, part = self._consumer.subscription, self._part
         runs = self._runs if messages is None else self._runs_of(messages)
         self._settled = self._settled or messages is None
@@ -146,7 +157,9 @@ class Batch:
     async def _settle(self, verb: int, more: list[object], messages: Sequence[Message] | None) -> None:
         self._consumer.check_open()
         wanted = [message.seq for message in messages] if messages is not None else None
-        lost = wanted is not None and any(self._part.states[message.row[1]] > HANDED for message in messages or ())
+        lost = wanted is not None and any(
+            self._part.states[message.row[1]] > HANDED for message in messages or ()
+        )
         for settlement in dict.fromkeys(self._hand_over(verb, more, messages, True)):
             refused = await result(settlement.outcome)
             if refused and any(self._part.row(seq) >= 0 for seq in refused):
@@ -157,7 +170,8 @@ class Batch:
         raise self._lost()
 
     async def ack(self, messages: Sequence[Message] | None = None) -> None:
-        """These (None: all that are open) are done; returns once that is confirmed. Raises LeaseLost; the others count."""
+        """These (None: all that are open) are done; returns once that is confirmed. Raises LeaseLost; the
+        others count."""
         await self._settle(ACK, [], messages)
 
     async def nack(
@@ -214,5 +228,3 @@ class Batches(trio.abc.ReceiveChannel[Batch]):
     async def aclose(self) -> None:
         """Give back what is buffered and wait for the verdict on what was settled."""
         await self._consumer.leave()
-
-

@@ -27,7 +27,8 @@ BY_CODE.update({kind.code: kind for kind in (Closed, ConnectionLost)})
 
 
 class PublishUnknown(OutcomeUnknown):
-    """An ``OutcomeUnknown`` of a publish, which the session goes on driving: ``retry`` waits for its outcome."""
+    """An ``OutcomeUnknown`` of a publish, which the session goes on driving: ``retry`` waits for its
+    outcome."""
 
     def __init__(
         self, message: str, *, queue: str, producer_seq: int | None, retry: Callable[[], Awaitable[Any]]
@@ -36,5 +37,6 @@ class PublishUnknown(OutcomeUnknown):
         self._retry = retry
 
     async def retry(self) -> Any:
-        """What the publish would have returned, once it is known; never stored twice. Raises as ``publish`` does."""
+        """What the publish would have returned, once it is known; never stored twice. Raises as ``publish``
+        does."""
         return await self._retry()

@@ -1,6 +1,7 @@
 """Messages asked for one by one: ``queue.get()`` and ``queue.poll()``.
 
-One rule: as many messages are asked for as tasks wait; one that comes when nobody waits any more goes back uncharged.
+One rule: as many messages are asked for as tasks wait; one that comes when nobody waits any more goes back
+uncharged.
 """
 
 from collections import deque
@@ -48,7 +49,8 @@ class _Poll:
 
 
 class Getter(Consumer):
-    """A consumer without standing credit, for ``get`` or for ``poll``. Who began to wait first gets the first message."""
+    """A consumer without standing credit, for ``get`` or for ``poll``. Who began to wait first gets the first
+    message."""
 
     def __init__(self, session: Session, queue: str, group: int, uid: int, *, polling: bool) -> None:
         self._waiters: deque[Outcome[Message | None]] = deque()
@@ -103,7 +105,8 @@ class Getter(Consumer):
                 self.subscription.want(-1)
 
     def polled(self, poll: _Poll, ready: bool) -> None:
-        """True: a message precedes or follows. False: a task for which none can be on its way gets nothing."""
+        """True: a message precedes or follows. False: a task for which none can be on its way gets
+        nothing."""
         polls = self.subscription.polls
         polls.pop(poll, None)
         self._expected += ready

@@ -1,6 +1,8 @@
-"""The way to one group: who has something to say to its leader, over which connection, and since when nobody listens.
+"""The way to one group: who has something to say to its leader, over which connection, and since when nobody
+listens.
 
-One rule: what is unanswered when the way changes is sent again over the new one, in the same order within each source.
+One rule: what is unanswered when the way changes is sent again over the new one, in the same order within
+each source.
 """
 
 from collections.abc import Callable
@@ -128,9 +130,20 @@ class Redirect(Protocol):
 
 
 class Request:
-    """One request and its answer: (result, blob). Sent again to the next leader until it is answered, since all are idempotent."""
+    """One request and its answer: (result, blob). Sent again to the next leader until it is answered, since
+    all are idempotent."""
 
-    __slots__ = ("_lane", "_link", "_message", "_mutates", "_redirect", "_rid", "_since_ns", "_written", "outcome")
+    __slots__ = (
+        "_lane",
+        "_link",
+        "_message",
+        "_mutates",
+        "_redirect",
+        "_rid",
+        "_since_ns",
+        "_written",
+        "outcome",
+    )
 
     def __init__(self, lane: Lane, message: Any, redirect: Redirect, *, mutates: bool = False) -> None:
         self.outcome: Outcome[tuple[Any, bytes]] = Outcome()
@@ -177,7 +190,9 @@ class Request:
         if self._since_ns is None:
             self._since_ns = now_ns
         elif now_ns - self._since_ns >= patience_ns:
-            unknown = OutcomeUnknown(f"{type(self._message).__name__.lower()} was sent, and then the leader was lost")
+            unknown = OutcomeUnknown(
+                f"{type(self._message).__name__.lower()} was sent, and then the leader was lost"
+            )
             self.outcome.fail(unknown if self._mutates and self._written else error)
             self.cancel()
 
@@ -191,7 +206,9 @@ class Request:
     def failed(self, link: Link, answer: wire.Failed) -> None:
         """An answer of the group is final; one about leadership is not."""
         self._link = None
-        if answer.code in TRANSIENT and not (answer.code == "outcome_unknown" and self._lane.group == ANY_NODE):
+        if answer.code in TRANSIENT and not (
+            answer.code == "outcome_unknown" and self._lane.group == ANY_NODE
+        ):
             self._redirect(self._lane, link, answer)
             self._lane.touch(self)
             return

@@ -1,6 +1,7 @@
 """One connection to a node as the core sees it: bytes in, messages out, requests by number.
 
-One rule: an entry in ``pending`` is told exactly once what became of it: replied, failed, or lost with the connection.
+One rule: an entry in ``pending`` is told exactly once what became of it: replied, failed, or lost with the
+connection.
 """
 
 from collections.abc import Callable
@@ -43,14 +44,18 @@ def _no_wake() -> None:
 
 
 class Link:
-    """State of one connection. ``wake`` is called when there is something to write, ``rouse`` when waiting begins."""
+    """State of one connection. ``wake`` is called when there is something to write, ``rouse`` when waiting
+    begins."""
 
     __slots__ = (
-        "_decoder", "_next_rid", "_out", "_ping_rid", "address", "advertised", "calm", "last_in_ns", "last_ping_ns", "leaving",
-        "node", "out_bytes", "pending", "pings", "proxy", "rouse", "state", "wake",
+        "_decoder", "_next_rid", "_out", "_ping_rid", "address", "advertised", "calm", "last_in_ns",
+        "last_ping_ns", "leaving", "node", "out_bytes", "pending", "pings", "proxy", "rouse", "state",
+        "wake",
     )  # fmt: skip
 
-    def __init__(self, address: str, proxy: bool, hello: wire.Hello, frame_bytes_max: int, now_ns: int) -> None:
+    def __init__(
+        self, address: str, proxy: bool, hello: wire.Hello, frame_bytes_max: int, now_ns: int
+    ) -> None:
         self.address = address
         self.advertised = address
         self.proxy = proxy
@@ -114,7 +119,8 @@ class Link:
         return self._decoder.feed(data)
 
     def tick(self, now_ns: int) -> bool:
-        """Ask whether the node is there, where that is due; False: it has been silent for too long (1.2 s)."""
+        """Ask whether the node is there, where that is due; False: it has been silent for too long (1.2
+        s)."""
         due = PING_NS if self.pending or self.pings or self.state is LinkState.GREETING else IDLE_PING_NS
         since = max(self.last_in_ns, self.last_ping_ns)
         if now_ns - since < due:

@@ -1,11 +1,11 @@
 """A delivered message, and what a consumer may do with it.
 
-One rule: leaving ``async with message`` decides it: clean acknowledges, an exception gives it back as failed, a cancellation
-gives it back unharmed; and the decision is handed over before anything can be cancelled.
+One rule: leaving ``async with message`` decides it: clean acknowledges, an exception gives it back as failed,
+a cancellation gives it back unharmed; and the decision is handed over before anything can be cancelled.
 """
 
 from collections.abc import Mapping
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final
 
@@ -22,7 +22,7 @@ from haqactor.errors import Conflict, LeaseLost
 if TYPE_CHECKING:
     from haqactor.client.consumer import Consumer
 
-EPOCH: Final = datetime(1970, 1, 1, tzinfo=timezone.utc)
+EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 NO_HEADERS: Final[Mapping[str, HeaderValue]] = {}
 QUEUES_BACKOFF: Final = -1
 
@@ -40,7 +40,8 @@ def message_id_of(content: Content, uid: int, seq: int) -> str:
 
 
 def verdict(error: BaseException | None) -> int:
-    """What leaving a body with ``error`` means: ACK, NACK, or (cancelled, or the program is ending) RELEASE."""
+    """What leaving a body with ``error`` means: ACK, NACK, or (cancelled, or the program is ending)
+    RELEASE."""
     if error is None:
         return ACK
     if isinstance(error, BaseExceptionGroup):
@@ -92,7 +93,9 @@ class PeekedMessage:
         return wall_time(self._enqueued_ns)
 
     def __repr__(self) -> str:
-        return f"<{type(self).__name__} {self.id} seq={self.seq} attempt={self.attempt} {len(self.body)} bytes>"
+        return (
+            f"<{type(self).__name__} {self.id} seq={self.seq} attempt={self.attempt} {len(self.body)} bytes>"
+        )
 
 
 class Message(PeekedMessage):
@@ -172,7 +175,8 @@ class Message(PeekedMessage):
         await self._settle(ACK, [])
 
     async def nack(self, *, delay: float | None = None, reason: str = "") -> None:
-        """It failed: counts as an attempt; it comes again after ``delay`` seconds (None: the queue's backoff). Raises LeaseLost."""
+        """It failed: counts as an attempt; it comes again after ``delay`` seconds (None: the queue's
+        backoff). Raises LeaseLost."""
         delay_ns = QUEUES_BACKOFF if delay is None else span_ns("delay", delay)
         await self._settle(NACK, [delay_ns, text("reason", reason)])
 

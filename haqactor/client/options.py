@@ -10,9 +10,10 @@ from haqactor.config import MIB
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
-    """``proxy``: let one node pass everything on, as behind a load balancer. ``client``: a name for the nodes' logs. ``cluster``: the
-    id that is expected, b"" for any. ``patience_ns``: how long to wait without a leader. ``grace_ns``: how long leaving a block may
-    take once it was cancelled. ``dial_ns``: how long a connection may take. ``message_bytes_max``: until a node told its own."""
+    """``proxy``: let one node pass everything on, as behind a load balancer. ``client``: a name for the
+    nodes' logs. ``cluster``: the id that is expected, b"" for any. ``patience_ns``: how long to wait without
+    a leader. ``grace_ns``: how long leaving a block may take once it was cancelled. ``dial_ns``: how long a
+    connection may take. ``message_bytes_max``: until a node told its own."""
 
     proxy: bool = False
     client: str = "haqactor"

@@ -1,6 +1,8 @@
-"""A batch on its way: gathered, packed once, sent until it is confirmed, with the same numbers and the same bytes.
+"""A batch on its way: gathered, packed once, sent until it is confirmed, with the same numbers and the same
+bytes.
 
-One rule: once a parcel has numbers its bytes and boundaries never change, so that the servers can tell a retry from a new batch.
+One rule: once a parcel has numbers its bytes and boundaries never change, so that the servers can tell a
+retry from a new batch.
 """
 
 from typing import Any, Final
@@ -27,11 +29,12 @@ UNNUMBERED: Final = 0
 
 
 class Parcel:
-    """``first``: its first number, 0 until it is sealed. ``explicit``: the caller chose it. ``retry``: it was used before."""
+    """``first``: its first number, 0 until it is sealed. ``explicit``: the caller chose it. ``retry``: it was
+    used before."""
 
     __slots__ = (
-        "blob", "count", "done", "error", "expired", "explicit", "first", "full", "items", "link", "refused_ns", "retry", "rid",
-        "runs", "signal", "since_ns", "size",
+        "blob", "count", "done", "error", "expired", "explicit", "first", "full", "items", "link",
+        "refused_ns", "retry", "rid", "runs", "signal", "since_ns", "size",
     )  # fmt: skip
 
     def __init__(self, explicit: int | None = None) -> None:

@@ -20,13 +20,22 @@ class Part:
     """``taken``: rows handed out so far; ``open``: rows not gone; ``handed``: rows in HANDED."""
 
     __slots__ = (
-        "_attempts", "_base", "_contents", "attempt_rows", "blob", "blob_bytes", "count", "counter", "deadline_ns",
-        "enqueued_ns", "first", "handed", "open", "returned_bytes", "seqs", "states", "taken", "term",
+        "_attempts", "_base", "_contents", "attempt_rows", "blob", "blob_bytes", "count", "counter",
+        "deadline_ns", "enqueued_ns", "first", "handed", "open", "returned_bytes", "seqs", "states", "taken",
+        "term",
     )  # fmt: skip
 
     def __init__(self, row: list[Any], blob: bytes, deadline_ns: int) -> None:
         try:
-            self.term, self.counter, self._base, ranges, self.attempt_rows, self.enqueued_ns, self.blob_bytes = row
+            (
+                self.term,
+                self.counter,
+                self._base,
+                ranges,
+                self.attempt_rows,
+                self.enqueued_ns,
+                self.blob_bytes,
+            ) = row
             spans = [(int(first), int(last)) for first, last in ranges]
         except (TypeError, ValueError) as error:
             raise ProtocolError(f"a delivered part is malformed: {row!r:.80}") from error
@@ -69,7 +78,11 @@ class Part:
         self.blob = b""
         if self._base >= 0:
             start = self.first - self._base
-            wanted = range(start, start + self.count) if self.seqs is None else [seq - self._base for seq in self.seqs]
+            wanted = (
+                range(start, start + self.count)
+                if self.seqs is None
+                else [seq - self._base for seq in self.seqs]
+            )
             if wanted[0] < 0 or wanted[-1] >= len(contents):
                 raise ProtocolError("a delivered part leases messages that its batch does not have")
             contents = [contents[row] for row in wanted]
@@ -127,7 +140,8 @@ class Part:
         return True
 
     def bytes_for(self, rows: int) -> int:
-        """Delivered bytes to give back as credit for ``rows`` messages; all of them add up to ``blob_bytes``."""
+        """Delivered bytes to give back as credit for ``rows`` messages; all of them add up to
+        ``blob_bytes``."""
         share = min(self.blob_bytes // self.count * rows, self.blob_bytes - self.returned_bytes)
         self.returned_bytes += share
         return share

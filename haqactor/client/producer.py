@@ -38,8 +38,8 @@ class Outgoing:
 
 @final
 class Receipt:
-    """A message is stored: ``seq`` is its place in ``queue``, ``producer_seq`` its number in the producer's session; ``duplicate``:
-    it had been stored before under that number."""
+    """A message is stored: ``seq`` is its place in ``queue``, ``producer_seq`` its number in the producer's
+    session; ``duplicate``: it had been stored before under that number."""
 
     __slots__ = ("_offset", "_parcel", "queue")
 
@@ -72,7 +72,8 @@ class Receipt:
         return self.seq
 
     def __repr__(self) -> str:
-        return f"Receipt(queue={self.queue!r}, seq={self.seq}, producer_seq={self.producer_seq}, duplicate={self.duplicate})"
+        place = f"queue={self.queue!r}, seq={self.seq}, producer_seq={self.producer_seq}"
+        return f"Receipt({place}, duplicate={self.duplicate})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +86,8 @@ class Outstanding:
 
 
 async def _confirmed(queue: str, parcel: Parcel, item: Item | None) -> None:
-    """Until the parcel is decided. Raises what refused it, or OutcomeUnknown once the session's patience is over."""
+    """Until the parcel is decided. Raises what refused it, or OutcomeUnknown once the session's patience is
+    over."""
     expired = parcel.expired
     while not parcel.done:
         if parcel.signal is None:
@@ -99,7 +101,10 @@ async def _confirmed(queue: str, parcel: Parcel, item: Item | None) -> None:
 
             first = parcel.first + (item.offset if item is not None else 0)
             raise PublishUnknown(
-                f"{queue!r}: sent, and no leader answers; it may be stored", queue=queue, producer_seq=first, retry=retry
+                f"{queue!r}: sent, and no leader answers; it may be stored",
+                queue=queue,
+                producer_seq=first,
+                retry=retry,
             )
     if parcel.error is not None:
         raise copy(parcel.error)
@@ -110,7 +115,8 @@ def _receipts(queue: str, parcel: Parcel) -> list[Receipt]:
 
 
 def split(contents: Sequence[Content]) -> list[list[Content]]:
-    """Batches of at most 256 messages and 256 KiB; the same for the same messages, so that a retry has the same boundaries."""
+    """Batches of at most 256 messages and 256 KiB; the same for the same messages, so that a retry has the
+    same boundaries."""
     batches: list[list[Content]] = []
     size = 0
     for content in contents:
@@ -145,7 +151,9 @@ class Publisher:
         if current is not None and current is not stream:
             return current
         self._check_open()
-        stream = self._streams[queue] = self._broker.session.core.stream(target.group, queue, target.uid, self._identity)
+        stream = self._streams[queue] = self._broker.session.core.stream(
+            target.group, queue, target.uid, self._identity
+        )
         self.identities[(target.group, self._identity.producer)] = None
         return stream
 
@@ -168,7 +176,10 @@ class Publisher:
             item: Item | None = None
             if seq is None:
                 extras = content.extras
-                item = stream.add(content, len(content.body) if extras is None else len(content.body) + 64 + len(str(extras)))
+                item = stream.add(
+                    content,
+                    len(content.body) if extras is None else len(content.body) + 64 + len(str(extras)),
+                )
                 parcel = item.parcel
             else:
                 parcel = stream.add_parcel([content], seq)
@@ -265,25 +276,32 @@ class Producer:
         message_id: str | None = None,
         seq: int | None = None,
     ) -> Receipt:
-        """Store one message; returns once a quorum has it on disk. ``seq``: its number in this session (None: the next); a number
-        already used is a retry, and gets the first receipt. Raises NoQuorum, OutcomeUnknown, SequenceGap, SequenceConflict,
-        SequenceExpired, Fenced, NotFound, TooLarge, InvalidArgument."""
+        """Store one message; returns once a quorum has it on disk. ``seq``: its number in this session (None:
+        the next); a number already used is a retry, and gets the first receipt. Raises NoQuorum,
+        OutcomeUnknown, SequenceGap, SequenceConflict, SequenceExpired, Fenced, NotFound, TooLarge,
+        InvalidArgument."""
         content = content_of(body, key, headers, message_id, self._broker.session.core.message_bytes_max)
-        return await self._publisher.send(queue, content, None if seq is None else whole("seq", seq, 1, _SEQ_MAX))
+        return await self._publisher.send(
+            queue, content, None if seq is None else whole("seq", seq, 1, _SEQ_MAX)
+        )
 
     async def publish_many(
         self, queue: str, messages: Sequence[bytes | Outgoing], *, seq: int | None = None
     ) -> list[Receipt]:
-        """Store messages in order; each batch (256 messages, 256 KiB) whole or not at all. ``seq``: the number of the first."""
+        """Store messages in order; each batch (256 messages, 256 KiB) whole or not at all. ``seq``: the
+        number of the first."""
         contents = contents_of(messages, self._broker.session.core.message_bytes_max)
-        return await self._publisher.send_many(queue, contents, None if seq is None else whole("seq", seq, 1, _SEQ_MAX))
+        return await self._publisher.send_many(
+            queue, contents, None if seq is None else whole("seq", seq, 1, _SEQ_MAX)
+        )
 
     def outstanding(self) -> list[Outstanding]:
         """What was sent and is not confirmed."""
         return self._publisher.outstanding()
 
     async def last_seq(self, queue: str) -> int:
-        """The highest number stored so far in ``queue`` under this name; 0: none. Where a restarted process goes on."""
+        """The highest number stored so far in ``queue`` under this name; 0: none. Where a restarted process
+        goes on."""
         target = await self._broker.resolve(check_name(queue))
         message = wire.Begin(0, target.group, target.uid, self._identity.producer, self._identity.epoch)
         result: Any = await self._broker.session.ask(target.group, message)

@@ -1,7 +1,9 @@
-"""A producer's stream to one queue: numbers, batches in flight, resending, and what a refusal means for those behind it.
+"""A producer's stream to one queue: numbers, batches in flight, resending, and what a refusal means for those
+behind it.
 
-One rule: parcels are in flight in the order of their numbers, and a parcel is sent again with the same numbers and bytes, so the
-servers store it once. Numbers are given when a parcel is first written to a connection (architecture part 6, "Publish dedup").
+One rule: parcels are in flight in the order of their numbers, and a parcel is sent again with the same
+numbers and bytes, so the servers store it once. Numbers are given when a parcel is first written to a
+connection (architecture part 6, "Publish dedup").
 """
 
 from collections import deque
@@ -57,8 +59,9 @@ class Stream:
     """Everything between one producer and one queue incarnation. ``now_ns`` reads the core's time."""
 
     __slots__ = (
-        "_answered", "_began_ns", "_begun_link", "_now", "_packer", "_patience_ns", "_redirect", "_resume_ns", "_retries",
-        "error", "gathering", "identity", "lane", "next", "parcels", "queue", "to_send", "uid", "used_ns",
+        "_answered", "_began_ns", "_begun_link", "_now", "_packer", "_patience_ns", "_redirect",
+        "_resume_ns", "_retries", "error", "gathering", "identity", "lane", "next", "parcels", "queue",
+        "to_send", "uid", "used_ns",
     )  # fmt: skip
 
     def __init__(
@@ -108,7 +111,8 @@ class Stream:
         return item
 
     def add_parcel(self, contents: list[Content], seq: int | None) -> Parcel:
-        """A batch with its own boundaries; ``seq``: the number that the caller chose for its first message."""
+        """A batch with its own boundaries; ``seq``: the number that the caller chose for its first
+        message."""
         parcel = Parcel(seq)
         for content in contents:
             parcel.add(content, len(content.body))
@@ -135,7 +139,9 @@ class Stream:
         if self._began_ns < 0:
             if self._begun_link is not link:
                 self._begun_link = link
-                message = wire.Begin(0, self.lane.group, self.uid, self.identity.producer, self.identity.epoch)
+                message = wire.Begin(
+                    0, self.lane.group, self.uid, self.identity.producer, self.identity.epoch
+                )
                 link.ask(self, message)
             return True
         if self._resume_ns > self._now():
@@ -171,10 +177,16 @@ class Stream:
     def _seal(self, parcel: Parcel, link: Link) -> None:
         first = self.next if parcel.explicit is None else parcel.explicit
         if first > self.next:
-            parcel.fail(SequenceGap(f"seq {first} for {self.queue!r} leaves a hole: the next number is {self.next}"))
+            parcel.fail(
+                SequenceGap(f"seq {first} for {self.queue!r} leaves a hole: the next number is {self.next}")
+            )
             return
         if first < self.next < first + len(parcel.items):
-            parcel.fail(SequenceConflict(f"seq {first} for {self.queue!r} was used, but {self.next} was not: retry the same messages"))
+            parcel.fail(
+                SequenceConflict(
+                    f"seq {first} for {self.queue!r} was used, {self.next} was not: retry the same messages"
+                )
+            )
             return
         parcel.retry = first < self.next
         self._retries = self._retries or parcel.retry
@@ -189,7 +201,15 @@ class Stream:
         claim = _Claim(self, parcel)
         parcel.link = link
         message = wire.Publish(
-            0, self.lane.group, self.uid, identity.producer, identity.epoch, parcel.first, parcel.count, below, self._began_ns
+            0,
+            self.lane.group,
+            self.uid,
+            identity.producer,
+            identity.epoch,
+            parcel.first,
+            parcel.count,
+            below,
+            self._began_ns,
         )
         claim.rid = parcel.rid = link.ask(claim, message, parcel.blob)
 
@@ -263,9 +283,8 @@ class Stream:
             self._redirect(self.lane, link, answer)
             return
         error = from_wire(answer.code, answer.message, answer.fields)
-        if answer.code in ("fenced", "not_found", "sequence_gap"):
-            self.end(error)
-        elif answer.code == "sequence_expired" and not parcel.retry and not self.identity.epoch:
+        forgotten = answer.code == "sequence_expired" and not parcel.retry and not self.identity.epoch
+        if forgotten or answer.code in ("fenced", "not_found", "sequence_gap"):
             self.end(error)
         else:
             self._close_hole(parcel, error)
@@ -285,7 +304,8 @@ class Stream:
         self.lane.touch(self)
 
     def _close_hole(self, parcel: Parcel, error: Error) -> None:
-        """It was refused for good: the numbers behind it move up (they were never stored: there was a hole before them)."""
+        """It was refused for good: the numbers behind it move up (they were never stored: there was a hole
+        before them)."""
         behind = False
         for other in list(self.parcels):
             if other is parcel:
@@ -300,7 +320,9 @@ class Stream:
         parcel.fail(error)
         self.parcels = deque(other for other in self.parcels if not other.done)
         if not parcel.retry:
-            self.next = max((other.first + other.count for other in self.parcels if not other.retry), default=parcel.first)
+            self.next = max(
+                (other.first + other.count for other in self.parcels if not other.retry), default=parcel.first
+            )
         self._settled()
 
     def end(self, error: Error) -> None:

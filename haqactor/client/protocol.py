@@ -1,7 +1,8 @@
-"""The sans-IO core of a client: connections, lanes to groups, and what arrives; synchronous, with the time handed in.
+"""The sans-IO core of a client: connections, lanes to groups, and what arrives; synchronous, with the time
+handed in.
 
-One rule: nothing here waits or reads a clock. The shell feeds bytes and time, writes what ``output`` returns, and dials what
-``wanted`` names.
+One rule: nothing here waits or reads a clock. The shell feeds bytes and time, writes what ``output`` returns,
+and dials what ``wanted`` names.
 """
 
 from collections.abc import Callable
@@ -33,7 +34,9 @@ def _no_poke() -> None:
 class Core:
     """One client session. ``poke`` is called when the shell should ask ``wanted`` and ``tick`` again soon."""
 
-    def __init__(self, session: bytes, seeds: list[str], options: Options, rotation: int, now_ns: int) -> None:
+    def __init__(
+        self, session: bytes, seeds: list[str], options: Options, rotation: int, now_ns: int
+    ) -> None:
         self.session = session
         self.options = options
         self.routing = Routing(seeds, rotation)
@@ -69,7 +72,9 @@ class Core:
     def stream(self, group: int, queue: str, uid: int, identity: Identity) -> Stream:
         """A producer's stream to a queue."""
         patience_ns = self.options.patience_ns
-        return Stream(self.lane(group), queue, uid, identity, self.packer, self.redirect, self.time_ns, patience_ns)
+        return Stream(
+            self.lane(group), queue, uid, identity, self.packer, self.redirect, self.time_ns, patience_ns
+        )
 
     def subscribe(self, group: int, uid: int, credit: tuple[int, int]) -> Subscription:
         """A consumer; ``credit``: messages (0: they are asked for one by one) and bytes."""
@@ -96,7 +101,8 @@ class Core:
     # -- connections
 
     def wanted(self) -> list[tuple[str, bool]]:
-        """Connections to have: (address, proxy). The shell keeps those that it has, and dials the missing ones."""
+        """Connections to have: (address, proxy). The shell keeps those that it has, and dials the missing
+        ones."""
         now_ns, routing, proxy_only = self.now_ns, self.routing, self.options.proxy
         found: dict[tuple[str, bool], None] = {}
         troubled = False
@@ -129,7 +135,13 @@ class Core:
         """A new connection; it begins with our Hello."""
         self.now_ns = now_ns
         hello = wire.Hello(
-            wire.VERSION_MIN, wire.VERSION_MAX, list(wire.AUTH_METHODS), self.options.client, self.session, self.cluster, proxy
+            wire.VERSION_MIN,
+            wire.VERSION_MAX,
+            list(wire.AUTH_METHODS),
+            self.options.client,
+            self.session,
+            self.cluster,
+            proxy,
         )
         link = Link(address, proxy, hello, FRAME_BYTES_MAX, now_ns)
         link.rouse = self._wants
@@ -175,7 +187,9 @@ class Core:
             lane.hold(self.now_ns, from_wire(answer.code, answer.message, answer.fields))
             return
         leader, term = answer.fields.get("leader", -1), answer.fields.get("term", 0)
-        self.routing.refused(lane.group, link.node, leader if type(leader) is int else -1, term if type(term) is int else 0)
+        self.routing.refused(
+            lane.group, link.node, leader if type(leader) is int else -1, term if type(term) is int else 0
+        )
         if lane.redirects > REDIRECTS_MAX or link.proxy:
             lane.redirects = 0
             lane.hold(self.now_ns, from_wire(answer.code, answer.message, answer.fields))

@@ -1,6 +1,7 @@
 """A queue as a client holds it: a name, and what can be done with the queue of that name.
 
-One rule: a handle makes no round trip; what it does finds the queue, and follows it when it was declared anew.
+One rule: a handle makes no round trip; what it does finds the queue, and follows it when it was declared
+anew.
 """
 
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
@@ -31,10 +32,15 @@ PEEK_MAX = 10_000
 
 
 class Queue:
-    """A handle. ``changes``: what ``declare`` changed, {setting: (old, new)}; ``created``: whether it made the queue."""
+    """A handle. ``changes``: what ``declare`` changed, {setting: (old, new)}; ``created``: whether it made
+    the queue."""
 
     def __init__(
-        self, broker: "Broker", name: str, changes: Mapping[str, tuple[Any, Any]] | None = None, created: bool = False
+        self,
+        broker: "Broker",
+        name: str,
+        changes: Mapping[str, tuple[Any, Any]] | None = None,
+        created: bool = False,
     ) -> None:
         self.name = name
         self.changes = dict(changes or {})
@@ -47,10 +53,12 @@ class Queue:
     # -- consuming
 
     @asynccontextmanager
-    async def consume(self, *, credit: int = CREDIT_MESSAGES, raise_lease_lost: bool = False) -> AsyncGenerator[Deliveries]:
-        """A channel of messages. ``credit``: how many may be here unsettled, 512 by default; small values for slow work.
-        ``raise_lease_lost``: a refused acknowledgement of a clean exit is raised once, at the next receive. Leaving waits for the
-        confirmation of all settlements. Raises NotFound, NoQuorum."""
+    async def consume(
+        self, *, credit: int = CREDIT_MESSAGES, raise_lease_lost: bool = False
+    ) -> AsyncGenerator[Deliveries]:
+        """A channel of messages. ``credit``: how many may be here unsettled, 512 by default; small values for
+        slow work. ``raise_lease_lost``: a refused acknowledgement of a clean exit is raised once, at the next
+        receive. Leaving waits for the confirmation of all settlements. Raises NotFound, NoQuorum."""
         async with self._consuming(credit, raise_lease_lost) as consumer:
             yield Deliveries(consumer)
 
@@ -58,7 +66,8 @@ class Queue:
     async def consume_batches(
         self, *, credit: int = CREDIT_MESSAGES, raise_lease_lost: bool = False
     ) -> AsyncGenerator[Batches]:
-        """The fast path: a channel of batches whose messages are settled together. Otherwise as ``consume``."""
+        """The fast path: a channel of batches whose messages are settled together. Otherwise as
+        ``consume``."""
         async with self._consuming(credit, raise_lease_lost) as consumer:
             yield Batches(consumer)
 
@@ -106,11 +115,14 @@ class Queue:
         credit: int = CREDIT_MESSAGES,
         task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
     ) -> None:
-        """Call ``handler`` for each message, up to ``concurrency`` at a time, until cancelled: return acknowledges, an exception gives
-        the message back as failed and is logged, and the others go on. With ``nursery.start`` it is ready once subscribed."""
+        """Call ``handler`` for each message, up to ``concurrency`` at a time, until cancelled: return
+        acknowledges, an exception gives the message back as failed and is logged, and the others go on. With
+        ``nursery.start`` it is ready once subscribed."""
         count = whole("concurrency", concurrency, 1, CREDIT_MAX)
         if not callable(handler):
-            raise InvalidArgument(f"handler is {handler!r}, but must be an async function that takes a message")
+            raise InvalidArgument(
+                f"handler is {handler!r}, but must be an async function that takes a message"
+            )
         async with self.consume(credit=max(credit, count)) as deliveries, OpenNursery() as nursery:
             for _ in range(count):
                 nursery.start_soon(self._work, deliveries, handler)
@@ -125,7 +137,13 @@ class Queue:
             except LeaseLost as error:
                 log.warning("lease lost", queue=self.name, message=message.id, error=str(error))
             except Exception as error:
-                log.exception("handler failed", queue=self.name, message=message.id, attempt=message.attempt, error=str(error))
+                log.exception(
+                    "handler failed",
+                    queue=self.name,
+                    message=message.id,
+                    attempt=message.attempt,
+                    error=str(error),
+                )
 
     async def get(self) -> Message:
         """Wait for one message, and lease it."""
@@ -135,8 +153,8 @@ class Queue:
                 return message
 
     async def poll(self) -> Message | None:
-        """One message if any is ready; None only when a leader that has opened the queue has nothing ready. One round trip; it
-        waits out an election and the grace."""
+        """One message if any is ready; None only when a leader that has opened the queue has nothing ready.
+        One round trip; it waits out an election and the grace."""
         return await self._take(polling=True)
 
     async def _take(self, *, polling: bool) -> Message | None:
@@ -162,14 +180,18 @@ class Queue:
     async def _ask(self, make: Callable[[int, int], Any], *, mutates: bool = False) -> tuple[Any, bytes, int]:
         target = await self._broker.resolve(self.name)
         try:
-            result, blob = await self._broker.session.ask_blob(target.group, make(target.group, target.uid), mutates=mutates)
+            result, blob = await self._broker.session.ask_blob(
+                target.group, make(target.group, target.uid), mutates=mutates
+            )
             return result, blob, target.uid
         except NotFound:
             self._broker.forget(self.name, target.uid)
             moved = await self._broker.resolve(self.name)
             if moved.uid == target.uid:
                 raise
-            result, blob = await self._broker.session.ask_blob(moved.group, make(moved.group, moved.uid), mutates=mutates)
+            result, blob = await self._broker.session.ask_blob(
+                moved.group, make(moved.group, moved.uid), mutates=mutates
+            )
             return result, blob, moved.uid
 
     async def info(self) -> QueueInfo:
@@ -194,7 +216,9 @@ class Queue:
             at += part.blob_bytes
             for place in range(part.count):
                 seq = part.seq(place)
-                found.append(PeekedMessage(part.content(place, bound), uid, seq, part.failures(seq), part.enqueued_ns))
+                found.append(
+                    PeekedMessage(part.content(place, bound), uid, seq, part.failures(seq), part.enqueued_ns)
+                )
         return found[:count]
 
     async def purge(self) -> int:

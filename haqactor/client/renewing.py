@@ -1,6 +1,7 @@
 """Renewing leases: of bodies that run, and of what waits in the buffer of a consumer that is alive.
 
-One rule: a lease is renewed once a third of it is gone, from the time at which the renewal was sent; one that ran out is lost.
+One rule: a lease is renewed once a third of it is gone, from the time at which the renewal was sent; one that
+ran out is lost.
 """
 
 from collections.abc import Callable
@@ -21,11 +22,14 @@ TICKS_A_LEASE: Final = 12
 
 
 class Hold:
-    """A message or batch whose body runs: rows ``first..last`` of ``part``. ``cancel`` ends the body once a lease is lost."""
+    """A message or batch whose body runs: rows ``first..last`` of ``part``. ``cancel`` ends the body once a
+    lease is lost."""
 
     __slots__ = ("cancel", "deadline_ns", "first", "last", "lost", "part")
 
-    def __init__(self, part: Part, first: int, last: int, deadline_ns: int, cancel: Callable[[], None]) -> None:
+    def __init__(
+        self, part: Part, first: int, last: int, deadline_ns: int, cancel: Callable[[], None]
+    ) -> None:
         self.part = part
         self.first = first
         self.last = last
@@ -53,7 +57,9 @@ class Extension:
         """Ranges refused."""
         if link is self.link:
             try:
-                refused: Refused = {seq: None for first, last in result for seq in range(first, min(last, first + 65_535) + 1)}
+                refused: Refused = {
+                    seq: None for first, last in result for seq in range(first, min(last, first + 65_535) + 1)
+                }
             except (TypeError, ValueError) as error:
                 raise ProtocolError(f"the reply to Extend is {result!r:.80}") from error
             self._owner.renewed(self, refused)
@@ -138,7 +144,9 @@ class Renewals:
                 extension.link = link
                 extension.sent_ns = subscription.now_ns()
                 group, uid, consumer = subscription.lane.group, subscription.uid, subscription.consumer
-                link.ask(extension, wire.Extend(0, group, uid, consumer, extension.rows, extension.duration_ns))
+                link.ask(
+                    extension, wire.Extend(0, group, uid, consumer, extension.rows, extension.duration_ns)
+                )
 
     def renewed(self, extension: Extension, refused: Refused) -> None:
         """The leader renewed all but the refused."""

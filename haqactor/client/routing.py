@@ -1,6 +1,7 @@
 """Who leads which group, where, and which connections a client wants to have.
 
-One rule: a row with a lower term than the known one is stale. What is believed here is a hint; only a leader's answer is a fact.
+One rule: a row with a lower term than the known one is stale. What is believed here is a hint; only a
+leader's answer is a fact.
 """
 
 from typing import Final, NamedTuple
@@ -59,7 +60,8 @@ class Routing:
             self._addresses[node] = address
 
     def learn(self, rows: Rows) -> None:
-        """Rows [group, node, term, address] from Welcome or Leaders; malformed ones are the sender's problem."""
+        """Rows [group, node, term, address] from Welcome or Leaders; malformed ones are the sender's
+        problem."""
         for group, node, term, address in rows:
             self.learn_node(node, address)
             known = self.leader(group)

@@ -157,8 +157,11 @@ class Session:
 
 
 @asynccontextmanager
-async def running(transport: Transport, environment: Environment, options: Options, log: Any) -> AsyncGenerator[Session]:
-    """A session that was welcomed by a node. Raises NoQuorum when none answers in time, or what a node refused us with."""
+async def running(
+    transport: Transport, environment: Environment, options: Options, log: Any
+) -> AsyncGenerator[Session]:
+    """A session that was welcomed by a node. Raises NoQuorum when none answers in time, or what a node
+    refused us with."""
     session = Session(transport, environment, options, log)
     async with OpenNursery() as nursery:
         nursery.start_soon(session.run, nursery)
@@ -171,5 +174,3 @@ async def running(transport: Transport, environment: Environment, options: Optio
         finally:
             session.close()
             nursery.cancel_scope.cancel()
-
-

@@ -1,6 +1,8 @@
-"""Settlements on their way: gathered as ranges, sent when the one before was answered, judged message by message.
+"""Settlements on their way: gathered as ranges, sent when the one before was answered, judged message by
+message.
 
-One rule: a settlement belongs to its lease; it is sent again until a leader has judged it, and a refusal concerns that message only.
+One rule: a settlement belongs to its lease; it is sent again until a leader has judged it, and a refusal
+concerns that message only.
 """
 
 from collections.abc import Iterable
@@ -20,7 +22,8 @@ Refused = dict[int, None]
 
 
 class Settlement:
-    """Ranges of one or more verbs; one of them becomes one Settle. ``loud``: sequences whose caller waits for the verdict."""
+    """Ranges of one or more verbs; one of them becomes one Settle. ``loud``: sequences whose caller waits for
+    the verdict."""
 
     __slots__ = ("acks", "bytes", "loud", "messages", "others", "outcome", "rid", "rows", "sent", "since_ns")
 
@@ -75,7 +78,8 @@ class Settlement:
         return columns
 
     def judged(self, result: Any) -> tuple[Refused, list[Part]]:
-        """The leader's answer: ranges refused. Every row is gone; returns the refused and the parts that are empty now."""
+        """The leader's answer: ranges refused. Every row is gone; returns the refused and the parts that are
+        empty now."""
         refused: Refused = {}
         try:
             for first, last in result:

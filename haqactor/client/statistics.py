@@ -13,7 +13,8 @@ from haqactor.errors import ProtocolError
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QueueInfo:
-    """The leader's view of a queue. ``dead``: parked messages; ``next_seq``: the place of the next one; ``leader``: a node."""
+    """The leader's view of a queue. ``dead``: parked messages; ``next_seq``: the place of the next one;
+    ``leader``: a node."""
 
     name: str
     ready: int
@@ -42,8 +43,9 @@ _NUMBERS = ("ready", "leased", "delayed", "dead", "first_seq", "next_seq", "cons
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QueueStatistics:
-    """This client's consumers of a queue, now and since they began. ``refused``: settlements that came after the lease was lost.
-    ``dropped``: messages whose lease was lost in the buffer. ``unsettled``: held by this client, buffered ones included."""
+    """This client's consumers of a queue, now and since they began. ``refused``: settlements that came after
+    the lease was lost. ``dropped``: messages whose lease was lost in the buffer. ``unsettled``: held by this
+    client, buffered ones included."""
 
     consumers: int
     buffered: int

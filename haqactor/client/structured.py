@@ -1,6 +1,7 @@
 """Nurseries at our public borders: a single error leaves as itself, never as a group of one.
 
-One rule: exactly one level is taken off, the one that our own nursery put on; a group that the body raised is left as it is.
+One rule: exactly one level is taken off, the one that our own nursery put on; a group that the body raised is
+left as it is.
 """
 
 from contextlib import AbstractAsyncContextManager
@@ -20,7 +21,8 @@ def _reraise(error: BaseException) -> None:
 
 
 class OpenNursery(AbstractAsyncContextManager[trio.Nursery, bool]):
-    """``async with OpenNursery() as nursery``: like ``trio.open_nursery``, for use inside our context managers."""
+    """``async with OpenNursery() as nursery``: like ``trio.open_nursery``, for use inside our context
+    managers."""
 
     def __init__(self) -> None:
         self._inner = trio.open_nursery()
