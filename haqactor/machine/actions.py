@@ -77,4 +77,11 @@ class PollAnswered:
     found: bool
 
 
-Action: TypeAlias = Deliver | Propose | LeaseLost | ConsumerGone | PollAnswered
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A queue has opened after a change of leader: settlements that were to wait (``Judged.later``) and purges are tried again."""
+
+    uid: int
+
+
+Action: TypeAlias = Deliver | Propose | LeaseLost | ConsumerGone | PollAnswered | Opened

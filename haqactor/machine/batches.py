@@ -100,6 +100,29 @@ class Batches:
             position += 1
         return found
 
+    def at_or_after(self, low: int, high: int) -> Located | None:
+        """The first of ``locate(low, high)``, without looking further."""
+        firsts = self.first
+        position = bisect_right(firsts, low, self.head) - 1
+        if position < self.head:
+            position = self.head
+        elif firsts[position] + self.count[position] <= low:
+            position += 1
+        if position >= len(firsts) or (first := firsts[position]) > high:
+            return None
+        last = first + self.count[position] - 1
+        start = first if first > low else low
+        return Located(
+            start,
+            last if last < high else high,
+            self.entry[position],
+            self.at[position],
+            self.size[position],
+            self.skip[position] + start - first,
+            self.total[position],
+            self.enqueued[position],
+        )
+
     def row_at(self, sequence: int) -> tuple[int, int] | None:
         """The first row that ends at or behind ``sequence``, as (first, last) of its messages."""
         firsts = self.first

@@ -21,7 +21,7 @@ class Published:
 
 @dataclass(frozen=True, slots=True)
 class Settled:
-    """A settlement, a return or a purge took effect. ``acks`` and ``moved``: the ranges as the command named them (whatever
+    """A settlement or a return took effect. ``acks`` and ``moved``: the ranges as the command named them (whatever
     became of them). ``ready``: back in their places; ``deferred``: later (or parked); ``gone``: out of the queue."""
 
     uid: int
@@ -29,6 +29,14 @@ class Settled:
     moved: tuple[Range, ...]
     ready: tuple[Range, ...]
     deferred: tuple[Range, ...]
+    gone: tuple[Range, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Purged:
+    """A purge took effect; these are gone."""
+
+    uid: int
     gone: tuple[Range, ...]
 
 
@@ -95,6 +103,7 @@ class NodeRegistered:
 Effect: TypeAlias = (
     Published
     | Settled
+    | Purged
     | Awake
     | Reserved
     | Ticked

@@ -20,6 +20,7 @@ from haqactor.machine.effects import (
     Awake,
     Effect,
     Published,
+    Purged,
     QueueChanged,
     QueueDropped,
     Reserved,
@@ -193,7 +194,7 @@ class GroupMachine:
         self._touch(queue)
         moves = Moves()
         purged = queue.purge(IntervalSet((low, high) for low, high in spare), moves)
-        effects.append(_settled(uid, (), (), moves))
+        effects.append(Purged(uid, tuple(moves.gone)))
         return purged
 
     def _tick(self, command: Command, effects: list[Effect]) -> Any:

@@ -30,7 +30,7 @@ class Claim(NamedTuple):
     producer: bytes
     epoch: int
     first: int
-    count: int
+    messages: int
     crc: int
     below: int
     began_ns: int

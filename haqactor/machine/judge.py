@@ -1,0 +1,122 @@
+"""The leader's judgement of a settlement before it is proposed; apply then is unconditional.
+
+One rule: what is refused is refused for those messages only, and what is accepted is frozen until its entry applies or the term ends.
+
+An acknowledgement is good while nobody else holds the message (a late one after an expiry, or with an older term's lease), and for a
+message that is gone already. A nack, reject or release needs a lease that is held; with an older term's only once the queue is open.
+"""
+
+from collections.abc import Iterable
+from typing import Any, NamedTuple
+
+from haqactor.errors import InvalidArgument
+from haqactor.machine import commands
+from haqactor.machine.commands import Command, Range
+from haqactor.machine.credit import Key
+from haqactor.machine.desk import Desk
+from haqactor.machine.intervals import IntervalSet, merged, minus
+from haqactor.machine.leases import Lease
+from haqactor.wire import Rows, Settle, lease_rows
+
+
+class Judged(NamedTuple):
+    """``command`` to propose (None: nothing is left to settle); ``refused``: ranges whose lease is lost. ``later``: nothing was
+    judged; try again at ``actions.Opened`` of this queue."""
+
+    command: Command | None
+    refused: list[Range]
+    later: bool = False
+
+
+def check(settle: Settle) -> None:
+    """Are the rows of the right shape? Raises ProtocolError, InvalidArgument."""
+    lease_rows(settle.acks)
+    lease_rows(settle.releases)
+    lease_rows(settle.nacks, 2)
+    lease_rows(settle.rejects, 1)
+    for row in settle.nacks:
+        if type(row[4]) is not int or not -1 <= row[4] < 1 << 62 or type(row[5]) is not str:
+            raise InvalidArgument(f"not a nack: {row!r:.80}")
+    for row in settle.rejects:
+        if type(row[4]) is not str:
+            raise InvalidArgument(f"not a reject: {row!r:.80}")
+    for row in settle.started:
+        if not (2 <= len(row) <= 5 and all(type(value) is int and 0 <= value < 1 << 62 for value in row[:4])):
+            raise InvalidArgument(f"not a range that was started: {row!r:.80}")
+
+
+def started_ranges(rows: Rows) -> IntervalSet:
+    """``[first, last]``, or lease rows, as a set."""
+    found = IntervalSet()
+    for row in rows:
+        low, high = (row[0], row[1]) if len(row) < 4 else (row[2], row[3])
+        if low <= high:
+            found.add(low, high)
+    return found
+
+
+def judge(desk: Desk, key: Key, settle: Settle, term: int) -> Judged:
+    """Judge the rows of one settlement, which ``check`` has passed."""
+    rows = (*settle.nacks, *settle.rejects, *settle.releases)
+    if not desk.opening.open and any(row[0] < term for row in rows):
+        return Judged(None, [], later=True)
+    refused: list[Range] = []
+    acks: list[Range] = []
+    for row in settle.acks:
+        _acknowledge(desk, key, row, acks, refused)
+    nacks = [[low, high, row[4], row[5]] for row in settle.nacks for low, high in _give_up(desk, key, row, refused)]
+    rejects = [[low, high, row[4]] for row in settle.rejects for low, high in _give_up(desk, key, row, refused)]
+    releases = [piece for row in settle.releases for piece in _give_up(desk, key, row, refused)]
+    if not (acks or nacks or rejects or releases):
+        return Judged(None, merged(refused))
+    command = commands.settle(desk.uid, merged(acks), nacks, rejects, merged(releases))
+    return Judged(command, merged(refused))
+
+
+def held_by(desk: Desk, key: Key, lease_id: tuple[int, int]) -> Iterable[Lease]:
+    """The records of a lease if it is this consumer's."""
+    records = desk.leases.by_id.get(lease_id, ())
+    return [lease for lease in records if (lease.session, lease.consumer) == key]
+
+
+def _acknowledge(desk: Desk, key: Key, row: list[Any], acks: list[Range], refused: list[Range]) -> None:
+    low, high = row[2], row[3]
+    leases = desk.leases
+    rest: list[Range] = [(low, high)]
+    for lease in held_by(desk, key, (row[0], row[1])):
+        if not rest:
+            break
+        for first, last in rest:
+            for piece in lease.held.within(first, last):
+                desk.release(lease, *piece)
+                leases.acking.add(*piece)
+                acks.append(piece)
+        rest = minus(rest, leases.acking)
+    for first, last in rest:
+        _late(desk, first, last, acks, refused)
+
+
+def _late(desk: Desk, low: int, high: int, acks: list[Range], refused: list[Range]) -> None:
+    """An acknowledgement of what its lease does not hold any more."""
+    end = desk.cursor - 1
+    if high > end:
+        refused.append((max(low, end + 1), high))
+    queue, leases = desk.queue, desk.leases
+    for first, last in queue.gone.missing(max(low, queue.low), min(high, end)):
+        refused += leases.leased.within(first, last)
+        for piece in leases.leased.missing(first, last):
+            desk.returned.discard(*piece)
+            leases.acking.add(*piece)
+            acks.append(piece)
+
+
+def _give_up(desk: Desk, key: Key, row: list[Any], refused: list[Range]) -> list[Range]:
+    """What the lease still holds of a row that is no acknowledgement, frozen from now on; the rest is refused."""
+    found: list[Range] = []
+    for lease in held_by(desk, key, (row[0], row[1])):
+        for piece in lease.held.within(row[2], row[3]):
+            desk.release(lease, *piece)
+            desk.leases.frozen.add(*piece)
+            found.append(piece)
+    refused += IntervalSet(found).missing(row[2], row[3])
+    return found

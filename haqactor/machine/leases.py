@@ -1,0 +1,109 @@
+"""Who holds which messages of a queue, and which of them are on their way through the log.
+
+One rule: a message is leased to one consumer at most, and not at all while a settlement or a return of it is in the log (frozen).
+
+A lease is (term, counter); the higher one wins. One lease covers all that was sent to a consumer in one go. A renewal of a part of it
+splits the record, not the id.
+"""
+
+from heapq import heappop, heappush
+
+from haqactor.machine.commands import Range
+from haqactor.machine.intervals import IntervalSet
+
+LeaseId = tuple[int, int]
+
+
+class Lease:
+    """A record of a lease, or of a part of one that was renewed by itself. ``alone``: it holds a suspect."""
+
+    __slots__ = ("alone", "consumer", "expires_ns", "held", "id", "serial", "session")
+
+    def __init__(self, lease_id: LeaseId, session: bytes, consumer: int, serial: int, expires_ns: int) -> None:
+        self.id = lease_id
+        self.session = session
+        self.consumer = consumer
+        self.serial = serial
+        self.expires_ns = expires_ns
+        self.held = IntervalSet()
+        self.alone = False
+
+
+class LeaseTable:
+    """The leases of one queue."""
+
+    __slots__ = ("_expiry", "acking", "by_id", "frozen", "leased")
+
+    def __init__(self) -> None:
+        self.by_id: dict[LeaseId, list[Lease]] = {}
+        self.leased = IntervalSet()
+        self.frozen = IntervalSet()  #: in a return, nack, reject or release that is not applied yet
+        self.acking = IntervalSet()  #: in an acknowledgement that is not applied yet: as good as gone
+        self._expiry: list[tuple[int, int, Lease]] = []
+
+    def add(self, lease: Lease) -> None:
+        """A new record; ``hold`` gives it messages."""
+        self.by_id.setdefault(lease.id, []).append(lease)
+        heappush(self._expiry, (lease.expires_ns, lease.serial, lease))
+
+    def hold(self, lease: Lease, low: int, high: int) -> None:
+        """``low..high`` is leased by it from now on."""
+        lease.held.add(low, high)
+        self.leased.add(low, high)
+
+    def let_go(self, lease: Lease, low: int, high: int) -> bool:
+        """``low..high`` is not leased by it any more. True if nothing is left of it: the record is gone."""
+        lease.held.discard(low, high)
+        self.leased.discard(low, high)
+        if lease.held:
+            return False
+        self.drop(lease)
+        return True
+
+    def drop(self, lease: Lease) -> None:
+        """Forget an empty record."""
+        records = self.by_id.get(lease.id, [])
+        if lease in records:
+            records.remove(lease)
+        if not records:
+            self.by_id.pop(lease.id, None)
+
+    def renew(self, lease: Lease, expires_ns: int) -> None:
+        """It ends then, instead."""
+        lease.expires_ns = expires_ns
+        heappush(self._expiry, (expires_ns, lease.serial, lease))
+
+    def split(self, lease: Lease, ranges: list[Range], serial: int) -> Lease:
+        """A record of its own, under the same id, for a part of what the lease holds."""
+        part = Lease(lease.id, lease.session, lease.consumer, serial, lease.expires_ns)
+        part.alone = lease.alone
+        for low, high in ranges:
+            lease.held.discard(low, high)
+            part.held.add(low, high)
+        self.by_id[lease.id].append(part)
+        return part
+
+    def pop_expired(self, now_ns: int) -> Lease | None:
+        """A lease that ended, if there is one."""
+        while self._expiry and self._expiry[0][0] <= now_ns:
+            expires_ns, _serial, lease = heappop(self._expiry)
+            if lease.held and lease.expires_ns == expires_ns:
+                return lease
+        return None
+
+    def next_expiry_ns(self) -> int | None:
+        """When the next lease ends."""
+        while self._expiry:
+            expires_ns, _serial, lease = self._expiry[0]
+            if lease.held and lease.expires_ns == expires_ns:
+                return expires_ns
+            heappop(self._expiry)
+        return None
+
+    def owner(self, sequence: int) -> Lease | None:
+        """Who holds a message; looks at every record, so only for conflicts of claims."""
+        for records in self.by_id.values():
+            for lease in records:
+                if sequence in lease.held:
+                    return lease
+        return None
