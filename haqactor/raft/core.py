@@ -205,8 +205,7 @@ class RaftCore(RaftView):
         if state.role is not Role.LEADER:
             raise NotLeader(leader=state.leader, term=state.hard.term)
         round_number = state.reads.begin()
-        if not state.progress:
-            leader.confirm_rounds(state)
+        leader.confirm_rounds(state)  # a voter alone is a quorum
         return round_number
 
     @property
@@ -237,7 +236,6 @@ class RaftCore(RaftView):
     def hard_state_durable(self, hard_state: HardState) -> None:
         """This hard state is on the disk."""
         state = self._state
-        state.hard_durable = hard_state
         if hard_state == state.hard:
             candidate.own_vote_durable(state)
 

@@ -228,7 +228,7 @@ def _refused(state: RaftState, progress: Progress, reply: AppendReply) -> None:
     if progress.mode is Mode.PROBE and reply.rejected != progress.next - 1:
         return
     place, _ = state.log.last_not_above(reply.hint_index, reply.hint_term)
-    progress.probe(Index(min(place, reply.rejected - 1) + 1))
+    progress.probe(Index(min(place, reply.hint_index, reply.rejected - 1) + 1))
 
 
 def answered(state: RaftState, progress: Progress, context: int) -> None:
@@ -243,7 +243,7 @@ def confirm_rounds(state: RaftState) -> None:
     values = {node: 0 if peer.suspect else peer.covered for node, peer in state.progress.items()}
     values[state.node] = state.reads.round
     covered = reached(state.configuration, values)
-    if covered > state.reads.covered:
+    if covered > state.reads.covered or covered == state.reads.round:
         state.reads.confirm(covered)
         if state.cures:
             hello.settle(state)
@@ -265,8 +265,7 @@ def maybe_commit(state: RaftState) -> None:
         state.uncommitted_bytes -= waiting.popleft()[1]
     if first_of_term:
         state.reads.term_committed(index)
-        if not state.progress:
-            confirm_rounds(state)
+        confirm_rounds(state)
 
 
 def on_beat_answer(state: RaftState, sender: NodeId, term: Term, context: int, suspect: bool) -> None:

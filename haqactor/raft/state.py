@@ -7,7 +7,6 @@ touches the boxes.
 from collections import deque
 from collections.abc import Sequence
 from enum import Enum
-from zlib import crc32
 
 from haqactor.env import Probe, Random
 from haqactor.ids import NO_NODE, GroupId, Index, NodeId, Term
@@ -52,7 +51,7 @@ class RaftState:
     __slots__ = (
         "ack_context", "ack_due", "ack_sent", "after", "applied", "boot", "check_ns", "commit", "config",
         "configurations", "cured", "cures", "deadline_ns", "dropped_from", "eager", "fetches", "group",
-        "handed", "hard", "hard_changed", "hard_durable", "heard_context", "hello_ns", "hello_seen_ns",
+        "handed", "hard", "hard_changed", "heard_context", "hello_ns", "hello_seen_ns",
         "installs", "leader",
         "leader_seen_ns", "log", "matched", "node", "noop_index", "now", "now_ns", "peer_boots",
         "peer_suspects", "probe", "progress", "random", "reads", "recovery", "role", "role_changed",
@@ -86,7 +85,6 @@ class RaftState:
         self.now_ns = now_ns
         # what survives a crash
         self.hard = hard_state
-        self.hard_durable = hard_state
         self.log = Log(snapshot, runs, last_index)
         later = [
             (index, Configuration(tuple(v), tuple(le))) for index, v, le in configs if index > snapshot.index
@@ -160,8 +158,11 @@ class RaftState:
         return tuple(node for node in self.configuration.deciders() if node != self.node)
 
     def ranked(self, voters: Sequence[NodeId]) -> list[NodeId]:
-        """Voters in the group's own order, so that groups spread over nodes."""
-        return sorted(voters, key=lambda node: (crc32(f"{self.group}/{node}".encode()), node))
+        """Voters in the group's own order: rotated by the group's number, so that groups spread evenly (the
+        order of a checksum over group and node does not: it gave one of three nodes half of the groups)."""
+        ordered = sorted(voters)
+        turn = self.group % len(ordered)
+        return ordered[turn:] + ordered[:turn]
 
     # -- hard state
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from haqactor.entry import Entry, Kind, build
 from haqactor.env import NullProbe
-from haqactor.ids import NO_NODE, Index, NodeId, Term
+from haqactor.ids import NO_NODE, GroupId, Index, NodeId, Term
 from haqactor.raft.config import RaftConfig
 from haqactor.raft.core import RaftCore
 from haqactor.raft.messages import AppendReply, Message, Vote
@@ -41,6 +41,7 @@ def make(
     term: int | None = None,
     vote: int = NO_NODE,
     node: int = 0,
+    group: int = GROUP,
     size: int = 3,
     boot: int = 1,
     suspect: bool = False,
@@ -53,7 +54,7 @@ def make(
     at = SnapshotMeta(Index(snapshot[0]), Term(snapshot[1]), voters)
     latest = terms[-1] if terms else snapshot[1]
     return RaftCore(
-        GROUP,
+        GroupId(group),
         NodeId(node),
         config or RaftConfig(),
         hard_state=HardState(Term(latest if term is None else term), NodeId(vote)),

@@ -74,13 +74,12 @@ def test_rows_are_the_senders_own(events: list[tuple[str, dict[int, int] | int]]
     for turn in range(4):
         network.clear()
         beat = nodes[A].beat(B, rows)
-        said[beat.boot, beat.seq] = {row.group: row for row in rows}
         heard = nodes[B].on_beat(A, beat)
-        if heard is None:  # B still knows a later boot of A's messages; A has restarted with a higher one
-            raise AssertionError("a new beat was taken for a late one")
+        assert heard is not None, "a new beat was taken for a late one"
         answer = nodes[B].answer(A, answer_rows(heard))
         got = nodes[A].on_answer(B, answer)
         if turn >= 2:
             assert sorted(heard) == sorted(rows)
             assert sorted(got) == sorted(answer_rows(tuple(rows)))
-    assert (beat.rows, answer.rows) == ((), ())
+        if turn == 3:
+            assert (beat.rows, answer.rows) == ((), ())
