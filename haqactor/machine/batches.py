@@ -123,15 +123,12 @@ class Batches:
             self.enqueued[position],
         )
 
-    def row_at(self, sequence: int) -> tuple[int, int] | None:
-        """The first row that ends at or behind ``sequence``, as (first, last) of its messages."""
-        firsts = self.first
-        position = max(bisect_right(firsts, sequence, self.head) - 1, self.head)
-        if position < len(firsts) and firsts[position] + self.count[position] <= sequence:
-            position += 1
-        if position >= len(firsts):
-            return None
-        return firsts[position], firsts[position] + self.count[position] - 1
+    def find(self, sequence: int) -> int:
+        """The position of the row that holds ``sequence``, else of the first behind it."""
+        position = bisect_right(self.first, sequence, self.head) - 1
+        if position < self.head:
+            return self.head
+        return position + (self.first[position] + self.count[position] <= sequence)
 
     def prune(self, low: int) -> None:
         """Forget the rows wholly below ``low``; amortised O(1) a row."""

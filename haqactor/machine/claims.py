@@ -38,8 +38,8 @@ class Claims:
         for term, counter, low, high, started in rows:
             if started:
                 self._consumer.started.add(low, high)
-            if term == self._term:
-                self._consumer.reported = max(self._consumer.reported, counter)
+            if term <= self._term:
+                self._consumer.reported = max(self._consumer.reported, (term, counter))
             self._weigh_one((term, counter), low, high)
         self.lost = merged(self.lost)
         return self.lost
@@ -83,7 +83,7 @@ class Claims:
         free = minus(merged(free), desk.leases.leased)
         if not free:
             return
-        lease = Lease(lease_id, *self._consumer.key, self._next_serial(), self._expires_ns)
+        lease = Lease(lease_id, desk.uid, self._consumer.key, self._next_serial(), self._expires_ns)
         for piece in free:
             desk.leases.hold(lease, *piece)
             self.kept.add(*piece)
@@ -97,5 +97,5 @@ class Claims:
             return False
         self._desk.release(other, sequence, sequence)
         rows = [[*other.id, sequence, sequence]]
-        self.notices.append(LeaseLost(other.session, other.consumer, self._desk.uid, rows))
+        self.notices.append(LeaseLost(*other.key, self._desk.uid, rows))
         return True

@@ -6,9 +6,8 @@ One rule: credit is volatile. It lives with one subscription and is set anew by 
 from typing import Final
 
 from haqactor.machine.intervals import IntervalSet
-from haqactor.machine.leases import Lease
+from haqactor.machine.leases import Key, Lease, LeaseId
 
-Key = tuple[bytes, int]
 NEVER: Final = 1 << 62
 
 
@@ -38,7 +37,7 @@ class Consumer:
         self.whole_bytes = 0
         self.leases: dict[int, Lease] = {}
         self.started = IntervalSet()  #: sequences whose handling began, as last reported
-        self.reported = -1  #: the highest lease counter that its reports cover
+        self.reported: LeaseId = (-1, -1)  #: the highest lease that its reports cover
         self.polls = 0  #: requests for one message that wait for an answer
         self.lost_ns = NEVER  #: when its leases go back, unless its session returns
 
@@ -71,8 +70,3 @@ class Consumer:
         each = -(-size // messages)
         count = min(messages, self.credit_messages, self.credit_bytes // each)
         return count or (0 if self.leases else 1)
-
-    def take(self, messages: int, size: int) -> None:
-        """Credit was used."""
-        self.credit_messages -= messages
-        self.credit_bytes -= size

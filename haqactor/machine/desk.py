@@ -9,9 +9,9 @@ from collections.abc import Iterable
 from haqactor.machine import commands
 from haqactor.machine.actions import LeaseLost
 from haqactor.machine.commands import Cause, Command, Range
-from haqactor.machine.credit import Consumer, Key
+from haqactor.machine.credit import Consumer
 from haqactor.machine.intervals import IntervalSet, merged, minus
-from haqactor.machine.leases import Lease, LeaseTable
+from haqactor.machine.leases import Expiry, Key, Lease, LeaseTable
 from haqactor.machine.opening import Opening
 from haqactor.machine.queue import Queue
 
@@ -21,11 +21,11 @@ class Desk:
 
     __slots__ = ("consumers", "cursor", "leases", "opening", "purges", "queue", "reserving", "returned", "uid")
 
-    def __init__(self, queue: Queue, opening: Opening) -> None:
+    def __init__(self, queue: Queue, opening: Opening, expiry: Expiry) -> None:
         self.uid = queue.uid
         self.queue = queue
         self.opening = opening
-        self.leases = LeaseTable()
+        self.leases = LeaseTable(expiry)
         self.consumers: dict[Key, Consumer] = {}
         self.cursor = max(queue.low, min(queue.reserve, queue.next_seq))
         self.returned = IntervalSet()
@@ -44,7 +44,7 @@ class Desk:
     def release(self, lease: Lease, low: int, high: int) -> None:
         """A consumer does not hold ``low..high`` any more."""
         if self.leases.let_go(lease, low, high):
-            consumer = self.consumers.get((lease.session, lease.consumer))
+            consumer = self.consumers.get(lease.key)
             if consumer is not None:
                 consumer.leases.pop(lease.serial, None)
 
@@ -56,7 +56,7 @@ class Desk:
         suspects: list[Range] = []
         rows: list[list[int]] = []
         for lease in leases:
-            silent = cause is Cause.SESSION_LOST and lease.id[1] > consumer.reported
+            silent = cause is Cause.SESSION_LOST and lease.id > consumer.reported
             for low, high in lease.held:
                 rows.append([*lease.id, low, high])
                 self.leases.frozen.add(low, high)

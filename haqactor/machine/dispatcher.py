@@ -16,7 +16,7 @@ from haqactor.machine import commands, picking
 from haqactor.machine.actions import Action, ConsumerGone, Deliver, LeaseLost, Opened, PollAnswered, Propose
 from haqactor.machine.claims import Claims
 from haqactor.machine.commands import Cause, Command, Range
-from haqactor.machine.credit import NEVER, Consumer, Key
+from haqactor.machine.credit import Consumer
 from haqactor.machine.desk import Desk
 from haqactor.machine.effects import (
     Applied,
@@ -32,7 +32,7 @@ from haqactor.machine.effects import (
 )
 from haqactor.machine.intervals import IntervalSet, minus
 from haqactor.machine.judge import Judged, check, held_by, judge, started_ranges
-from haqactor.machine.leases import Lease
+from haqactor.machine.leases import Expiry, Key, Lease
 from haqactor.machine.machine import GroupMachine
 from haqactor.machine.opening import Opening
 from haqactor.wire import Rows, Settle, lease_rows
@@ -65,6 +65,8 @@ class Dispatcher:
         self._closed: dict[bytes, bool] = {}
         self._desks: dict[int, Desk] = {}
         self._active: dict[int, bool] = {}
+        self._unopened: dict[int, bool] = {}
+        self._expiry = Expiry()
         self._consumers: dict[Key, Consumer] = {}
         self._lost: dict[Key, Consumer] = {}
         self._actions: list[Action] = []
@@ -199,8 +201,8 @@ class Dispatcher:
             known.started = started_ranges(settle.started)
             for rows in (settle.acks, settle.nacks, settle.rejects, settle.releases):
                 for row in rows:
-                    if row[0] == self._term and row[1] > known.reported:
-                        known.reported = row[1]
+                    if known.reported < (row[0], row[1]) and row[0] <= self._term:
+                        known.reported = (row[0], row[1])
             known.give(settle.credit_messages, settle.credit_bytes)
         self._active[settle.uid] = True
         return judged
@@ -233,7 +235,7 @@ class Dispatcher:
     def _renew(self, desk: Desk, lease: Lease, pieces: list[Range], expires_ns: int) -> None:
         if sum(high - low + 1 for low, high in pieces) < lease.held.total:
             lease = desk.leases.split(lease, pieces, self._next_serial())
-            self._consumers[(lease.session, lease.consumer)].leases[lease.serial] = lease
+            self._consumers[lease.key].leases[lease.serial] = lease
         desk.leases.renew(lease, expires_ns)
 
     def purge(self, uid: int) -> Command | None:
@@ -244,7 +246,7 @@ class Dispatcher:
             self._active[uid] = True
             return None
         desk.purges += 1
-        return commands.purge(uid, list(picking.unsettled_below(desk)))
+        return commands.purge(uid, list(picking.busy(desk)))
 
     def info(self, uid: int) -> dict[str, Any]:
         """What ``wire.Info`` asks for, but for group and leader. Raises NotFound."""
@@ -313,6 +315,7 @@ class Dispatcher:
             self._actions.append(ConsumerGone(*consumer.key, desk.uid, "not_found", f"queue {desk.queue.name} was deleted"))
             self._forget(desk, consumer)
         del self._desks[desk.uid]
+        self._unopened.pop(desk.uid, None)
         self._active.pop(desk.uid, None)
 
     # -- work --
@@ -325,9 +328,10 @@ class Dispatcher:
             if consumer.lost_ns > now_ns:
                 break
             self._give_up(consumer, actions)
-        for desk in self._desks.values():
-            while (lease := desk.leases.pop_expired(now_ns)) is not None:
-                self._expire(desk, lease, now_ns, actions)
+        while (lease := self._expiry.pop(now_ns)) is not None:
+            self._expire(self._desks[lease.uid], lease, actions)
+        if self._unopened and now_ns >= self._began_ns + self._grace_ns:
+            self._active.update(self._unopened)
         for uid in list(self._active):
             del self._active[uid]
             self._serve(self._desks[uid], now_ns, actions)
@@ -341,8 +345,8 @@ class Dispatcher:
             actions.append(Propose(command))
         self._forget(desk, consumer)
 
-    def _expire(self, desk: Desk, lease: Lease, now_ns: int, actions: list[Action]) -> None:
-        consumer = desk.consumers[(lease.session, lease.consumer)]
+    def _expire(self, desk: Desk, lease: Lease, actions: list[Action]) -> None:
+        consumer = desk.consumers[lease.key]
         cause = Cause.EXPIRED if consumer.connected else Cause.SESSION_LOST
         command, notice = desk.give_back(consumer, [lease], cause)
         actions += (Propose(command), notice)
@@ -362,6 +366,7 @@ class Dispatcher:
     def _open(self, desk: Desk, now_ns: int, actions: list[Action]) -> None:
         if not desk.opening.due(now_ns):
             return
+        self._unopened.pop(desk.uid, None)
         ranges = desk.unclaimed()
         desk.opening.begin_return(ranges)
         if ranges:
@@ -385,7 +390,7 @@ class Dispatcher:
     def _begin_lease(self, desk: Desk, consumer: Consumer, now_ns: int) -> Lease:
         self._counter += 1
         expires_ns = now_ns + desk.queue.settings["lease_ns"]
-        lease = Lease((self._term, self._counter), *consumer.key, self._next_serial(), expires_ns)
+        lease = Lease((self._term, self._counter), desk.uid, consumer.key, self._next_serial(), expires_ns)
         desk.leases.add(lease)
         consumer.leases[lease.serial] = lease
         return lease
@@ -423,12 +428,11 @@ class Dispatcher:
         if self._actions or self._active:
             return now_ns
         due = [consumer.lost_ns for consumer in self._lost.values()]
-        for desk in self._desks.values():
-            expiry = desk.leases.next_expiry_ns()
-            if expiry is not None:
-                due.append(expiry)
-            if desk.opening.waiting:
-                due.append(desk.opening.deadline_ns)
+        expiry = self._expiry.next_ns()
+        if expiry is not None:
+            due.append(expiry)
+        if self._unopened:
+            due.append(self._began_ns + self._grace_ns)
         if not self._ticking:
             if self._wakes_ns is not None:
                 due.append(now_ns + max(0, self._wakes_ns - time_ns))
@@ -446,7 +450,9 @@ class Dispatcher:
             gone = self._closed
             holders = list(queue.holders)
             opening = Opening(holders, self._began_ns + self._grace_ns, lambda s: s in gone or self._died(s))
-            desk = self._desks[uid] = Desk(queue, opening)
+            desk = self._desks[uid] = Desk(queue, opening, self._expiry)
+            if not opening.open:
+                self._unopened[uid] = True
             self._active[uid] = True
         return desk
 

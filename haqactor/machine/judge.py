@@ -12,10 +12,9 @@ from typing import Any, NamedTuple
 from haqactor.errors import InvalidArgument
 from haqactor.machine import commands
 from haqactor.machine.commands import Command, Range
-from haqactor.machine.credit import Key
 from haqactor.machine.desk import Desk
 from haqactor.machine.intervals import IntervalSet, merged, minus
-from haqactor.machine.leases import Lease
+from haqactor.machine.leases import Key, Lease
 from haqactor.wire import Rows, Settle, lease_rows
 
 
@@ -76,7 +75,7 @@ def judge(desk: Desk, key: Key, settle: Settle, term: int) -> Judged:
 def held_by(desk: Desk, key: Key, lease_id: tuple[int, int]) -> Iterable[Lease]:
     """The records of a lease if it is this consumer's."""
     records = desk.leases.by_id.get(lease_id, ())
-    return [lease for lease in records if (lease.session, lease.consumer) == key]
+    return [lease for lease in records if lease.key == key]
 
 
 def _acknowledge(desk: Desk, key: Key, row: list[Any], acks: list[Range], refused: list[Range]) -> None:

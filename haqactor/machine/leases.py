@@ -12,21 +12,53 @@ from haqactor.machine.commands import Range
 from haqactor.machine.intervals import IntervalSet
 
 LeaseId = tuple[int, int]
+Key = tuple[bytes, int]
+"""A consumer: (session, number within it)."""
 
 
 class Lease:
     """A record of a lease, or of a part of one that was renewed by itself. ``alone``: it holds a suspect."""
 
-    __slots__ = ("alone", "consumer", "expires_ns", "held", "id", "serial", "session")
+    __slots__ = ("alone", "expires_ns", "held", "id", "key", "serial", "uid")
 
-    def __init__(self, lease_id: LeaseId, session: bytes, consumer: int, serial: int, expires_ns: int) -> None:
+    def __init__(self, lease_id: LeaseId, uid: int, key: Key, serial: int, expires_ns: int) -> None:
         self.id = lease_id
-        self.session = session
-        self.consumer = consumer
+        self.uid = uid
+        self.key = key
         self.serial = serial
         self.expires_ns = expires_ns
         self.held = IntervalSet()
         self.alone = False
+
+
+class Expiry:
+    """When leases end, over all queues of a group; what was renewed or settled meanwhile is passed over."""
+
+    __slots__ = ("_heap",)
+
+    def __init__(self) -> None:
+        self._heap: list[tuple[int, int, Lease]] = []
+
+    def watch(self, lease: Lease, expires_ns: int) -> None:
+        """It ends then, whatever was said before."""
+        lease.expires_ns = expires_ns
+        heappush(self._heap, (expires_ns, lease.serial, lease))
+
+    def next_ns(self) -> int | None:
+        """When the next lease ends."""
+        while self._heap:
+            expires_ns, _serial, lease = self._heap[0]
+            if lease.held and lease.expires_ns == expires_ns:
+                return expires_ns
+            heappop(self._heap)
+        return None
+
+    def pop(self, now_ns: int) -> Lease | None:
+        """A lease that has ended, if there is one."""
+        expires_ns = self.next_ns()
+        if expires_ns is None or expires_ns > now_ns:
+            return None
+        return heappop(self._heap)[2]
 
 
 class LeaseTable:
@@ -34,17 +66,17 @@ class LeaseTable:
 
     __slots__ = ("_expiry", "acking", "by_id", "frozen", "leased")
 
-    def __init__(self) -> None:
+    def __init__(self, expiry: Expiry) -> None:
         self.by_id: dict[LeaseId, list[Lease]] = {}
         self.leased = IntervalSet()
         self.frozen = IntervalSet()  #: in a return, nack, reject or release that is not applied yet
         self.acking = IntervalSet()  #: in an acknowledgement that is not applied yet: as good as gone
-        self._expiry: list[tuple[int, int, Lease]] = []
+        self._expiry = expiry
 
     def add(self, lease: Lease) -> None:
         """A new record; ``hold`` gives it messages."""
         self.by_id.setdefault(lease.id, []).append(lease)
-        heappush(self._expiry, (lease.expires_ns, lease.serial, lease))
+        self._expiry.watch(lease, lease.expires_ns)
 
     def hold(self, lease: Lease, low: int, high: int) -> None:
         """``low..high`` is leased by it from now on."""
@@ -70,35 +102,17 @@ class LeaseTable:
 
     def renew(self, lease: Lease, expires_ns: int) -> None:
         """It ends then, instead."""
-        lease.expires_ns = expires_ns
-        heappush(self._expiry, (expires_ns, lease.serial, lease))
+        self._expiry.watch(lease, expires_ns)
 
     def split(self, lease: Lease, ranges: list[Range], serial: int) -> Lease:
         """A record of its own, under the same id, for a part of what the lease holds."""
-        part = Lease(lease.id, lease.session, lease.consumer, serial, lease.expires_ns)
+        part = Lease(lease.id, lease.uid, lease.key, serial, lease.expires_ns)
         part.alone = lease.alone
         for low, high in ranges:
             lease.held.discard(low, high)
             part.held.add(low, high)
         self.by_id[lease.id].append(part)
         return part
-
-    def pop_expired(self, now_ns: int) -> Lease | None:
-        """A lease that ended, if there is one."""
-        while self._expiry and self._expiry[0][0] <= now_ns:
-            expires_ns, _serial, lease = heappop(self._expiry)
-            if lease.held and lease.expires_ns == expires_ns:
-                return lease
-        return None
-
-    def next_expiry_ns(self) -> int | None:
-        """When the next lease ends."""
-        while self._expiry:
-            expires_ns, _serial, lease = self._expiry[0]
-            if lease.held and lease.expires_ns == expires_ns:
-                return expires_ns
-            heappop(self._expiry)
-        return None
 
     def owner(self, sequence: int) -> Lease | None:
         """Who holds a message; looks at every record, so only for conflicts of claims."""

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from enum import Enum
 
 from haqactor.machine.commands import Range
-from haqactor.machine.credit import Key
+from haqactor.machine.leases import Key
 
 
 class Stage(Enum):

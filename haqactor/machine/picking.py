@@ -1,9 +1,10 @@
 """Which message goes to whom next.
 
-One rule: messages leave in the order of their sequences, returned ones first, each chunk to the next consumer in turn that takes it; a
-chunk that nobody takes now holds up what is behind it.
+One rule: messages leave in the order of their sequences, returned ones first, each chunk to the next consumer in turn that takes it;
+a chunk that nobody takes now holds up what is behind it.
 
-A chunk is what is ready of one stored batch. A suspect is a chunk of its own, and its consumer gets nothing else while it holds it.
+A chunk is what is ready of one stored batch; a turn is a few of them. A suspect is a turn of its own, and its consumer gets nothing
+else while it holds it.
 """
 
 from collections.abc import Callable
@@ -12,23 +13,24 @@ from typing import Final, NamedTuple
 from haqactor.machine.actions import Deliver, Part
 from haqactor.machine.batches import Located
 from haqactor.machine.commands import Range
-from haqactor.machine.credit import Consumer, Key
+from haqactor.machine.credit import Consumer
 from haqactor.machine.desk import Desk
 from haqactor.machine.intervals import IntervalSet
-from haqactor.machine.leases import Lease
+from haqactor.machine.leases import Key, Lease
 
 DELIVER_BYTES: Final = 1024 * 1024
 DELIVER_PARTS: Final = 512
-CHUNKS_MAX: Final = 2048
+TURNS_MAX: Final = 256
+_QUANTUM: Final = 32
 
 
-class Chunk(NamedTuple):
-    """Ready messages of one stored batch. ``fresh``: from the cursor."""
+class Window(NamedTuple):
+    """Neighbouring messages that are ready. ``fresh``: from the cursor. ``suspect``: one message, to be delivered alone."""
 
-    row: Located
-    bytes: int
-    suspect: bool
+    low: int
+    high: int
     fresh: bool
+    suspect: bool
 
 
 class _Outgoing:
@@ -53,96 +55,152 @@ class Picker:
         self._lease_ns: int = desk.queue.settings["lease_ns"]
         self._open: dict[Key, _Outgoing] = {}
         self._ready: list[Deliver] = []
-        self._turns = [consumer for consumer in desk.consumers.values() if may_lease(desk, consumer)]
-        self.more = False  #: stopped by the bound of one turn
+        self._turns: list[Consumer] = []
+        self.more = False  #: stopped by the bound of one call
 
     def run(self) -> list[Deliver]:
         """The deliveries, each consumer's in order."""
-        for _ in range(CHUNKS_MAX):
-            if not self._turns:
+        desk = self._desk
+        self._turns = [consumer for consumer in desk.consumers.values() if may_lease(desk, consumer)]
+        turns = 0
+        while self._turns and (window := next_window(desk)) is not None and self._place(window):
+            turns += 1
+            if turns >= TURNS_MAX:
+                self.more = True
                 break
-            chunk = next_chunk(self._desk)
-            if chunk is None or not self._place(chunk):
-                break
-        else:
-            self.more = True
         for key in list(self._open):
             self._close(key)
         return self._ready
 
     def one(self, consumer: Consumer) -> Deliver | None:
         """The first message that is ready, for a consumer that asked for one, whatever its credit."""
-        chunk = next_chunk(self._desk)
-        if chunk is None or (consumer.leases and (chunk.suspect or any(x.alone for x in consumer.leases.values()))):
+        window = next_window(self._desk)
+        if window is None or (consumer.leases and (window.suspect or is_alone(consumer))):
             return None
-        consumer.give(1, chunk.bytes)
-        self._give(consumer, chunk, 1)
+        messages, size = consumer.credit_messages, consumer.credit_bytes
+        consumer.credit_messages, consumer.credit_bytes = 1, DELIVER_BYTES * 1024
+        given = self._fill(consumer, window._replace(high=window.low), 1)
+        consumer.credit_messages, consumer.credit_bytes = messages, size
+        if not given:
+            return None
         self._close(consumer.key)
-        consumer.credit_bytes = min(consumer.credit_bytes, consumer.whole_bytes)
         return self._ready.pop()
 
-    def _place(self, chunk: Chunk) -> bool:
-        """Give it to the next in turn that takes it."""
-        count = chunk.row.last - chunk.row.first + 1
+    def _place(self, window: Window) -> bool:
+        """Give what is next to the next in turn that takes it."""
+        desk = self._desk
+        share = (window.high - window.low + 1) // (4 * len(self._turns))
+        quantum = max(1, min(_QUANTUM, share)) if len(self._turns) > 1 else DELIVER_PARTS
         for turn, consumer in enumerate(self._turns):
-            if chunk.suspect and consumer.leases:
+            if window.suspect and consumer.leases:
                 continue
-            taken = consumer.fits(count, chunk.bytes)
-            if taken:
-                self._give(consumer, chunk, taken)
+            if self._fill(consumer, window, quantum):
                 del self._turns[turn]
-                if not chunk.suspect and consumer.credit_messages > 0:
+                if not window.suspect and consumer.credit_messages > 0:
                     self._turns.append(consumer)
-                desk = self._desk
                 desk.consumers[consumer.key] = desk.consumers.pop(consumer.key)
                 return True
         return False
 
-    def _give(self, consumer: Consumer, chunk: Chunk, count: int) -> None:
-        desk, key = self._desk, consumer.key
-        outgoing = self._open.get(key)
-        if outgoing is None:
-            outgoing = self._open[key] = _Outgoing(self._begin_lease(consumer))
-        row = chunk.row
-        low, high = row.first, row.first + count - 1
-        if high < row.last:
-            row = row._replace(last=high)
-        size = _bytes(row)
-        consumer.take(count, size)
-        outgoing.lease.alone = chunk.suspect
-        desk.leases.hold(outgoing.lease, low, high)
-        if chunk.fresh:
+    def _fill(self, consumer: Consumer, window: Window, quantum: int) -> bool:
+        """Lease chunks from the window's start to a consumer, until it or ``quantum`` messages are full. False: it takes none."""
+        desk = self._desk
+        batches = desk.queue.batches
+        reserve = desk.queue.reserve
+        outgoing: _Outgoing | None = self._open.get(consumer.key)
+        low, given = window.low, 0
+        for position in range(batches.find(low), len(batches.first)):
+            first = batches.first[position]
+            if low > window.high or given >= quantum or first > low:
+                break
+            high = first + batches.count[position] - 1
+            if high > window.high:
+                high = window.high
+            if high >= reserve:
+                break
+            count, total = high - low + 1, batches.total[position]
+            size = batches.size[position]
+            if count != total:
+                size = -(-size * count // total)
+            if consumer.credit_messages < count or consumer.credit_bytes < size:
+                taken = consumer.fits(count, size)
+                if not taken:
+                    break
+                size = -(-size * taken // count)
+                count = taken
+            if outgoing is None:
+                outgoing = self._open[consumer.key] = _Outgoing(self._begin_lease(consumer))
+            consumer.credit_messages -= count
+            consumer.credit_bytes -= size
+            outgoing.bytes += size
+            outgoing.parts.append(self._part(position, low, low + count - 1, outgoing.lease.id))
+            low += count
+            given += count
+            if outgoing.bytes >= DELIVER_BYTES or len(outgoing.parts) >= DELIVER_PARTS:
+                break
+        if outgoing is None or not given:
+            return False
+        self._lease(outgoing, window, low - 1)
+        if outgoing.bytes >= DELIVER_BYTES or len(outgoing.parts) >= DELIVER_PARTS:
+            self._close(consumer.key)
+        return True
+
+    def _lease(self, outgoing: _Outgoing, window: Window, high: int) -> None:
+        desk = self._desk
+        desk.leases.hold(outgoing.lease, window.low, high)
+        outgoing.lease.alone = window.suspect
+        if window.fresh:
             desk.cursor = high + 1
         else:
-            desk.returned.discard(low, high)
-        outgoing.parts.append(part_of(row, outgoing.lease.id, attempts_of(desk, low, high)))
-        outgoing.bytes += size
-        if outgoing.bytes >= DELIVER_BYTES or len(outgoing.parts) >= DELIVER_PARTS:
-            self._close(key)
+            desk.returned.discard(window.low, high)
+
+    def _part(self, position: int, low: int, high: int, lease_id: tuple[int, int]) -> Part:
+        batches = self._desk.queue.batches
+        count = high - low + 1
+        skip = batches.skip[position] + low - batches.first[position]
+        base = low - skip
+        rows = None
+        if base < 0 or count * 2 < batches.total[position]:
+            rows, base = tuple(range(skip, skip + count)), -1
+        term, counter = lease_id
+        return Part(
+            term,
+            counter,
+            base,
+            ((low, high),),
+            attempts_of(self._desk, low, high),
+            batches.enqueued[position],
+            batches.entry[position],
+            batches.at[position],
+            batches.size[position],
+            rows,
+        )
 
     def _close(self, key: Key) -> None:
         outgoing = self._open.pop(key)
         self._ready.append(Deliver(*key, self._desk.uid, self._lease_ns, outgoing.parts))
 
 
+def is_alone(consumer: Consumer) -> bool:
+    """Does it hold a suspect?"""
+    return any(lease.alone for lease in consumer.leases.values())
+
+
 def may_lease(desk: Desk, consumer: Consumer) -> bool:
     """Is it connected, named in the log, with credit, and not alone with a suspect?"""
     if not consumer.connected or consumer.credit_messages <= 0 or consumer.key not in desk.queue.holders:
         return False
-    if not desk.queue.suspects:
-        return True
-    return not any(lease.alone for lease in consumer.leases.values())
+    return not desk.queue.suspects or not is_alone(consumer)
 
 
-def next_chunk(desk: Desk) -> Chunk | None:
-    """The first chunk that may be leased, if there is one below the reserve mark."""
+def next_window(desk: Desk) -> Window | None:
+    """The first messages that may be leased, if there are some below the reserve mark."""
     queue = desk.queue
     back = desk.returned.next_present(0)
-    fresh = back is None
     if back is None:
         low = desk.cursor
         if queue.gone or queue.deferred or queue.low > low:
-            low = _skip(desk)
+            low = skip_settled(desk)
         if low >= queue.next_seq or low >= queue.reserve:
             return None
         high = queue.next_seq - 1
@@ -153,25 +211,16 @@ def next_chunk(desk: Desk) -> Chunk | None:
                     high = min(high, stop[0] - 1)
     else:
         low, high = back
-    row = queue.batches.at_or_after(low, high)
-    if row is None or row.first > low:
-        return None
-    if row.last >= queue.reserve:
-        if fresh:
-            return None
-        row = row._replace(last=queue.reserve - 1)
-    suspect = False
     if queue.suspects:
         mark = queue.suspects.next_present(low)
         if mark is not None and mark[0] == low:
-            suspect = True
-            row = row._replace(last=low)
-        elif mark is not None and mark[0] <= row.last:
-            row = row._replace(last=mark[0] - 1)
-    return Chunk(row, _bytes(row), suspect, fresh)
+            return Window(low, low, back is None, True)
+        if mark is not None:
+            high = min(high, mark[0] - 1)
+    return Window(low, high, back is None, False)
 
 
-def _skip(desk: Desk) -> int:
+def skip_settled(desk: Desk) -> int:
     """Move the cursor over what was purged, or waits, before it was ever delivered."""
     queue = desk.queue
     low = max(desk.cursor, queue.low)
@@ -184,48 +233,40 @@ def _skip(desk: Desk) -> int:
     return low
 
 
-def _bytes(row: Located) -> int:
-    """The bytes that a delivery of these rows is counted as."""
-    count = row.last - row.first + 1
-    return row.body_bytes if count == row.total else -(-row.body_bytes * count // row.total)
-
-
 def attempts_of(desk: Desk, low: int, high: int) -> tuple[Range, ...]:
     """(sequence, failures so far) where there were some."""
     failures = desk.queue.failures
-    if not len(failures):
+    if not failures.ends or low > failures.ends[-1]:
         return ()
     return tuple(
-        (sequence, value) for first, last, value in failures.runs(low, high) if value for sequence in range(first, last + 1)
+        (sequence, value)
+        for first, last, value in failures.runs(low, high)
+        if value
+        for sequence in range(first, last + 1)
     )
 
 
-def part_of(row: Located, lease_id: tuple[int, int], attempts: tuple[Range, ...]) -> Part:
-    """The part that carries these rows: the stored batch as it is where they are at least half of it, else a slice."""
+def peek_part(row: Located) -> Part:
+    """A part without a lease, for ``wire.Peek``."""
     count = row.last - row.first + 1
     base = row.first - row.skip
-    ranges = ((row.first, row.last),)
+    rows = None
     if base < 0 or count * 2 < row.total:
-        rows = tuple(range(row.skip, row.skip + count))
-        return Part(*lease_id, -1, ranges, attempts, row.enqueued_ns, row.entry_index, row.body_at, row.body_bytes, rows)
-    return Part(*lease_id, base, ranges, attempts, row.enqueued_ns, row.entry_index, row.body_at, row.body_bytes, None)
-
-
-def peek_parts(rows: list[Located], failures: list[tuple[Range, ...]] | None = None) -> list[Part]:
-    """Parts without leases, for ``wire.Peek``."""
-    return [part_of(row, (0, 0), failures[at] if failures else ()) for at, row in enumerate(rows)]
+        rows, base = tuple(range(row.skip, row.skip + count)), -1
+    ranges = ((row.first, row.last),)
+    return Part(0, 0, base, ranges, (), row.enqueued_ns, row.entry_index, row.body_at, row.body_bytes, rows)
 
 
 def anything_ready(desk: Desk) -> bool:
-    """Is a message ready that the reserve mark alone may hold back?"""
+    """Is a message ready that only the reserve mark, or a rule, holds back?"""
     queue = desk.queue
     if desk.returned:
         return True
-    low = _skip(desk) if (queue.gone or queue.deferred or queue.low > desk.cursor) else desk.cursor
+    low = skip_settled(desk) if (queue.gone or queue.deferred or queue.low > desk.cursor) else desk.cursor
     return low < queue.next_seq
 
 
-def unsettled_below(desk: Desk) -> IntervalSet:
+def busy(desk: Desk) -> IntervalSet:
     """What a purge has to spare: all that is leased or on its way through the log."""
     spare = IntervalSet()
     for marks in (desk.leases.leased, desk.leases.frozen, desk.leases.acking):
