@@ -1,35 +1,43 @@
 """Logged time for the groups that this node leads: what the machine's T is made of.
 
 One rule: T comes from the monotonic clock and the voters' wall clocks that heartbeats brought, through the
-pure ``LoggedTime``."""
+pure ``LoggedTime``.
+"""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from haqactor.machine.timekeeper import LoggedTime
 
 if TYPE_CHECKING:
     from haqactor.nodes.context import Context
 
-_HEARD_NS = 1_000_000_000
+_LOUD_NS: Final = 3_600_000_000_000
 
 
 class GroupTime:
     """One group's T while this node leads it."""
 
-    def __init__(self, context: "Context") -> None:
+    def __init__(self, context: "Context", group: int) -> None:
         self._context = context
-        self._time: LoggedTime | None = None
+        self._group = group
+        self._time = LoggedTime(0, 1, 0)
+        self._told = False
 
     def begin(self, last_ns: int, now_ns: int) -> None:
         """A term starts here; ``last_ns`` is the machine's T."""
-        self._time = LoggedTime(last_ns, now_ns)
+        self._time = LoggedTime(last_ns, len(self._context.identity.members) // 2 + 1, now_ns)
+        self._told = last_ns == 0
 
-    def stamp(self, now_ns: int) -> int:
+    def now(self, now_ns: int) -> int:
         """T for the next entry."""
-        if self._time is None:
-            return 0
-        context = self._context
-        walls = [context.env.clock.wall_ns()]
-        walls.extend(wall + now_ns - at for wall, at in context.walls.values() if now_ns - at <= _HEARD_NS)
-        voters = len(context.identity.members)
-        return self._time.now(now_ns, walls, voters)
+        context, time = self._context, self._time
+        time.hear(context.node, context.env.clock.wall_ns(), now_ns)
+        for node, (wall_ns, at_ns) in context.walls.items():
+            time.hear(node, wall_ns, at_ns)
+        stamp = time.now(now_ns)
+        if time.jumped_ns > _LOUD_NS and not self._told:
+            self._told = True
+            context.log.warning(
+                "logged time jumped forward", group=self._group, hours=time.jumped_ns / _LOUD_NS
+            )
+        return stamp

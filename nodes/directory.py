@@ -38,7 +38,7 @@ class DirectoryService:
         self.machine = machine
         self._moved = moved
         self._created = created
-        self.time = GroupTime(actor.context)
+        self.time = GroupTime(actor.context, actor.group)
         self._draft = Draft()
         self._open: dict[Index, Draft] = {}
         self._to_read: list[Request] = []
@@ -115,7 +115,7 @@ class DirectoryService:
         """Seal the draft, ask for reads."""
         if self._draft.commands:
             draft, self._draft = self._draft, Draft()
-            seal(self.actor, draft, draft.header(self.time.stamp(now_ns)), self._open, now_ns, self._kept)
+            seal(self.actor, draft, draft.header(self.time.now(now_ns)), self._open, now_ns, self._kept)
         if self._to_read:
             self._read_context += 1
             self._reading[self._read_context] = self._to_read

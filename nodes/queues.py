@@ -20,7 +20,7 @@ from haqactor.errors import (
 )
 from haqactor.ids import Index, Term
 from haqactor.machine import commands, effects
-from haqactor.machine.actions import Action, ConsumerGone, Deliver, LeaseLost, PollAnswered, Propose
+from haqactor.machine.actions import Action, ConsumerGone, Deliver, LeaseLost, Opened, PollAnswered, Propose
 from haqactor.machine.dispatcher import Dispatcher
 from haqactor.machine.effects import Applied
 from haqactor.machine.machine import GroupMachine
@@ -30,6 +30,7 @@ from haqactor.nodes.delivery import Delivery
 from haqactor.nodes.missing import Missing
 from haqactor.nodes.proposals import Draft, answer_request, seal
 from haqactor.nodes.sessions import ClientSession, Disconnected, Request
+from haqactor.nodes.timers import NEVER_NS
 
 if TYPE_CHECKING:
     from haqactor.nodes.group import GroupActor
@@ -44,7 +45,7 @@ class QueueService:
     def __init__(self, actor: "GroupActor", missing: Missing) -> None:
         self.actor = actor
         self.machine = GroupMachine()
-        self.time = GroupTime(actor.context)
+        self.time = GroupTime(actor.context, actor.group)
         self.dispatcher: Dispatcher | None = None
         self.delivery: Delivery | None = None
         self.sessions: dict[bytes, ClientSession] = {}
@@ -55,6 +56,8 @@ class QueueService:
         self._to_read: list[Request] = []
         self._read_context = 0
         self._polls: dict[tuple[bytes, int], list[Request]] = {}
+        self._later: dict[int, list[Request]] = {}
+        self._subscribed: dict[tuple[bytes, int], ClientSession] = {}
         self._following = False
 
     # -- terms
@@ -67,8 +70,6 @@ class QueueService:
         self.delivery = Delivery(actor, self.sessions)
         self._draft = Draft()
         self._following = False
-        if self.machine.producers.sessions_max != limits.producer_sessions_max:
-            self._draft.add(commands.limits(limits.producer_sessions_max))
 
     def follow(self, now_ns: int) -> None:
         """Stop serving: everyone who waits is told to go to the new leader."""
@@ -78,21 +79,18 @@ class QueueService:
         for draft in self._open.values():
             draft.failed(error)
         self._open.clear()
-        for request in [*self._to_read, *(item for group in self._reading.values() for item in group)]:
+        boxes = (self._reading, self._polls, self._later)
+        waiting = [request for box in boxes for requests in box.values() for request in requests]
+        for request in [*self._to_read, *waiting]:
             request.session.fail(request.message.rid, error)
-        for requests in self._polls.values():
-            for request in requests:
-                request.session.fail(request.message.rid, error)
         self._to_read.clear()
-        self._reading.clear()
-        self._polls.clear()
+        for box in boxes:
+            box.clear()
         for request in self._missing.take_all(self.actor.group):
             self.actor.refuse(request)
-        if self.dispatcher is not None:
-            for session, consumer in self.dispatcher.consumers():
-                client = self.sessions.get(session)
-                if client is not None:
-                    client.send(wire.ConsumerGone(self.actor.group, consumer, error.code, str(error)))
+        for (_session, consumer), client in self._subscribed.items():
+            client.send(wire.ConsumerGone(self.actor.group, consumer, error.code, str(error)))
+        self._subscribed.clear()
         if self.delivery is not None:
             self.delivery.close()
         self.dispatcher = self.delivery = None
@@ -106,7 +104,7 @@ class QueueService:
         applied = self.machine.apply(entry.index, entry.term, header, len(entry.body))
         owner = self.actor.take_proposal(entry.index)
         if self.dispatcher is not None:
-            self.dispatcher.on_applied(applied, now_ns)
+            self.dispatcher.on_applied(applied)
             self._consequences(applied, now_ns)
         if owner is not None:
             owner.applied(applied.replies, now_ns)
@@ -203,11 +201,14 @@ class QueueService:
             command = commands.producer_epoch(message.producer, message.epoch, message.uid)
             self._draft.add(command, answer_request(request))
         else:
-            request.session.send(wire.Reply(message.rid, [self.time.stamp(now_ns), 0]))
+            request.session.send(wire.Reply(message.rid, [self.time.now(now_ns), 0]))
 
     def _purge(self, request: Request, message: wire.Purge) -> None:
-        dispatcher = self._leading()
-        self._draft.add(dispatcher.purge(message.uid), _surely(request))
+        command = self._leading().purge(message.uid)
+        if command is None:
+            self._later.setdefault(message.uid, []).append(request)
+        else:
+            self._draft.add(command, _surely(request))
 
     def _leading(self) -> Dispatcher:
         if self.dispatcher is None:
@@ -217,8 +218,8 @@ class QueueService:
     def _consume(self, request: Request, message: Any, now_ns: int) -> None:
         dispatcher, session = self._leading(), request.session
         if isinstance(message, wire.Subscribe):
-            self._attach(session, now_ns)
-            reply = dispatcher.subscribe(
+            self.sessions[session.id] = session
+            lost = dispatcher.subscribe(
                 session.id,
                 message.consumer,
                 message.uid,
@@ -227,63 +228,53 @@ class QueueService:
                 message.claims,
                 now_ns,
             )
-            session.send(wire.Reply(message.rid, reply))
+            self._subscribed[session.id, message.consumer] = session
+            lease_ns = self.machine.queues[message.uid].settings["lease_ns"]
+            session.send(wire.Reply(message.rid, {"lease_ns": lease_ns, "lost": lost}))
         elif isinstance(message, wire.Settle):
-            self._settle(request, message, now_ns)
+            self._settle(request, message)
         elif isinstance(message, wire.Credit):
-            dispatcher.credit(session.id, message.consumer, message.messages, message.bytes, now_ns)
+            dispatcher.credit(session.id, message.consumer, message.messages, message.bytes)
         elif isinstance(message, wire.Extend):
             lost = dispatcher.extend(
-                session.id,
-                message.consumer,
-                message.uid,
-                wire.lease_rows(message.leases),
-                message.duration_ns,
-                now_ns,
+                session.id, message.consumer, message.uid, message.leases, message.duration_ns, now_ns
             )
             session.send(wire.Reply(message.rid, lost))
         elif isinstance(message, wire.Unsubscribe):
-            dispatcher.unsubscribe(session.id, message.consumer, now_ns)
+            dispatcher.unsubscribe(session.id, message.consumer)
+            self._subscribed.pop((session.id, message.consumer), None)
             session.send(wire.Reply(message.rid, True))
         elif isinstance(message, wire.Poll):
+            dispatcher.poll_one(session.id, message.consumer, message.uid)
             self._polls.setdefault((session.id, message.consumer), []).append(request)
-            dispatcher.poll_one(session.id, message.consumer, message.uid, now_ns)
         else:
             raise InvalidArgument(f"a queue's group does not answer {type(message).__name__}")
 
-    def _settle(self, request: Request, message: wire.Settle, now_ns: int) -> None:
-        dispatcher, session = self._leading(), request.session
-        wire.lease_rows(message.acks)
-        wire.lease_rows(message.releases)
-        wire.lease_rows(message.nacks, 2)
-        wire.lease_rows(message.rejects, 1)
-        command, refused = dispatcher.judge(session.id, message, now_ns)
-        if message.credit_messages or message.credit_bytes:
-            dispatcher.credit(
-                session.id, message.consumer, message.credit_messages, message.credit_bytes, now_ns
-            )
-        if command is None:
-            session.send(wire.Reply(message.rid, refused))
+    def _settle(self, request: Request, message: wire.Settle) -> None:
+        session = request.session
+        judged = self._leading().judge(session.id, message)
+        if judged.later:
+            self._later.setdefault(message.uid, []).append(request)
+            return
+        if judged.command is None:
+            session.send(wire.Reply(message.rid, judged.refused))
             return
 
         def answer(reply: Any, _now: int) -> None:
             if isinstance(reply, Error):
                 session.fail(message.rid, reply)
             else:
-                session.send(wire.Reply(message.rid, refused))
+                session.send(wire.Reply(message.rid, judged.refused))
 
-        self._draft.add(command, answer)
-
-    def _attach(self, session: ClientSession, now_ns: int) -> None:
-        if self.sessions.get(session.id) is not session:
-            self.sessions[session.id] = session
-            self._leading().session_connected(session.id, now_ns)
+        self._draft.add(judged.command, answer)
 
     def disconnected(self, session: Disconnected, now_ns: int) -> None:
         """A connection ended; its session's leases wait for the grace."""
         client = session.session
         if self.sessions.get(client.id) is client and self.dispatcher is not None:
             del self.sessions[client.id]
+            for key in [key for key in self._subscribed if key[0] == client.id]:
+                del self._subscribed[key]
             self.dispatcher.session_lost(client.id, now_ns)
 
     # -- a turn's end
@@ -294,8 +285,8 @@ class QueueService:
         if self.dispatcher is None or self.delivery is None:
             return
         self._follow_directory()
-        for action in self.dispatcher.work(now_ns):
-            self._act(action)
+        for action in self.dispatcher.work(now_ns, self.time.now(now_ns)):
+            self._act(action, now_ns)
         if self._draft.commands:
             self._seal(now_ns)
         self.delivery.seal(now_ns)
@@ -319,12 +310,12 @@ class QueueService:
 
     def _seal(self, now_ns: int) -> None:
         draft, self._draft = self._draft, Draft()
-        seal(self.actor, draft, draft.header(self.time.stamp(now_ns)), self._open, now_ns, self._kept)
+        seal(self.actor, draft, draft.header(self.time.now(now_ns)), self._open, now_ns, self._kept)
 
     def _kept(self, draft: Draft) -> None:
         self._draft = draft
 
-    def _act(self, action: Action) -> None:
+    def _act(self, action: Action, now_ns: int) -> None:
         group = self.actor.group
         if isinstance(action, Deliver):
             if self.delivery is not None:
@@ -333,6 +324,10 @@ class QueueService:
             self._draft.add(action.command)
         elif isinstance(action, PollAnswered):
             self._polled(action)
+        elif isinstance(action, Opened):
+            later = self._later.pop(action.uid, [])
+            for request in later:
+                self.request(request, now_ns)
         else:
             client = self.sessions.get(action.session)
             if client is None:
@@ -381,12 +376,8 @@ class QueueService:
         elif queue is None:
             request.session.fail(message.rid, NotFound("the queue was deleted"))
         elif isinstance(message, wire.Info):
-            info = self.machine.info(message.uid)
-            leased, consumers = self.dispatcher.leased(message.uid) if self.dispatcher is not None else (0, 0)
-            info["ready"] = max(0, info["ready"] - leased)
-            info.update(
-                leased=leased, consumers=consumers, group=self.actor.group, leader=self.actor.context.node
-            )
+            info = self._leading().info(message.uid)
+            info.update(group=self.actor.group, leader=self.actor.context.node)
             request.session.send(wire.Reply(message.rid, info))
         else:
             peeking.start(self.actor, self.machine, request)
@@ -395,7 +386,11 @@ class QueueService:
 
     def next_deadline_ns(self) -> int:
         """When the dispatcher has something to do by itself."""
-        return self.dispatcher.next_deadline_ns() if self.dispatcher is not None else 1 << 62
+        if self.dispatcher is None:
+            return NEVER_NS
+        now_ns = self.actor.context.now()
+        deadline = self.dispatcher.next_deadline_ns(now_ns, self.time.now(now_ns))
+        return NEVER_NS if deadline is None else deadline
 
     def snapshot_chunks(self) -> Any:
         """A frozen view of the machine."""
