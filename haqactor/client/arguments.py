@@ -5,7 +5,7 @@ with the limit.
 """
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from haqactor import codec
 from haqactor.batch import Content
@@ -57,8 +57,9 @@ def _encoded(name: str, value: str) -> int:
 def _headers(headers: object) -> dict[str, Any]:
     if not isinstance(headers, Mapping):
         raise InvalidArgument(f"headers are a mapping, not {type(headers).__name__}")
+    given = cast("Mapping[object, object]", headers)
     found: dict[str, Any] = {}
-    for name, value in headers.items():
+    for name, value in given.items():
         if not isinstance(name, str):
             raise InvalidArgument(f"a header's name is a str, not {name!r}")
         if not isinstance(value, str | int | float | bool | bytes):

@@ -3,6 +3,7 @@
 One rule: there is one Broker and one way through it; only the Transport below differs.
 """
 
+import sys
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, Final, NamedTuple, final
@@ -29,7 +30,7 @@ from haqactor.errors import Error, InvalidArgument, NotFound, ProtocolError
 from haqactor.ids import METADATA_GROUP
 
 INFOS_AT_ONCE: Final = 64
-_PUBLIC: Final = {
+_PUBLIC: Final[dict[str, str]] = {
     "lease_ns": "lease", "max_attempts": "max_attempts", "dead_letter": "dead_letter",
     "backoff_ns": "backoff", "backoff_max_ns": "backoff_max",
 }  # fmt: skip
@@ -100,7 +101,8 @@ class Broker:
             target, version = Target(int(reply["uid"]), int(reply["group"])), int(reply["version"])
             also = [(int(uid), int(group), int(number)) for uid, group, number in reply["also"]]
             changes = {
-                _PUBLIC.get(key, key): _change(key, old, new) for key, (old, new) in reply["changes"].items()
+                _PUBLIC.get(str(key), str(key)): _change(str(key), old, new)
+                for key, (old, new) in reply["changes"].items()
             }
             created = bool(reply["created"])
         except (KeyError, TypeError, ValueError, AttributeError) as error:
@@ -239,6 +241,14 @@ def _change(key: str, old: Any, new: Any) -> tuple[Any, Any]:
     return (old, new)
 
 
+def quiet_logger() -> Any:
+    """The program's structlog, once it has configured one; else warnings and worse, on standard error."""
+    if structlog.is_configured():
+        return structlog.get_logger("haqactor.client")
+    wrapper = structlog.make_filtering_bound_logger("warning")
+    return structlog.wrap_logger(structlog.PrintLogger(sys.stderr), wrapper_class=wrapper)
+
+
 @asynccontextmanager
 async def open_session(
     transport: Transport, environment: Environment, options: Options | None = None, *, log: Any = None
@@ -246,7 +256,7 @@ async def open_session(
     """A Broker over any transport. Leaving the block stops fetching, flushes, releases and closes, within the
     grace. Raises NoQuorum where no node answers, and what a node refused us with."""
     chosen = options or Options()
-    logger = log if log is not None else structlog.get_logger("haqactor.client")
+    logger = log if log is not None else quiet_logger()
     async with running(transport, environment, chosen, logger) as session:
         broker = Broker(session)
         try:

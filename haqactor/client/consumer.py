@@ -6,7 +6,6 @@ uncharged.
 
 from collections import deque
 from datetime import datetime
-from typing import Any
 
 import trio
 
@@ -133,7 +132,7 @@ class Consumer:
                 )
             self.waiting.unpark_all()
 
-    def statistics_row(self) -> dict[str, Any]:
+    def statistics_row(self) -> dict[str, int]:
         """This consumer's counters, for ``queue.statistics()``."""
         subscription, counts = self.subscription, self.subscription.counts
         acked, nacked, rejected, released = counts.settled

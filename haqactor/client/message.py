@@ -7,7 +7,7 @@ a cancellation gives it back unharmed; and the decision is handed over before an
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 import trio
 
@@ -39,13 +39,18 @@ def message_id_of(content: Content, uid: int, seq: int) -> str:
     return f"{uid}-{seq}"
 
 
+def _members(group: BaseException) -> tuple[BaseException, ...]:
+    members: tuple[BaseException, ...] = getattr(group, "exceptions", ())
+    return members
+
+
 def verdict(error: BaseException | None) -> int:
     """What leaving a body with ``error`` means: ACK, NACK, or (cancelled, or the program is ending)
     RELEASE."""
     if error is None:
         return ACK
     if isinstance(error, BaseExceptionGroup):
-        return NACK if error.subgroup(Exception) is not None else RELEASE
+        return NACK if any(verdict(inner) == NACK for inner in _members(cast("BaseException", error))) else RELEASE
     return NACK if isinstance(error, Exception) else RELEASE
 
 

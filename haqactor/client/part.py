@@ -142,12 +142,12 @@ class Part:
     def bytes_for(self, rows: int) -> int:
         """Delivered bytes to give back as credit for ``rows`` messages; all of them add up to
         ``blob_bytes``."""
-        share = min(self.blob_bytes // self.count * rows, self.blob_bytes - self.returned_bytes)
+        share: int = min(self.blob_bytes // self.count * rows, self.blob_bytes - self.returned_bytes)
         self.returned_bytes += share
         return share
 
     def rest_bytes(self) -> int:
         """What was not given back yet, once the last message is gone."""
-        rest = self.blob_bytes - self.returned_bytes
+        rest: int = self.blob_bytes - self.returned_bytes
         self.returned_bytes = self.blob_bytes
         return rest

@@ -46,7 +46,7 @@ class Core:
         self.poke: Callable[[], None] = _no_poke
         self.welcomed: Outcome[None] = Outcome()
         self.message_bytes_max = options.message_bytes_max
-        self.cluster = options.cluster
+        self.cluster: bytes = options.cluster
         self.packer = Packer()
         self._subscriptions: dict[int, Subscription] = {}
         self._consumers = 0
@@ -112,8 +112,9 @@ class Core:
                 if address and lane.waits:
                     found[(address, False)] = None
                     troubled = troubled or routing.unreachable(address, now_ns)
+        known = routing.known_addresses()
         for calm in (True, False):
-            for address in routing.known_addresses():
+            for address in known if calm else sorted(known, key=routing.next_dial_ns):
                 if len({name for name, _proxy in found}) >= LINKS_MIN:
                     break
                 if calm and (routing.in_trouble(address) or self._is_leaving(address)):

@@ -3,7 +3,7 @@
 One rule: frozen records with named fields, as trio's ``statistics()`` have them.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -61,7 +61,7 @@ class QueueStatistics:
     dropped: int
 
     @classmethod
-    def total(cls, rows: list[Mapping[str, int]], ended: Mapping[str, int]) -> "QueueStatistics":
+    def total(cls, rows: Sequence[Mapping[str, int]], ended: Mapping[str, int]) -> "QueueStatistics":
         """The sum of consumers that are there and those that ended."""
         names = [name for name in cls.__slots__ if name != "consumers"]
         sums = {name: sum(row[name] for row in rows) + ended.get(name, 0) for name in names}

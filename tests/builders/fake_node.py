@@ -7,105 +7,19 @@ instant.
 
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Any
 
 import trio
 
 from haqactor import batch, wire
-from haqactor.env import Buffer, ConnectRefused, Environment, NullProbe, StreamReset
+from haqactor.env import Buffer, ConnectRefused, StreamReset
 from haqactor.errors import Error, NotFound, NotLeader, ProtocolError, SequenceConflict, SequenceGap
 from haqactor.frame import Decoder, Frame
+from tests.builders.fake_state import FakeConsumer, FakeMessage, FakeQueue
+from tests.builders.fake_world import FakeStream, stream_pair
 
 GROUPS = 3
 CLUSTER = b"fake-cluster-id!"
-
-
-class FakeStream:
-    """One end of an in-memory connection."""
-
-    def __init__(
-        self, remote: str, send: trio.MemorySendChannel[bytes], receive: trio.MemoryReceiveChannel[bytes]
-    ) -> None:
-        self.remote = remote
-        self._send = send
-        self._receive = receive
-        self.broken = False
-        self.peer: FakeStream | None = None
-
-    async def send_all(self, data: Buffer) -> None:
-        try:
-            await self._send.send(bytes(data))
-        except (trio.BrokenResourceError, trio.ClosedResourceError) as error:
-            raise StreamReset("reset") from error
-
-    async def receive_some(self, max_bytes: int = 262_144) -> bytes:
-        try:
-            return await self._receive.receive()
-        except trio.EndOfChannel as error:
-            if self.broken:
-                raise StreamReset("reset") from error
-            return b""
-        except trio.ClosedResourceError as error:
-            raise StreamReset("reset") from error
-
-    async def aclose(self) -> None:
-        self._send.close()
-        self._receive.close()
-        await trio.lowlevel.checkpoint()
-
-    def abort(self) -> None:
-        if self.peer is not None:
-            self.peer.broken = True
-        self._send.close()
-        self._receive.close()
-
-
-def stream_pair(client: str, node: str) -> tuple[FakeStream, FakeStream]:
-    """(the client's end, the node's end)."""
-    up_send, up_receive = trio.open_memory_channel[bytes](64)
-    down_send, down_receive = trio.open_memory_channel[bytes](64)
-    ours, theirs = FakeStream(node, up_send, down_receive), FakeStream(client, down_send, up_receive)
-    ours.peer, theirs.peer = theirs, ours
-    return ours, theirs
-
-
-@dataclass
-class FakeMessage:
-    body: batch.Content
-    failures: int = 0
-    lease: tuple[int, int] | None = None
-    holder: "FakeConsumer | None" = None
-    done: bool = False
-    ready_ns: int = 0
-    lease_ends_ns: int = 0
-
-
-@dataclass
-class FakeQueue:
-    name: str
-    uid: int
-    group: int
-    settings: dict[str, Any]
-    version: int = 1
-    messages: list[FakeMessage] = field(default_factory=list[FakeMessage])
-    windows: dict[bytes, list[tuple[int, int, int, int]]] = field(default_factory=dict[bytes, Any])
-    epochs: dict[bytes, int] = field(default_factory=dict[bytes, int])
-    duplicates: int = 0
-    dead: list[tuple[int, str]] = field(default_factory=list[tuple[int, str]])
-    nacks: list[tuple[int, int, str]] = field(default_factory=list[tuple[int, int, str]])
-    released: list[int] = field(default_factory=list[int])
-    started: list[list[int]] = field(default_factory=list[list[int]])
-
-
-@dataclass(eq=False)
-class FakeConsumer:
-    connection: "FakeConnection"
-    group: int
-    uid: int
-    number: int
-    messages: int
-    size: int
 
 
 class FakeConnection:
@@ -305,8 +219,8 @@ class FakeCluster:
     def apply(self, connection: FakeConnection, message: Any, blob: bytes) -> tuple[Any, bytes]:
         name = type(message).__name__.lower()
         handler: Any = getattr(self, f"_on_{name}")
-        found = handler(connection, message, blob)
-        return found if isinstance(found, tuple) else (found, b"")
+        found: Any = handler(connection, message, blob)
+        return (found[0], found[1]) if name == "peek" else (found, b"")
 
     def _on_declare(self, _c: FakeConnection, message: wire.Declare, _b: bytes) -> Any:
         created = message.name not in self.names
@@ -317,8 +231,14 @@ class FakeCluster:
             if queue.settings.get(key) != value
         }
         queue.settings.update(message.settings)
-        row = {"uid": queue.uid, "group": queue.group, "version": queue.version, "settings": queue.settings}
-        return row | {"changes": changes, "created": created, "also": []}
+        row: dict[str, Any] = {
+            "uid": queue.uid,
+            "group": queue.group,
+            "version": queue.version,
+            "settings": queue.settings,
+        }
+        none: list[Any] = []
+        return row | {"changes": changes, "created": created, "also": none}
 
     def _on_delete(self, _c: FakeConnection, message: wire.Delete, _b: bytes) -> Any:
         queue = self.named(message.name)
@@ -572,43 +492,3 @@ class FakeCluster:
         item.lease, item.holder = None, None
         if lease is not None and holder is not None and holder in self.consumers:
             await holder.connection.send(wire.LeaseLost(holder.group, holder.number, [[*lease, seq, seq]]))
-
-
-class FakeClock:
-    """Trio's own time, so that autojump moves it."""
-
-    def monotonic_ns(self) -> int:
-        return round(trio.current_time() * 1e9)
-
-    def wall_ns(self) -> int:
-        return 1_700_000_000_000_000_000 + self.monotonic_ns()
-
-
-class FakeRandom:
-    """Always the same."""
-
-    def __init__(self) -> None:
-        self._tokens = 0
-
-    def uniform(self, low: float, high: float) -> float:
-        return (low + high) / 2
-
-    def below(self, bound: int) -> int:
-        return 0
-
-    def token(self, size: int) -> bytes:
-        self._tokens += 1
-        return self._tokens.to_bytes(size, "big")
-
-
-def fake_environment() -> Environment:
-    """A client needs a clock and chance only."""
-    nothing: Any = None
-    return Environment(
-        clock=FakeClock(),
-        network=nothing,
-        disk=nothing,
-        random=FakeRandom(),
-        offload=nothing,
-        probe=NullProbe(),
-    )

@@ -6,7 +6,8 @@ import pytest
 import trio
 
 from haqactor.client.broker import Broker, open_session
-from tests.builders.fake_node import FakeCluster, fake_environment
+from tests.builders.fake_node import FakeCluster
+from tests.builders.fake_world import fake_environment
 
 
 @pytest.fixture

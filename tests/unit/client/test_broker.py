@@ -19,7 +19,7 @@ async def test_publish_consume_settle(cluster: FakeCluster, broker: Broker) -> N
             number + 1,
             False,
         )
-    bodies = []
+    bodies: list[object] = []
     with trio.fail_after(5):
         async with queue.consume() as deliveries:
             async for message in deliveries:
