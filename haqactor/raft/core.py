@@ -13,7 +13,8 @@ from haqactor.ids import NO_NODE, GroupId, Index, NodeId, Term
 from haqactor.raft import candidate, follower, hello, leader, transfer
 from haqactor.raft.config import RaftConfig
 from haqactor.raft.heartbeat import AnswerRow, BeatRow
-from haqactor.raft.membership import Configuration
+from haqactor.raft.log import Log
+from haqactor.raft.membership import Configuration, Configurations
 from haqactor.raft.messages import (
     Append,
     AppendReply,
@@ -59,17 +60,19 @@ class RaftCore(RaftView):
         probe: Probe,
         now_ns: int,
     ) -> None:
+        founding = Configuration(snapshot.voters, snapshot.learners)
+        later = [
+            (index, Configuration(tuple(v), tuple(ln))) for index, v, ln in configs if index > snapshot.index
+        ]
         state = RaftState(
             group,
             node,
             config,
             hard_state=hard_state,
-            snapshot=snapshot,
-            runs=runs,
-            last_index=last_index,
+            log=Log(snapshot, runs, last_index),
+            configurations=Configurations(founding, snapshot.index, later),
             boot=boot,
             suspect=suspect,
-            configs=configs,
             random=random,
             probe=probe,
             now_ns=now_ns,

@@ -16,7 +16,7 @@ from haqactor.raft.membership import Configuration, Configurations
 from haqactor.raft.messages import InstallSnapshot, Message
 from haqactor.raft.progress import Progress
 from haqactor.raft.readindex import ReadIndex
-from haqactor.raft.ready import Fetch, HardState, SnapshotMeta
+from haqactor.raft.ready import Fetch, HardState
 from haqactor.raft.recovery import Recovery
 
 NEVER_NS = -(1 << 62)
@@ -66,12 +66,10 @@ class RaftState:
         config: RaftConfig,
         *,
         hard_state: HardState,
-        snapshot: SnapshotMeta,
-        runs: Sequence[tuple[Index, Term]],
-        last_index: Index,
+        log: Log,
+        configurations: Configurations,
         boot: int,
         suspect: bool,
-        configs: Sequence[tuple[Index, Sequence[NodeId], Sequence[NodeId]]],
         random: Random,
         probe: Probe,
         now_ns: int,
@@ -85,14 +83,9 @@ class RaftState:
         self.now_ns = now_ns
         # what survives a crash
         self.hard = hard_state
-        self.log = Log(snapshot, runs, last_index)
-        later = [
-            (index, Configuration(tuple(v), tuple(le))) for index, v, le in configs if index > snapshot.index
-        ]
-        self.configurations = Configurations(
-            Configuration(snapshot.voters, snapshot.learners), snapshot.index, later
-        )
-        self.commit = self.handed = self.applied = snapshot.index
+        self.log = log
+        self.configurations = configurations
+        self.commit = self.handed = self.applied = log.snapshot.index
         self.recovery = Recovery(suspect)
         # as anybody
         self.role = Role.FOLLOWER

@@ -43,11 +43,11 @@ def test_rows_are_the_senders_own(events: list[tuple[str, dict[int, int] | int]]
                 assert said[message.boot, message.seq][row.group] == row
             answers = answer_rows(rows)
             answer = nodes[B].answer(A, answers)
-            answered[answer.boot, answer.seq] = {row.group: row for row in answers}
+            answered[answer.boot, answer.seq] = {said_row.group: said_row for said_row in answers}
             network.append(answer)
         else:
-            for row in nodes[A].on_answer(B, message):
-                assert answered[message.boot, message.seq][row.group] == row
+            for got in nodes[A].on_answer(B, message):
+                assert answered[message.boot, message.seq][got.group] == got
 
     for name, value in events:
         if name == "beat":

@@ -13,7 +13,7 @@ from haqactor.raft.messages import Append, AppendReply, InstallSnapshot, Vote
 from haqactor.raft.ready import SnapshotMeta
 from haqactor.raft.state import Role
 from tests.builders.raft_cluster import GROUP, Cluster
-from tests.builders.raft_core import entries, make, make_leader, sent, timeout, work
+from tests.builders.raft_core import entries, make, make_leader, role_of, sent, timeout, work
 
 ONE, TWO = NodeId(1), NodeId(2)
 VOTERS = (NodeId(0), ONE, TWO)
@@ -268,10 +268,10 @@ def test_a_slow_disk_costs_the_leadership() -> None:
     core.tick(later)
     assert not core.is_leader
     core.tick(core.next_deadline_ns)
-    assert core.role is Role.FOLLOWER
+    assert role_of(core) is Role.FOLLOWER
     core.durable(Term(1), Index(2), later)
     core.tick(core.next_deadline_ns)
-    assert core.role is Role.PRE_CANDIDATE
+    assert role_of(core) is Role.PRE_CANDIDATE
 
 
 # -- rounds
