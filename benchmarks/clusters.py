@@ -26,7 +26,7 @@ async def laid_out() -> AsyncGenerator[LocalCluster]:
     OUT.mkdir(exist_ok=True)
     directory = Path(tempfile.mkdtemp(prefix="cluster-", dir=OUT))
     cluster = LocalCluster.found(
-        directory / "cluster", NODES, free_base_port(NODES), {"log_level": "warning"}
+        directory / "cluster", NODES, await free_base_port(NODES), {"log_level": "warning"}
     )
     try:
         yield cluster

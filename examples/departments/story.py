@@ -35,29 +35,29 @@ def run(file: Path | None, count: int, rate: float) -> int:
         except (BadEvent, OSError) as error:
             report.fail(str(error))
             return 2
-        cluster = LocalCluster.found(directory / "cluster", 3, free_base_port(3))
+        outcome = report.Outcome(events=len(events), expected=expected(events))
         try:
-            outcome = trio.run(_bounded, cluster, events, rate)
+            trio.run(_bounded, directory / "cluster", events, rate, outcome)
         except LaunchFailed as error:
             report.fail(str(error))
             return 1
-        finally:
-            cluster.stop()
         report.show(outcome)
-        if not outcome.right:
-            for node in cluster.nodes:
-                report.fail(f"the end of node {node.number}'s log:\n{node.last_log_lines()}")
         return 0 if outcome.right else 1
 
 
-async def _bounded(cluster: LocalCluster, events: list[Event], rate: float) -> report.Outcome:
-    outcome = report.Outcome(events=len(events), expected=expected(events))
+async def _bounded(directory: Path, events: list[Event], rate: float, outcome: report.Outcome) -> None:
     seconds = max(_BOUND_SECONDS, 2 * len(events) / rate + 20)
-    with trio.move_on_after(seconds) as scope:
-        await _tell(cluster, events, rate, outcome)
+    cluster = LocalCluster.found(directory, 3, await free_base_port(3))
+    try:
+        with trio.move_on_after(seconds) as scope:
+            await _tell(cluster, events, rate, outcome)
+    finally:
+        cluster.stop()
     if scope.cancelled_caught:
         outcome.problems.append(f"not done after {seconds:g} s")
-    return outcome
+    if not outcome.right:
+        for node in cluster.nodes:
+            report.fail(f"the end of node {node.number}'s log:\n{node.last_log_lines()}")
 
 
 async def _tell(cluster: LocalCluster, events: list[Event], rate: float, outcome: report.Outcome) -> None:

@@ -9,7 +9,6 @@ One rule: nothing is assumed about a process; whether it lives, listens or confi
 import json
 import os
 import signal
-import socket
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +17,9 @@ from typing import Any, Final
 import trio
 
 from haqactor.cli.process import Process, resident_bytes, start_detached
+from haqactor.env import NetworkError
 from haqactor.errors import Conflict, Error, InvalidArgument, NotFound
+from haqactor.runtime.real import RealNetwork
 
 SCHEMA: Final = "haq.cluster/1"
 PORT_STEP: Final = 10
@@ -86,12 +87,12 @@ class LocalNode:
 
     async def wait_listening(self, process: Process, seconds: float = 15.0) -> None:
         """Until its port accepts. Raises LaunchFailed if it ends before, or after ``seconds``."""
-        host, _, port = self.listen.rpartition(":")
+        network = RealNetwork()
         with trio.move_on_after(seconds):
             while process.alive:
                 try:
-                    stream = await trio.open_tcp_stream(host, int(port))
-                except OSError:
+                    stream = await network.dial(self.listen)
+                except NetworkError:
                     await trio.sleep(0.01)
                     continue
                 await stream.aclose()
@@ -291,25 +292,23 @@ def _write(path: Path, text: str) -> None:
     temporary.replace(path)
 
 
-def free_base_port(nodes: int) -> int:
+async def free_base_port(nodes: int) -> int:
     """A base port whose nodes' ports are all free now, below the range that outgoing connections use."""
     step = PORT_STEP * nodes
     slots = (30_000 - 10_000) // step
     for attempt in range(slots):
         base = 10_000 + (os.getpid() + attempt) % slots * step
-        ports = [base + PORT_STEP * node + offset for node in range(nodes) for offset in range(_PORTS_EACH)]
-        if all(_free(port) for port in ports):
+        if await _all_free(base, nodes):
             return base
     raise LaunchFailed(f"no {nodes} x {_PORTS_EACH} free ports between 10000 and 30000")
 
 
-def _free(port: int) -> bool:
-    with socket.socket() as probe:
-        probe.setsockopt(
-            socket.SOL_SOCKET, socket.SO_REUSEADDR, 1
-        )  # a listener counts, its old connections do not
+async def _all_free(base: int, nodes: int) -> bool:
+    network = RealNetwork()
+    for port in [base + PORT_STEP * node + offset for node in range(nodes) for offset in range(_PORTS_EACH)]:
         try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
+            listener = await network.listen(f"127.0.0.1:{port}")
+        except NetworkError:
             return False
+        await listener.aclose()
     return True

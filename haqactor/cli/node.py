@@ -1,26 +1,18 @@
 """``haq node``: one node in the foreground, for systemd, containers and the launcher."""
 
-import logging
 import signal
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
 import click
-import structlog
 import trio
 
 from haqactor.cli.command import Group
 from haqactor.config import NodeConfig
 from haqactor.errors import ConfigError
 
-_LEVELS: Final[Mapping[str, int]] = {
-    "debug": logging.DEBUG,
-    "info": logging.INFO,
-    "warning": logging.WARNING,
-    "error": logging.ERROR,
-}
+_LEVELS: Final = ("debug", "info", "warning", "error")
 
 
 @click.group(
@@ -53,7 +45,7 @@ def group() -> None:
 )
 @click.option("--listen", help="The clients' address; peers meet on the next port.")
 @click.option("--bootstrap", help="The clients' addresses of all founding nodes, with commas.")
-@click.option("--log-level", type=click.Choice(list(_LEVELS)), help="What is worth a line.")
+@click.option("--log-level", type=click.Choice(_LEVELS), help="What is worth a line.")
 @click.option(
     "--log-format",
     type=click.Choice(["auto", "console", "json"]),
@@ -67,7 +59,6 @@ def run(file: str | None, bootstrap: str | None, **given: str | None) -> None:
     if bootstrap is not None:
         overrides["bootstrap"] = [address.strip() for address in bootstrap.split(",") if address.strip()]
     config = read_config(file, overrides)
-    configure_logging(config.log_level, config.log_format)
     trio.run(serve, config)
 
 
@@ -91,26 +82,6 @@ def read_config(file: str | None, overrides: Mapping[str, Any]) -> NodeConfig:
         ) from None
 
 
-def configure_logging(level: str, form: str) -> None:
-    """structlog on standard error: lines for people on a terminal, JSON otherwise."""
-    console = form == "console" or (form == "auto" and sys.stderr.isatty())
-    processors: list[Any] = [
-        structlog.contextvars.merge_contextvars,
-        structlog.processors.add_log_level,
-        structlog.processors.TimeStamper(fmt="iso", utc=True),
-    ]
-    if console:
-        processors.append(structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty()))
-    else:
-        processors += [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
-    structlog.configure(
-        processors=processors,
-        wrapper_class=structlog.make_filtering_bound_logger(_LEVELS[level]),
-        logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
-        cache_logger_on_first_use=True,
-    )
-
-
 async def serve(config: NodeConfig) -> None:
     """Run the node until the first signal, then leave it in order; the second one cancels that too."""
     from haqactor.runtime.embedded import open_node
@@ -130,9 +101,8 @@ async def _watch_signals(
 ) -> None:
     with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as received:
         task_status.started()
-        async for number in received:
+        async for _number in received:
             if stopping.is_set():
                 everything.cancel()
                 return
-            structlog.get_logger().info("stopping", signal=signal.Signals(number).name)
             stopping.set()
