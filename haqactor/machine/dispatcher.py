@@ -11,9 +11,9 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from haqactor.config import Limits
-from haqactor.errors import InvalidArgument, NotFound, ProtocolError
+from haqactor.errors import InvalidArgument, NotFound
 from haqactor.machine import commands, picking
-from haqactor.machine.actions import Action, ConsumerGone, Deliver, LeaseLost, Opened, PollAnswered, Propose
+from haqactor.machine.actions import Action, ConsumerGone, Opened, PollAnswered, Propose
 from haqactor.machine.claims import Claims
 from haqactor.machine.commands import Cause, Command, Range
 from haqactor.machine.credit import Consumer
@@ -248,14 +248,17 @@ class Dispatcher:
         desk.purges += 1
         return commands.purge(uid, list(picking.busy(desk)))
 
+    def leased(self, uid: int) -> tuple[int, int]:
+        """How many messages of a queue are leased (or being settled), and to how many consumers it delivers."""
+        desk = self._desks.get(uid)
+        return (desk.leased_count(), len(desk.consumers)) if desk is not None else (0, 0)
+
     def info(self, uid: int) -> dict[str, Any]:
         """What ``wire.Info`` asks for, but for group and leader. Raises NotFound."""
         found = self._machine.info(uid)
-        desk = self._desks.get(uid)
-        leased = desk.leased_count() if desk is not None else 0
+        leased, found["consumers"] = self.leased(uid)
         found["leased"] = min(leased, found["ready"])
         found["ready"] -= found["leased"]
-        found["consumers"] = len(desk.consumers) if desk is not None else 0
         return found
 
     # -- the log --
