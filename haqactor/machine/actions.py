@@ -12,8 +12,9 @@ from haqactor.machine.commands import Command, Range
 class Part(NamedTuple):
     """One leased piece of a stored batch, for ``wire.Deliver.parts``; the shell puts ``blob_bytes`` in.
 
-    The batch is ``body[body_at : body_at + body_bytes]`` of the entry at ``entry_index``. ``rows``: None for the whole batch as it
-    is stored (``base`` as on the wire); else ``base`` is -1 and the slicer takes these rows (``batch.select``).
+    The batch is ``body[body_at : body_at + body_bytes]`` of the entry at ``entry_index``. ``rows``: None for
+    the whole batch as it is stored (``base`` as on the wire); else ``base`` is -1 and the slicer takes these
+    rows (``batch.select``).
     """
 
     term: int
@@ -79,7 +80,8 @@ class PollAnswered:
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """A queue has opened after a change of leader: settlements that were to wait (``Judged.later``) and purges are tried again."""
+    """A queue has opened after a change of leader: settlements that were to wait (``Judged.later``) and
+    purges are tried again."""
 
     uid: int
 

@@ -1,9 +1,11 @@
 """Where a queue's messages are: one row of columns a batch, 38 bytes, no object a message.
 
-One rule: rows are in the order of queue sequences, and each points into the body of a stored entry; bodies are never here.
+One rule: rows are in the order of queue sequences, and each points into the body of a stored entry; bodies
+are never here.
 
-A row holds ``count`` consecutive messages that are the rows ``skip .. skip + count - 1`` of a stored batch of ``total`` messages
-(``skip`` 0 and ``total == count`` unless the row is a dead letter, which refers to the batch it came in).
+A row holds ``count`` consecutive messages that are the rows ``skip .. skip + count - 1`` of a stored batch of
+``total`` messages (``skip`` 0 and ``total == count`` unless the row is a dead letter, which refers to the
+batch it came in).
 """
 
 from array import array
@@ -77,7 +79,8 @@ class Batches:
         self.stored += count
 
     def locate(self, low: int, high: int) -> list[Located]:
-        """The stored batches behind ``low..high``, clipped to it, in order; sequences without a row are left out."""
+        """The stored batches behind ``low..high``, clipped to it, in order; sequences without a row are left
+        out."""
         firsts, counts = self.first, self.count
         position = max(bisect_right(firsts, low, self.head) - 1, self.head)
         found: list[Located] = []
@@ -138,7 +141,7 @@ class Batches:
             self.stored -= counts[head]
             head += 1
         self.head = head
-        if head >= _PRUNE_ROWS and head * 2 >= len(firsts) or head == len(firsts):
+        if (head >= _PRUNE_ROWS and head * 2 >= len(firsts)) or head == len(firsts):
             for name, _code in COLUMNS:
                 del getattr(self, name)[:head]
             self.head = 0

@@ -1,7 +1,7 @@
 """Re-assertion: a consumer that comes back says which leases it still holds.
 
-One rule: of two claims to a message the higher lease id wins, and the other consumer is told. Older terms' leases can be claimed only
-until the queue's opening begins.
+One rule: of two claims to a message the higher lease id wins, and the other consumer is told. Older terms'
+leases can be claimed only until the queue's opening begins.
 """
 
 from collections.abc import Callable
@@ -17,7 +17,8 @@ from haqactor.wire import Rows
 
 
 class Claims:
-    """The claims of one subscription, being weighed. ``kept``: what it holds; ``lost``: what it must not handle further."""
+    """The claims of one subscription, being weighed. ``kept``: what it holds; ``lost``: what it must not
+    handle further."""
 
     __slots__ = ("_consumer", "_desk", "_expires_ns", "_next_serial", "_term", "kept", "lost", "notices")
 
@@ -64,7 +65,9 @@ class Claims:
 
     def _lose_what_waits(self, low: int, high: int, standing: list[Range]) -> None:
         """Deferred or parked messages went back; those that are gone were settled, which is no loss."""
-        for first, last in minus(self._desk.queue.gone.missing(max(low, self._desk.queue.low), high), IntervalSet(standing)):
+        for first, last in minus(
+            self._desk.queue.gone.missing(max(low, self._desk.queue.low), high), IntervalSet(standing)
+        ):
             self.lost.append((first, last))
 
     def _claim(self, lease_id: tuple[int, int], low: int, high: int) -> None:

@@ -2,8 +2,9 @@
 
 One rule: a header that this version does not fully know is an InvariantViolation, never a guess.
 
-Ranges are ``[first, last]``, inclusive, of queue sequences. ``body_at`` and ``body_bytes`` place a batch in the entry's body. Bodies are
-never opened here: count and CRC of a publish come from ``batch.head``, read once by the leader.
+Ranges are ``[first, last]``, inclusive, of queue sequences. ``body_at`` and ``body_bytes`` place a batch in
+the entry's body. Bodies are never opened here: count and CRC of a publish come from ``batch.head``, read once
+by the leader.
 """
 
 from collections.abc import Sequence
@@ -51,8 +52,9 @@ class Cause(IntEnum):
 
 
 _ARITY: Final[dict[int, int]] = {
-    Op.PUBLISH: 11, Op.SETTLE: 6, Op.RETURN: 6, Op.RESERVE: 4, Op.PURGE: 3, Op.TICK: 2, Op.PRODUCER_EPOCH: 4, Op.END_SESSION: 2,
-    Op.FOLLOW_DIRECTORY: 4, Op.LIMITS: 2, Op.DECLARE: 3, Op.DELETE: 2, Op.OPEN_PRODUCER: 2, Op.REGISTER_NODE: 4, Op.CREATE_GROUPS: 2,
+    Op.PUBLISH: 11, Op.SETTLE: 6, Op.RETURN: 6, Op.RESERVE: 4, Op.PURGE: 3, Op.TICK: 2,
+    Op.PRODUCER_EPOCH: 4, Op.END_SESSION: 2, Op.FOLLOW_DIRECTORY: 4, Op.LIMITS: 2,
+    Op.DECLARE: 3, Op.DELETE: 2, Op.OPEN_PRODUCER: 2, Op.REGISTER_NODE: 4, Op.CREATE_GROUPS: 2,
 }  # fmt: skip
 
 
@@ -98,40 +100,45 @@ def publish(
     body_at: int,
     body_bytes: int,
 ) -> Command:
-    """Store one batch. Fields as in ``wire.Publish``; ``count`` and ``crc`` as in ``batch.head``.
-    Reply: runs ``[queue_seq, count, duplicate]`` or NotFound, Fenced, SequenceConflict/Gap/Expired, Overloaded."""
+    """Store one batch. Fields as in ``wire.Publish``; ``count`` and ``crc`` as in ``batch.head``. Reply: runs
+    ``[queue_seq, count, duplicate]`` or NotFound, Fenced, SequenceConflict/Gap/Expired, Overloaded."""
     return [Op.PUBLISH.value, uid, producer, epoch, first, count, crc, below, began_ns, body_at, body_bytes]
 
 
-def settle(uid: int, acks: Ranges, nacks: Sequence[Sequence[Any]], rejects: Sequence[Sequence[Any]], releases: Ranges) -> Command:
-    """What the leader judged to be in order. ``nacks``: ``[first, last, delay_ns | -1, reason]``; ``rejects``: ``[first, last, reason]``.
-    Reply True, or NotFound."""
+def settle(
+    uid: int, acks: Ranges, nacks: Sequence[Sequence[Any]], rejects: Sequence[Sequence[Any]], releases: Ranges
+) -> Command:
+    """What the leader judged to be in order. ``nacks``: ``[first, last, delay_ns | -1, reason]``;
+    ``rejects``: ``[first, last, reason]``. Reply True, or NotFound."""
     return [Op.SETTLE.value, uid, acks, nacks, rejects, releases]
 
 
 def return_(uid: int, cause: Cause, ranges: Ranges, charged: Ranges, suspects: Ranges) -> Command:
-    """Leases that ended without settlement: uncharged, charged with a failure, or suspected (uncharged once). Reply True."""
+    """Leases that ended without settlement: uncharged, charged with a failure, or suspected (uncharged once).
+    Reply True."""
     return [Op.RETURN.value, uid, cause.value, ranges, charged, suspects]
 
 
 def reserve(uid: int, upto: int, holders: Sequence[Sequence[Any]]) -> Command:
-    """The leader may lease sequences below ``upto`` to the consumers ``[session, consumer]``, which replace those named before.
-    Reply True."""
+    """The leader may lease sequences below ``upto`` to the consumers ``[session, consumer]``, which replace
+    those named before. Reply True."""
     return [Op.RESERVE.value, uid, upto, holders]
 
 
 def purge(uid: int, spare: Ranges) -> Command:
-    """Drop what is ready or deferred. ``spare``: what the leader knows to be leased (``Dispatcher.purge`` builds it). Reply: how many."""
+    """Drop what is ready or deferred. ``spare``: what the leader knows to be leased (``Dispatcher.purge``
+    builds it). Reply: how many."""
     return [Op.PURGE.value, uid, spare]
 
 
 def tick(sessions: bool) -> Command:
-    """Let timers act, a bounded number of them; ``sessions``: producer sessions may expire too. Reply True."""
+    """Let timers act, a bounded number; ``sessions``: producer sessions may expire too. Reply True."""
     return [Op.TICK.value, sessions]
 
 
 def producer_epoch(producer: bytes, epoch: int, uid: int) -> Command:
-    """Begin of a named producer: from here on older epochs are fenced in this group. Reply ``[T_ns, last_seq]`` or Fenced, NotFound."""
+    """Begin of a named producer: from here on older epochs are fenced in this group. Reply ``[T_ns,
+    last_seq]`` or Fenced, NotFound."""
     return [Op.PRODUCER_EPOCH.value, producer, epoch, uid]
 
 
@@ -141,8 +148,9 @@ def end_session(producer: bytes) -> Command:
 
 
 def follow_directory(upto: int, drops: Sequence[int], ensures: Sequence[Sequence[Any]]) -> Command:
-    """EnsureQueue and DropQueue of one step of the directory, whose change number is ``upto``; ignored if not above the highest
-    applied. ``ensures``: ``[uid, version, name, settings]``. Made by ``directory.wanted``. Reply True."""
+    """EnsureQueue and DropQueue of one step of the directory, whose change number is ``upto``; ignored if not
+    above the highest applied. ``ensures``: ``[uid, version, name, settings]``. Made by ``directory.wanted``.
+    Reply True."""
     return [Op.FOLLOW_DIRECTORY.value, upto, drops, ensures]
 
 
@@ -172,5 +180,6 @@ def register_node(node: int, address: str, boot: int) -> Command:
 
 
 def create_groups(groups: Sequence[Sequence[Any]]) -> Command:
-    """Group 0: ``[group, [node, ...]]`` each; those that exist are left alone. Reply rows ``[group, uid, replicas]`` of all asked for."""
+    """Group 0: ``[group, [node, ...]]`` each; those that exist are left alone. Reply rows ``[group, uid,
+    replicas]`` of all asked for."""
     return [Op.CREATE_GROUPS.value, groups]

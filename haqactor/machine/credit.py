@@ -1,6 +1,7 @@
 """A consumer as the leader knows it: its credit, what it said it started, when it was lost.
 
-One rule: credit is volatile. It lives with one subscription and is set anew by the next; nothing here is replicated.
+One rule: credit is volatile. It lives with one subscription and is set anew by the next; nothing here is
+replicated.
 """
 
 from typing import Final
@@ -12,7 +13,8 @@ NEVER: Final = 1 << 62
 
 
 class Consumer:
-    """``credit_*``: what may be sent now; ``whole_*``: all its credit, leased messages included. ``leases`` by serial number."""
+    """``credit_*``: what may be sent now; ``whole_*``: all its credit, leased messages included. ``leases``
+    by serial number."""
 
     __slots__ = (
         "credit_bytes",
@@ -60,9 +62,11 @@ class Consumer:
         return self.lost_ns == NEVER
 
     def fits(self, messages: int, size: int) -> int:
-        """How many of a chunk of ``messages`` (``size`` bytes in all) it takes now: all, a slice, or 0: it waits.
+        """How many of a chunk of ``messages`` (``size`` bytes in all) it takes now: all, a slice, or 0: it
+        waits.
 
-        It is given a slice only if its whole credit is smaller than the chunk; a message larger than its credit comes alone."""
+        It is given a slice only if its whole credit is smaller than the chunk; a message larger than its
+        credit comes alone."""
         if self.credit_messages >= messages and self.credit_bytes >= size:
             return messages
         if self.credit_messages <= 0 or (self.whole_messages >= messages and self.whole_bytes >= size):

@@ -1,7 +1,8 @@
 """One queue as the leader serves it: what is ready, what is leased, who consumes.
 
-One rule: the cursor moves by deliveries and by nothing else. Below it, what is ready again stands in ``returned`` in its order; from it
-on, everything that stands in the machine's queue has not been delivered in this term.
+One rule: the cursor moves by deliveries and by nothing else. Below it, what is ready again stands in
+``returned`` in its order; from it on, everything that stands in the machine's queue has not been delivered in
+this term.
 """
 
 from collections.abc import Iterable
@@ -19,7 +20,17 @@ from haqactor.machine.queue import Queue
 class Desk:
     """``consumers`` in the order of their turns."""
 
-    __slots__ = ("consumers", "cursor", "leases", "opening", "purges", "queue", "reserving", "returned", "uid")
+    __slots__ = (
+        "consumers",
+        "cursor",
+        "leases",
+        "opening",
+        "purges",
+        "queue",
+        "reserving",
+        "returned",
+        "uid",
+    )
 
     def __init__(self, queue: Queue, opening: Opening, expiry: Expiry) -> None:
         self.uid = queue.uid
@@ -49,8 +60,9 @@ class Desk:
                 consumer.leases.pop(lease.serial, None)
 
     def give_back(self, consumer: Consumer, leases: list[Lease], cause: Cause) -> tuple[Command, LeaseLost]:
-        """Take leases back through the log: the command that returns them, and the notice. Charged are messages that the consumer
-        said it had started; suspects are those that it may have started, having died without a word on their lease."""
+        """Take leases back through the log: the command that returns them, and the notice. Charged are
+        messages that the consumer said it had started; suspects are those that it may have started, having
+        died without a word on their lease."""
         plain: list[Range] = []
         charged: list[Range] = []
         suspects: list[Range] = []

@@ -1,10 +1,10 @@
 """The machine of group 0: nodes, groups, which queue is where, and the epochs of named producers.
 
-One rule: the directory decides and never acts. The owner group's leader follows its own node's copy (``wanted``) and makes its group's
-machine agree; a queue exists where that has applied.
+One rule: the directory decides and never acts. The owner group's leader follows its own node's copy
+(``wanted``) and makes its group's machine agree; a queue exists where that has applied.
 
-Every change has a number, ``index << 16 | ordinal`` within the entry; a queue's uid is the number of its creation, so uids are never
-reused. Rows are immutable, so a snapshot is a copy of a few lists.
+Every change has a number, ``index << 16 | ordinal`` within the entry; a queue's uid is the number of its
+creation, so uids are never reused. Rows are immutable, so a snapshot is a copy of a few lists.
 """
 
 from collections import OrderedDict
@@ -77,6 +77,7 @@ class DirectoryMachine:
         self._last_change: dict[int, int] = {}
         self._sources: dict[str, dict[str, bool]] = {}
         self._ordinal = 0
+        self._chain = b""  #: of all commands and their replies so far
 
     @property
     def applied(self) -> int:
@@ -94,7 +95,12 @@ class DirectoryMachine:
         decoded = decode(header)
         self.time_ns = max(self.time_ns, decoded.time_ns)
         for command in decoded.commands:
-            applied.replies.append(self._one(command, applied.effects))
+            reply = self._one(command, applied.effects)
+            applied.replies.append(reply)
+            told = reply.code if isinstance(reply, Error) else reply
+            self._chain = blake2b(
+                self._chain + snapshot.chunk([index, command, told]), digest_size=16
+            ).digest()
         return applied
 
     def _one(self, command: Command, effects: list[Effect]) -> Any:
@@ -142,7 +148,9 @@ class DirectoryMachine:
         else:
             row = known._replace(version=known.version + 1, settings=settings, changed=self._number())
             changes = {
-                key: [known.settings[key], value] for key, value in settings.items() if value != known.settings[key]
+                key: [known.settings[key], value]
+                for key, value in settings.items()
+                if value != known.settings[key]
             }
         self._store(row, effects)
         return _declared(row, changes, known is None, also)
@@ -155,8 +163,8 @@ class DirectoryMachine:
         if target is not None:
             if known is not None and known.group != target.group:
                 raise Conflict(
-                    f"queues {name!r} (group {known.group}) and {dead_letter!r} (group {target.group}) exist in different "
-                    "groups; dead-lettering across groups does not exist yet: name a new dead-letter queue"
+                    f"{name!r} (group {known.group}) and {dead_letter!r} (group {target.group}) exist: "
+                    "dead-lettering across groups is not possible yet: name a new dead-letter queue"
                 )
             return target.group, []
         group = known.group if known is not None else self._place(name)
@@ -171,7 +179,10 @@ class DirectoryMachine:
             raise NotFound(f"there is no queue {name!r}")
         sources = [source for source in self._sources.get(name, {}) if source != name]
         if sources:
-            raise Conflict(f"queue {name!r} is the dead-letter queue of {', '.join(sorted(sources))}; change or delete that first")
+            raise Conflict(
+                f"queue {name!r} is the dead-letter queue of {', '.join(sorted(sources))}; "
+                "change or delete that first"
+            )
         if self._ordinal + 1 > _ORDINALS:
             raise Overloaded("too many deletions at once")
         change = self._number()
@@ -244,7 +255,10 @@ class DirectoryMachine:
 
     def queue_rows(self) -> list[list[Any]]:
         """``[name, uid, group, version, settings]``, by name."""
-        return [[row.name, row.uid, row.group, row.version, row.settings] for _name, row in sorted(self.queues.items())]
+        return [
+            [row.name, row.uid, row.group, row.version, row.settings]
+            for _name, row in sorted(self.queues.items())
+        ]
 
     def group_rows(self) -> list[tuple[int, tuple[int, ...]]]:
         """``(group, replicas)``, by group."""
@@ -275,10 +289,15 @@ class DirectoryMachine:
 
     def digest(self) -> bytes:
         """As ``GroupMachine.digest``."""
-        found = blake2b(digest_size=16)
-        for value in self._rows():
-            found.update(snapshot.chunk(value))
-        return found.digest()
+        counts = [
+            self.index,
+            self.time_ns,
+            len(self.nodes),
+            len(self.groups),
+            len(self.queues),
+            len(self.epochs),
+        ]
+        return blake2b(self._chain + snapshot.chunk(counts), digest_size=16).digest()
 
     # -- snapshots --
 
@@ -287,10 +306,14 @@ class DirectoryMachine:
         return (snapshot.chunk(row) for row in [*self._rows(), ["end"]])
 
     def _rows(self) -> list[list[Any]]:
-        rows: list[list[Any]] = [["directory", self.version, self.index, self.term, self.time_ns]]
+        rows: list[list[Any]] = [
+            ["directory", self.version, self.index, self.term, self.time_ns, self._chain]
+        ]
         rows.append(["changes", [list(item) for item in sorted(self._last_change.items())]])
         rows.append(["nodes", [[node, *row] for node, row in sorted(self.nodes.items())]])
-        rows.append(["groups", [[group, row.uid, list(row.replicas)] for group, row in sorted(self.groups.items())]])
+        rows.append(
+            ["groups", [[group, row.uid, list(row.replicas)] for group, row in sorted(self.groups.items())]]
+        )
         queues = sorted(self.queues.values(), key=lambda row: row.changed)
         for at in range(0, len(queues), _ROWS_MAX):
             rows.append(["queues", [list(row) for row in queues[at : at + _ROWS_MAX]]])
@@ -301,15 +324,25 @@ class DirectoryMachine:
 
     def restore(self, chunks: Iterable[bytes]) -> None:
         """As ``GroupMachine.restore``."""
-        for table in (self.nodes, self.groups, self.queues, self.epochs, self._by_group, self._last_change, self._sources):
+        for table in (
+            self.nodes,
+            self.groups,
+            self.queues,
+            self.epochs,
+            self._by_group,
+            self._last_change,
+            self._sources,
+        ):
             table.clear()
         kind = ""
         for row in snapshot.read(chunks):
             kind = row[0]
             if kind == "directory":
                 if row[1] != self.version:
-                    raise InvariantViolation(f"a snapshot of machine version {row[1]}; this one knows {self.version}")
-                self.index, self.term, self.time_ns = row[2:]
+                    raise InvariantViolation(
+                        f"a snapshot of version {row[1]}; this machine knows {self.version}"
+                    )
+                self.index, self.term, self.time_ns, self._chain = row[2:]
             elif kind != "end":
                 self._restore_rows(kind, row[1])
         if kind != "end":
@@ -339,8 +372,9 @@ def producer_id(name: str) -> bytes:
 
 
 def wanted(directory: DirectoryMachine, group: int, machine: GroupMachine) -> Command | None:
-    """What a group's leader proposes to make its machine agree with its node's copy of the directory; None if nothing is to do. At
-    most 500 queues at once: call again once it has applied. A copy that lags behind the machine wants nothing."""
+    """What a group's leader proposes to make its machine agree with its node's copy of the directory; None if
+    nothing is to do. At most 500 queues at once: call again once it has applied. A copy that lags behind the
+    machine wants nothing."""
     last = directory.last_change(group)
     if last <= machine.dir_index:
         return None
@@ -372,7 +406,9 @@ def _settings(name: str, known: dict[str, Any], given: dict[str, Any]) -> dict[s
     return settings
 
 
-def _declared(row: QueueRow, changes: dict[str, list[Any]], created: bool, also: list[list[int]]) -> dict[str, Any]:
+def _declared(
+    row: QueueRow, changes: dict[str, list[Any]], created: bool, also: list[list[int]]
+) -> dict[str, Any]:
     return {
         "uid": row.uid,
         "group": row.group,

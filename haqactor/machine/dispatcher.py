@@ -1,10 +1,11 @@
 """The leader's dispatcher: credit, leases, openings and timers of all queues of a group, for one term.
 
-One rule: it is made when the leader's no-op has applied and dies with the term. It decides, and the log makes it true: what changes a
-message is a command that it proposes, and takes effect here only in ``on_applied``.
+One rule: it is made when the leader's no-op has applied and dies with the term. It decides, and the log makes
+it true: what changes a message is a command that it proposes, and takes effect here only in ``on_applied``.
 
-The shell calls the methods below as requests arrive, ``on_applied`` for every entry, then ``work`` until ``next_deadline_ns`` is in the
-future. ``now_ns`` is the monotonic clock; ``time_ns`` is the leader's T (``LoggedTime.now``). Deliveries leave after a covering round.
+The shell calls the methods below as requests arrive, ``on_applied`` for every entry, then ``work`` until
+``next_deadline_ns`` is in the future. ``now_ns`` is the monotonic clock; ``time_ns`` is the leader's T
+(``LoggedTime.now``). Deliveries leave after a covering round.
 """
 
 from collections.abc import Callable
@@ -46,7 +47,8 @@ def nobody_died(_session: bytes) -> bool:
 
 
 class Dispatcher:
-    """``died``: is this session known to have died with an earlier boot of this very node (an embedded client)?"""
+    """``died``: is this session known to have died with an earlier boot of this very node (an embedded
+    client)?"""
 
     def __init__(
         self,
@@ -89,7 +91,8 @@ class Dispatcher:
         claims: Rows,
         now_ns: int,
     ) -> list[Range]:
-        """A consumer comes, or comes back with what it holds. Returns ranges it lost. Raises NotFound, ProtocolError."""
+        """A consumer comes, or comes back with what it holds. Returns ranges it lost. Raises NotFound,
+        ProtocolError."""
         lease_rows(claims, 1)
         desk = self._desk(uid)
         key = (session, consumer)
@@ -117,7 +120,8 @@ class Dispatcher:
         return lost
 
     def _return_unclaimed(self, desk: Desk, consumer: Consumer, kept: IntervalSet) -> None:
-        """Leases that a consumer which came back does not name never reached it (or it let them go): back, uncharged."""
+        """Leases that a consumer which came back does not name never reached it (or it let them go): back,
+        uncharged."""
         unclaimed: list[Lease] = []
         for lease in list(consumer.leases.values()):
             pieces = minus(lease.held, kept)
@@ -159,7 +163,8 @@ class Dispatcher:
         self._active[desk.uid] = True
 
     def session_lost(self, session: bytes, now_ns: int) -> None:
-        """The session's connection broke: nothing more is sent to it; its leases go back unless it returns within the grace."""
+        """The session's connection broke: nothing more is sent to it; its leases go back unless it returns
+        within the grace."""
         for consumer in [c for key, c in self._consumers.items() if key[0] == session and c.connected]:
             consumer.lost_ns = now_ns + self._grace_ns
             consumer.polls = 0
@@ -176,8 +181,8 @@ class Dispatcher:
                 self._active[desk.uid] = True
 
     def poll_one(self, session: bytes, consumer: int, uid: int) -> None:
-        """One message for a subscribed consumer, whatever its credit; answered by ``PollAnswered``, once the queue has opened.
-        Raises NotFound, InvalidArgument (not subscribed)."""
+        """One message for a subscribed consumer, whatever its credit; answered by ``PollAnswered``, once the
+        queue has opened. Raises NotFound, InvalidArgument (not subscribed)."""
         desk = self._desk(uid)
         known = desk.consumers.get((session, consumer))
         if known is None:
@@ -188,8 +193,9 @@ class Dispatcher:
     # -- settlements --
 
     def judge(self, session: bytes, settle: Settle) -> Judged:
-        """Judge a settlement and freeze what is accepted; the shell proposes ``command`` and answers with ``refused`` once it has
-        applied. Credit and started ranges are taken in. Raises NotFound, ProtocolError, InvalidArgument."""
+        """Judge a settlement and freeze what is accepted; the shell proposes ``command`` and answers with
+        ``refused`` once it has applied. Credit and started ranges are taken in. Raises NotFound,
+        ProtocolError, InvalidArgument."""
         check(settle)
         desk = self._desk(settle.uid)
         key = (session, settle.consumer)
@@ -210,7 +216,8 @@ class Dispatcher:
     def extend(
         self, session: bytes, consumer: int, uid: int, leases: Rows, duration_ns: int, now_ns: int
     ) -> list[Range]:
-        """Renew leases until ``now_ns + duration_ns``. Returns the ranges whose lease is lost. Raises NotFound, ProtocolError."""
+        """Renew leases until ``now_ns + duration_ns``. Returns the ranges whose lease is lost. Raises
+        NotFound, ProtocolError."""
         lease_rows(leases)
         if duration_ns <= 0:
             raise InvalidArgument(f"a lease cannot be renewed for {duration_ns} ns")
@@ -229,7 +236,9 @@ class Dispatcher:
                     held.add(*piece)
             for low, high in wanted:
                 for first, last in held.missing(low, high):
-                    lost += minus(desk.queue.gone.missing(max(first, desk.queue.low), last), desk.leases.acking)
+                    lost += minus(
+                        desk.queue.gone.missing(max(first, desk.queue.low), last), desk.leases.acking
+                    )
         return lost
 
     def _renew(self, desk: Desk, lease: Lease, pieces: list[Range], expires_ns: int) -> None:
@@ -239,8 +248,8 @@ class Dispatcher:
         desk.leases.renew(lease, expires_ns)
 
     def purge(self, uid: int) -> Command | None:
-        """The command that purges a queue, sparing what is leased. Nothing is leased until it has applied. None: the queue has not
-        opened; try again at ``Opened``. Raises NotFound."""
+        """The command that purges a queue, sparing what is leased. Nothing is leased until it has applied.
+        None: the queue has not opened; try again at ``Opened``. Raises NotFound."""
         desk = self._desk(uid)
         if not desk.opening.open:
             self._active[uid] = True
@@ -249,7 +258,7 @@ class Dispatcher:
         return commands.purge(uid, list(picking.busy(desk)))
 
     def leased(self, uid: int) -> tuple[int, int]:
-        """How many messages of a queue are leased (or being settled), and to how many consumers it delivers."""
+        """How many messages of a queue are leased (or being settled); how many consumers it has."""
         desk = self._desks.get(uid)
         return (desk.leased_count(), len(desk.consumers)) if desk is not None else (0, 0)
 
@@ -309,13 +318,19 @@ class Dispatcher:
             self._actions.append(Opened(desk.uid))
 
     def _look_at_deferrals(self, effect: Settled) -> None:
-        if effect.deferred and (queue := self._machine.queues.get(effect.uid)) is not None and queue.deferrals:
+        if (
+            effect.deferred
+            and (queue := self._machine.queues.get(effect.uid)) is not None
+            and queue.deferrals
+        ):
             until = queue.deferrals[0][0]
             self._wakes_ns = until if self._wakes_ns is None else min(self._wakes_ns, until)
 
     def _dropped(self, desk: Desk) -> None:
         for consumer in list(desk.consumers.values()):
-            self._actions.append(ConsumerGone(*consumer.key, desk.uid, "not_found", f"queue {desk.queue.name} was deleted"))
+            self._actions.append(
+                ConsumerGone(*consumer.key, desk.uid, "not_found", f"queue {desk.queue.name} was deleted")
+            )
             self._forget(desk, consumer)
         del self._desks[desk.uid]
         self._unopened.pop(desk.uid, None)
@@ -403,7 +418,9 @@ class Dispatcher:
         if desk.reserving or not desk.consumers:
             return
         queue = desk.queue
-        if queue.reserve - desk.cursor > self._window // 2 and all(key in queue.holders for key in desk.consumers):
+        if queue.reserve - desk.cursor > self._window // 2 and all(
+            key in queue.holders for key in desk.consumers
+        ):
             row = queue.batches.at_or_after(desk.cursor, queue.next_seq)
             if row is None or row.last < queue.reserve:
                 return
@@ -427,7 +444,7 @@ class Dispatcher:
             actions.append(Propose(commands.tick(sessions)))
 
     def next_deadline_ns(self, now_ns: int, time_ns: int) -> int | None:
-        """When ``work`` is next needed though nothing happens; None: not at all; ``now_ns`` or less: at once."""
+        """When ``work`` is needed though nothing happens; None: not at all; ``now_ns`` or less: at once."""
         if self._actions or self._active:
             return now_ns
         due = [consumer.lost_ns for consumer in self._lost.values()]

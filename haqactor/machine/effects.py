@@ -1,4 +1,5 @@
-"""What an applied entry did: a closed union of frozen records, for the leader's dispatcher and for whoever waits.
+"""What an applied entry did: a closed union of frozen records, for the leader's dispatcher and for whoever
+waits.
 
 One rule: an effect tells what happened; it asks for nothing, so replicas that do not lead drop it.
 """
@@ -12,7 +13,8 @@ from haqactor.machine.commands import Range
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """Messages ``first .. first + count - 1`` are new in the queue (published, or dead letters of another queue)."""
+    """Messages ``first .. first + count - 1`` are new in the queue (published, or dead letters of another
+    queue)."""
 
     uid: int
     first: int
@@ -21,8 +23,9 @@ class Published:
 
 @dataclass(frozen=True, slots=True)
 class Settled:
-    """A settlement or a return took effect. ``acks`` and ``moved``: the ranges as the command named them (whatever
-    became of them). ``ready``: back in their places; ``deferred``: later (or parked); ``gone``: out of the queue."""
+    """A settlement or a return took effect. ``acks`` and ``moved``: the ranges as the command named them
+    (whatever became of them). ``ready``: back in their places; ``deferred``: later (or parked); ``gone``: out
+    of the queue."""
 
     uid: int
     acks: tuple[Range, ...]
@@ -77,7 +80,7 @@ class QueueDropped:
 
 @dataclass(frozen=True, slots=True)
 class DirectoryChanged:
-    """Group 0: queues of this group were declared, changed or deleted; its leader asks ``directory.wanted``."""
+    """Group 0: queues of this group were declared, changed or deleted; see ``directory.wanted``."""
 
     group: int
 
@@ -117,7 +120,8 @@ Effect: TypeAlias = (
 
 @dataclass(slots=True)
 class Applied:
-    """One applied entry: a reply for each command (its result, or the Error to answer with), and the effects in order."""
+    """One applied entry: a reply for each command (its result, or the Error to answer with), and the effects
+    in order."""
 
     index: int
     term: int

@@ -1,8 +1,10 @@
 """Sets of integers kept as disjoint, sorted, inclusive intervals.
 
-One rule: intervals never touch; neighbours are merged, so that what was settled in order costs one interval whatever its length.
+One rule: intervals never touch; neighbours are merged, so that what was settled in order costs one interval
+whatever its length.
 
-Lookups are O(log n); a change moves at most 8 bytes an interval behind it (memmove), 16 bytes are kept for each.
+Lookups are O(log n); a change moves at most 8 bytes an interval behind it (memmove), 16 bytes are kept for
+each.
 """
 
 from array import array

@@ -1,9 +1,11 @@
 """The leader's judgement of a settlement before it is proposed; apply then is unconditional.
 
-One rule: what is refused is refused for those messages only, and what is accepted is frozen until its entry applies or the term ends.
+One rule: what is refused is refused for those messages only, and what is accepted is frozen until its entry
+applies or the term ends.
 
-An acknowledgement is good while nobody else holds the message (a late one after an expiry, or with an older term's lease), and for a
-message that is gone already. A nack, reject or release needs a lease that is held; with an older term's only once the queue is open.
+An acknowledgement is good while nobody else holds the message (a late one after an expiry, or with an older
+term's lease), and for a message that is gone already. A nack, reject or release needs a lease that is held;
+with an older term's only once the queue is open.
 """
 
 from collections.abc import Iterable
@@ -19,8 +21,8 @@ from haqactor.wire import Rows, Settle, lease_rows
 
 
 class Judged(NamedTuple):
-    """``command`` to propose (None: nothing is left to settle); ``refused``: ranges whose lease is lost. ``later``: nothing was
-    judged; try again at ``actions.Opened`` of this queue."""
+    """``command`` to propose (None: nothing is left to settle); ``refused``: ranges whose lease is lost.
+    ``later``: nothing was judged; try again at ``actions.Opened`` of this queue."""
 
     command: Command | None
     refused: list[Range]
@@ -63,8 +65,12 @@ def judge(desk: Desk, key: Key, settle: Settle, term: int) -> Judged:
     acks: list[Range] = []
     for row in settle.acks:
         _acknowledge(desk, key, row, acks, refused)
-    nacks = [[low, high, row[4], row[5]] for row in settle.nacks for low, high in _give_up(desk, key, row, refused)]
-    rejects = [[low, high, row[4]] for row in settle.rejects for low, high in _give_up(desk, key, row, refused)]
+    nacks = [
+        [low, high, row[4], row[5]] for row in settle.nacks for low, high in _give_up(desk, key, row, refused)
+    ]
+    rejects = [
+        [low, high, row[4]] for row in settle.rejects for low, high in _give_up(desk, key, row, refused)
+    ]
     releases = [piece for row in settle.releases for piece in _give_up(desk, key, row, refused)]
     if not (acks or nacks or rejects or releases):
         return Judged(None, merged(refused))
@@ -110,7 +116,8 @@ def _late(desk: Desk, low: int, high: int, acks: list[Range], refused: list[Rang
 
 
 def _give_up(desk: Desk, key: Key, row: list[Any], refused: list[Range]) -> list[Range]:
-    """What the lease still holds of a row that is no acknowledgement, frozen from now on; the rest is refused."""
+    """What the lease still holds of a row that is no acknowledgement, frozen from now on; the rest is
+    refused."""
     found: list[Range] = []
     for lease in held_by(desk, key, (row[0], row[1])):
         for piece in lease.held.within(row[2], row[3]):

@@ -1,9 +1,10 @@
 """Who holds which messages of a queue, and which of them are on their way through the log.
 
-One rule: a message is leased to one consumer at most, and not at all while a settlement or a return of it is in the log (frozen).
+One rule: a message is leased to one consumer at most, and not at all while a settlement or a return of it is
+in the log (frozen).
 
-A lease is (term, counter); the higher one wins. One lease covers all that was sent to a consumer in one go. A renewal of a part of it
-splits the record, not the id.
+A lease is (term, counter); the higher one wins. One lease covers all that was sent to a consumer in one go. A
+renewal of a part of it splits the record, not the id.
 """
 
 from heapq import heappop, heappush

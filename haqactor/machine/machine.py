@@ -1,7 +1,7 @@
 """The machine of a data group: its queues and producer windows, as a function of the group's log.
 
-One rule: ``apply`` is total and deterministic. It reads the entry and the state, no clock, no configuration, no body; what a client did
-wrong is a reply, and only what this version does not know stops the node.
+One rule: ``apply`` is total and deterministic. It reads the entry and the state, no clock, no configuration,
+no body; what a client did wrong is a reply, and only what this version does not know stops the node.
 """
 
 from array import array
@@ -37,8 +37,8 @@ _MASK: Final = (1 << 64) - 1
 
 
 class GroupMachine:
-    """``queues``: uid to Queue (read only for others). ``time_ns``: the T of the last entry. ``index``, ``term``: of the last entry
-    applied. ``dir_index``: the change of the directory that was followed last."""
+    """``queues``: uid to Queue (read only for others). ``time_ns``: the T of the last entry. ``index``,
+    ``term``: of the last entry applied. ``dir_index``: the change of the directory that was followed last."""
 
     version: Final = MACHINE_VERSION
 
@@ -67,8 +67,8 @@ class GroupMachine:
         }
 
     def apply(self, index: Index, term: Term, header: Buffer, body_bytes: int) -> Applied:
-        """Apply the next entry; an empty header (a no-op, a configuration) only moves ``index`` on.
-        Raises InvariantViolation on an entry out of order, or one that this version does not know."""
+        """Apply the next entry; an empty header (a no-op, a configuration) only moves ``index`` on. Raises
+        InvariantViolation on an entry out of order, or one that this version does not know."""
         if index <= self.index or term < self.term:
             raise InvariantViolation(f"entry {index} (term {term}) behind {self.index} (term {self.term})")
         self.index, self.term = index, term
@@ -76,8 +76,7 @@ class GroupMachine:
         if not len(header):
             return applied
         decoded = decode(header)
-        if decoded.time_ns > self.time_ns:
-            self.time_ns = decoded.time_ns
+        self.time_ns = max(self.time_ns, decoded.time_ns)
         for command in decoded.commands:
             handler = self._handlers.get(command[0])
             if handler is None:
@@ -96,7 +95,9 @@ class GroupMachine:
             return NotFound(f"queue {uid} does not exist (any more)")
         if not (1 <= count <= 0xFFFF and first >= 1 and epoch >= 0):
             return InvalidArgument(f"a claim of {count} messages from number {first}")
-        window = self.producers.open(Claim(producer, epoch, first, count, crc, below, began_ns), uid, self.time_ns)
+        window = self.producers.open(
+            Claim(producer, epoch, first, count, crc, below, began_ns), uid, self.time_ns
+        )
         if isinstance(window, Error):
             return window
         if not epoch:
@@ -137,7 +138,14 @@ class GroupMachine:
         return True
 
     def _reject(
-        self, queue: Queue, low: int, high: int, failures: int, reason: str, moves: Moves, effects: list[Effect]
+        self,
+        queue: Queue,
+        low: int,
+        high: int,
+        failures: int,
+        reason: str,
+        moves: Moves,
+        effects: list[Effect],
     ) -> None:
         if queue.settings["dead_letter"] is None:
             queue.discarded += queue.retire(low, high, moves)
@@ -145,7 +153,14 @@ class GroupMachine:
             self._bury(queue, low, high, failures, reason, moves, effects)
 
     def _bury(
-        self, queue: Queue, low: int, high: int, attempts: int, reason: str, moves: Moves, effects: list[Effect]
+        self,
+        queue: Queue,
+        low: int,
+        high: int,
+        attempts: int,
+        reason: str,
+        moves: Moves,
+        effects: list[Effect],
     ) -> None:
         """To the dead-letter queue, which refers to the stored entry; without one the messages are parked."""
         target = self.queues.get(self._names.get(queue.settings["dead_letter"], -1))
@@ -182,7 +197,7 @@ class GroupMachine:
             return NotFound(f"queue {uid} does not exist (any more)")
         self._touch(queue)
         queue.reserve = max(queue.reserve, upto)
-        queue.holders = {(session, consumer): True for session, consumer in holders}
+        queue.holders = {(row[0], row[1]): True for row in holders}
         effects.append(Reserved(uid))
         return True
 
@@ -256,7 +271,8 @@ class GroupMachine:
         return [row for low, high in ranges for row in queue.batches.locate(low, high)]
 
     def peek(self, uid: int, limit: int) -> list[Located]:
-        """Where the first ``limit`` messages that are not settled are stored, leased and deferred ones included. Raises NotFound."""
+        """Where the first ``limit`` messages that are not settled are stored, leased and deferred ones
+        included. Raises NotFound."""
         queue = self._queue(uid)
         found: list[Located] = []
         at = queue.low
@@ -313,10 +329,25 @@ class GroupMachine:
     def digest(self) -> bytes:
         """16 bytes that are equal on replicas which applied the same entries, snapshots between or not."""
         found = blake2b(digest_size=16)
-        state = [self.index, self.time_ns, self.dir_index, self._chain, len(self.producers), len(self.producers.ended)]
+        state = [
+            self.index,
+            self.time_ns,
+            self.dir_index,
+            self._chain,
+            len(self.producers),
+            len(self.producers.ended),
+        ]
         for uid in sorted(self.queues):
             queue = self.queues[uid]
-            state += [uid, queue.version, queue.low, queue.next_seq, queue.reserve, queue.discarded, len(queue.holders)]
+            state += [
+                uid,
+                queue.version,
+                queue.low,
+                queue.next_seq,
+                queue.reserve,
+                queue.discarded,
+                len(queue.holders),
+            ]
             for marks in (queue.gone, queue.deferred, queue.parked, queue.suspects):
                 found.update(marks.starts)
                 found.update(marks.ends)
@@ -329,7 +360,8 @@ class GroupMachine:
     # -- snapshots --
 
     def snapshot_chunks(self) -> Iterator[bytes]:
-        """The state as of now, in chunks, to be read while the machine goes on. A newer call makes older ones raise Conflict."""
+        """The state as of now, in chunks, to be read while the machine goes on. A newer call makes older ones
+        raise Conflict."""
         if self._view is not None:
             self._view.stale = True
         self._views += 1
@@ -343,7 +375,12 @@ class GroupMachine:
         return self._chunks(view, snapshot.chunk(head), list(self.queues.values()), sessions, with_rows)
 
     def _chunks(
-        self, view: snapshot.View, head: bytes, queues: list[Queue], sessions: list[Producer], with_rows: dict[bytes, None]
+        self,
+        view: snapshot.View,
+        head: bytes,
+        queues: list[Queue],
+        sessions: list[Producer],
+        with_rows: dict[bytes, None],
     ) -> Iterator[bytes]:
         try:
             yield head
@@ -358,7 +395,11 @@ class GroupMachine:
                 self._view = None
 
     def _producer_rows(
-        self, view: snapshot.View, sessions: list[Producer], with_rows: dict[bytes, None], held: dict[int, None]
+        self,
+        view: snapshot.View,
+        sessions: list[Producer],
+        with_rows: dict[bytes, None],
+        held: dict[int, None],
     ) -> Iterator[list[Any]]:
         for producer in sessions:
             row = view.take(producer.producer, producer, snapshot.encode_producer)
@@ -366,8 +407,8 @@ class GroupMachine:
             yield [*row, producer.producer in with_rows]
 
     def restore(self, chunks: Iterable[bytes]) -> None:
-        """Replace the whole state by that of a snapshot. Raises DataDamaged if it is not complete, InvariantViolation if its version
-        is not known; the machine is then of no use."""
+        """Replace the whole state by that of a snapshot. Raises DataDamaged if it is not complete,
+        InvariantViolation if its version is not known; the machine is then of no use."""
         self.queues.clear()
         self._names.clear()
         self.producers = Producers(self._touch_producer)
@@ -387,8 +428,9 @@ class GroupMachine:
     def _restore_chunk(self, kind: str, row: list[Any]) -> None:
         if kind == "machine":
             if row[1] != self.version:
-                raise InvariantViolation(f"a snapshot of machine version {row[1]}; this one knows {self.version}")
-            self.index, self.term, self.time_ns, self.dir_index, self._chain, self.producers.sessions_max = row[2:]
+                raise InvariantViolation(f"a snapshot of version {row[1]}; this machine knows {self.version}")
+            self.index, self.term, self.time_ns, self.dir_index, self._chain, limit = row[2:]
+            self.producers.sessions_max = limit
         elif kind == "queue":
             queue = snapshot.restore_queue(row)
             queue.mark = self._views

@@ -1,7 +1,8 @@
 """When a new leader may deliver from a queue: after those who may hold leases of an older leader have spoken.
 
-One rule: nothing is leased while a holder that the log names is silent, unless the grace is over. What nobody claimed is then
-returned by a logged entry that charges no attempt, and the queue is open once that has applied.
+One rule: nothing is leased while a holder that the log names is silent, unless the grace is over. What nobody
+claimed is then returned by a logged entry that charges no attempt, and the queue is open once that has
+applied.
 """
 
 from collections.abc import Callable

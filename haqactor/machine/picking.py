@@ -1,10 +1,10 @@
 """Which message goes to whom next.
 
-One rule: messages leave in the order of their sequences, returned ones first, each chunk to the next consumer in turn that takes it;
-a chunk that nobody takes now holds up what is behind it.
+One rule: messages leave in the order of their sequences, returned ones first, each chunk to the next consumer
+in turn that takes it; a chunk that nobody takes now holds up what is behind it.
 
-A chunk is what is ready of one stored batch; a turn is a few of them. A suspect is a turn of its own, and its consumer gets nothing
-else while it holds it.
+A chunk is what is ready of one stored batch; a turn is a few of them. A suspect is a turn of its own, and its
+consumer gets nothing else while it holds it.
 """
 
 from collections.abc import Callable
@@ -25,7 +25,8 @@ _QUANTUM: Final = 32
 
 
 class Window(NamedTuple):
-    """Neighbouring messages that are ready. ``fresh``: from the cursor. ``suspect``: one message, to be delivered alone."""
+    """Neighbouring messages that are ready. ``fresh``: from the cursor. ``suspect``: one message, to be
+    delivered alone."""
 
     low: int
     high: int
@@ -103,7 +104,8 @@ class Picker:
         return False
 
     def _fill(self, consumer: Consumer, window: Window, quantum: int) -> bool:
-        """Lease chunks from the window's start to a consumer, until it or ``quantum`` messages are full. False: it takes none."""
+        """Lease chunks from the window's start to a consumer, until it or ``quantum`` messages are full.
+        False: it takes none."""
         desk = self._desk
         batches = desk.queue.batches
         reserve = desk.queue.reserve
@@ -114,8 +116,7 @@ class Picker:
             if low > window.high or given >= quantum or first > low:
                 break
             high = first + batches.count[position] - 1
-            if high > window.high:
-                high = window.high
+            high = min(high, window.high)
             if high >= reserve:
                 break
             count, total = high - low + 1, batches.total[position]

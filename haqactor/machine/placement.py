@@ -1,7 +1,7 @@
 """Which group a new queue goes to.
 
-One rule: the same everywhere and for ever for the same directory: the groups with the fewest queues, and among them the winner of a
-rendezvous over (group, name), so that queues are even and names spread.
+One rule: the same everywhere and for ever for the same directory: the groups with the fewest queues, and
+among them the winner of a rendezvous over (group, name), so that queues are even and names spread.
 """
 
 from collections.abc import Mapping

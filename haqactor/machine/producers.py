@@ -1,9 +1,11 @@
 """Publish deduplication: what each producer has stored in each queue, and for how long that is remembered.
 
-One rule: a claim is stored at most once. What can no longer be told apart from a retry is refused (SequenceExpired), never taken for new.
+One rule: a claim is stored at most once. What can no longer be told apart from a retry is refused
+(SequenceExpired), never taken for new.
 
-A claim is ``first .. first + count - 1`` of a producer's numbers in one queue, which begin at 1 and have no holes. A window keeps the
-last 1,024 claims with their CRC and place. Sessions are in order of their last use, so that expiry by T looks only at the oldest.
+A claim is ``first .. first + count - 1`` of a producer's numbers in one queue, which begin at 1 and have no
+holes. A window keeps the last 1,024 claims with their CRC and place. Sessions are in order of their last use,
+so that expiry by T looks only at the oldest.
 """
 
 from array import array
@@ -37,7 +39,8 @@ class Claim(NamedTuple):
 
 
 class Window:
-    """One producer in one queue. ``rows``: first, queue sequence, crc << 16 | count, one claim behind the other."""
+    """One producer in one queue. ``rows``: first, queue sequence, crc << 16 | count, one claim behind the
+    other."""
 
     __slots__ = ("last", "rows")
 
@@ -66,9 +69,13 @@ class Window:
         rows = self.rows
         end = first + count
         if end - 1 > self.last:
-            return SequenceConflict(f"numbers {first}..{end - 1} begin among those stored (up to {self.last}) and reach beyond")
+            return SequenceConflict(
+                f"numbers {first}..{end - 1} begin among those stored (up to {self.last}) and reach beyond"
+            )
         if not rows or first < rows[0]:
-            return SequenceExpired(f"numbers {first}..{end - 1} were stored, but their receipts are no longer known")
+            return SequenceExpired(
+                f"numbers {first}..{end - 1} were stored, but their receipts are no longer known"
+            )
         low, high = 0, len(rows) // _STRIDE
         while high - low > 1:
             middle = (low + high) // 2
@@ -116,7 +123,9 @@ class Producers:
         self.anonymous: OrderedDict[bytes, Producer] = OrderedDict()
         self.ended: OrderedDict[bytes, Producer] = OrderedDict()
         self.named: OrderedDict[bytes, Producer] = OrderedDict()
-        self.with_rows: OrderedDict[bytes, Producer] = OrderedDict()  #: those of ``named`` whose rows have not expired
+        self.with_rows: OrderedDict[bytes, Producer] = (
+            OrderedDict()
+        )  #: those of ``named`` whose rows have not expired
         self.sessions_max = SESSIONS_MAX
         self.mark = 0  #: given to new producers
 
@@ -142,7 +151,9 @@ class Producers:
             if now_ns - claim.began_ns > (NAMED_EXPIRY_NS if named else ANONYMOUS_EXPIRY_NS):
                 return SequenceExpired("this producer session expired; begin a new one")
             if known is None and len(self) >= self.sessions_max:
-                return Overloaded(f"the group holds {self.sessions_max} producer sessions, its limit", retry_after=1.0)
+                return Overloaded(
+                    f"the group holds {self.sessions_max} producer sessions, its limit", retry_after=1.0
+                )
             if claim.first != 1:
                 return SequenceGap(f"number {claim.first} where 1 is next")
         producer = self._use(known, claim.producer, claim.epoch, now_ns)
@@ -170,12 +181,15 @@ class Producers:
         if known is not None and epoch < known.epoch:
             return Fenced("a newer producer of this name is open", current_token=known.epoch)
         if known is None and len(self) >= self.sessions_max:
-            return Overloaded(f"the group holds {self.sessions_max} producer sessions, its limit", retry_after=1.0)
+            return Overloaded(
+                f"the group holds {self.sessions_max} producer sessions, its limit", retry_after=1.0
+            )
         self._use(known, producer, epoch, now_ns)
         return None
 
     def end(self, producer: bytes, now_ns: int) -> None:
-        """An anonymous session ends. Its rows go; its id stays refused until a late retry of it would be, too."""
+        """An anonymous session ends. Its rows go; its id stays refused until a late retry of it would be,
+        too."""
         known = self.anonymous.get(producer)
         if known is None or len(self.ended) >= self.sessions_max:
             return

@@ -1,7 +1,8 @@
 """One queue of a group: which messages it holds, and what may become of each.
 
-One rule: every message is in exactly one state, a function of the sets here: gone (settled), parked, deferred, else standing (ready or
-leased; leases are not known here). All methods are total: what does not apply to a message any more does nothing to it.
+One rule: every message is in exactly one state, a function of the sets here: gone (settled), parked,
+deferred, else standing (ready or leased; leases are not known here). All methods are total: what does not
+apply to a message any more does nothing to it.
 """
 
 from collections import OrderedDict
@@ -157,8 +158,9 @@ class Queue:
     def fail(
         self, ranges: Iterable[Range], now_ns: int, delay_ns: int, moves: Moves
     ) -> list[tuple[int, int, int]]:
-        """Charge a failure to the standing ones of ``ranges`` and let them wait ``delay_ns`` (-1: the queue's backoff).
-        Returns runs (first, last, attempts) that have used up their attempts: the caller buries them."""
+        """Charge a failure to the standing ones of ``ranges`` and let them wait ``delay_ns`` (-1: the queue's
+        backoff). Returns runs (first, last, attempts) that have used up their attempts: the caller buries
+        them."""
         attempts_max = self.settings["max_attempts"]
         dying: list[tuple[int, int, int]] = []
         for low, high in ranges:
@@ -192,14 +194,16 @@ class Queue:
         moves.deferred.append((low, high))
 
     def put_back(self, ranges: Iterable[Range], moves: Moves, *, cleared: bool) -> None:
-        """Leases ended without a failure: the standing ones are ready again. ``cleared``: they are no suspects any more."""
+        """Leases ended without a failure: the standing ones are ready again. ``cleared``: they are no
+        suspects any more."""
         for low, high in ranges:
             if cleared and self.suspects:
                 self.suspects.discard(low, high)
             moves.ready += self.standing(low, high)
 
     def suspect(self, ranges: Iterable[Range], moves: Moves) -> list[Range]:
-        """Mark the standing ones, uncharged, and put them back. Returns those that had been suspects before: they are charged."""
+        """Mark the standing ones, uncharged, and put them back. Returns those that had been suspects before:
+        they are charged."""
         charged: list[Range] = []
         for low, high in ranges:
             for piece in self.standing(low, high):
@@ -210,7 +214,8 @@ class Queue:
         return charged
 
     def wake(self, now_ns: int, budget: int) -> tuple[list[Range], int]:
-        """End up to ``budget`` deferrals that are over. Returns what is ready again, and the rest of the budget."""
+        """End up to ``budget`` deferrals that are over. Returns what is ready again, and the rest of the
+        budget."""
         ready: list[Range] = []
         while self.deferrals and budget > 0 and self.deferrals[0][0] <= now_ns:
             _until, low, high = heappop(self.deferrals)

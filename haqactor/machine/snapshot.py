@@ -1,10 +1,12 @@
-"""Snapshots: the whole of a machine's state, without bodies, written from a frozen view while the machine goes on.
+"""Snapshots: the whole of a machine's state, without bodies, written from a frozen view while the machine
+goes on.
 
-One rule: an object that is about to change while a view holds it unwritten is encoded first (copy on write), so that the chunks are
-the state at one index though they are read over many turns.
+One rule: an object that is about to change while a view holds it unwritten is encoded first (copy on write),
+so that the chunks are the state at one index though they are read over many turns.
 
-A chunk is u32 length (little endian) and a CBOR list ``[kind, ...]``; kinds are in ``machine.GroupMachine.restore``. Chunks may be cut
-and joined anywhere on their way. Columns travel as little endian bytes, at most 256 KiB a piece.
+A chunk is u32 length (little endian) and a CBOR list ``[kind, ...]``; kinds are in
+``machine.GroupMachine.restore``. Chunks may be cut and joined anywhere on their way. Columns travel as little
+endian bytes, at most 256 KiB a piece.
 """
 
 import sys
@@ -165,7 +167,7 @@ def restore_queue(row: list[Any]) -> Queue:
     _kind, uid, name, version, settings, low, next_seq, reserve, holders, discarded = row
     queue = Queue(uid, name, version, settings)
     queue.low, queue.next_seq, queue.reserve, queue.discarded = low, next_seq, reserve, discarded
-    queue.holders = {(session, consumer): True for session, consumer in holders}
+    queue.holders = {(row[0], row[1]): True for row in holders}
     return queue
 
 

@@ -1,7 +1,8 @@
 """Logged time T: what a leader stamps its entries with.
 
-One rule: T never goes back, runs with the leader's monotonic clock, and is bent by at most 10 % toward the lower median of the voters'
-wall clocks, so that neither one fast clock nor a step of one moves it. Only at the start of a term may it jump, forward.
+One rule: T never goes back, runs with the leader's monotonic clock, and is bent by at most 10 % toward the
+lower median of the voters' wall clocks, so that neither one fast clock nor a step of one moves it. Only at
+the start of a term may it jump, forward.
 """
 
 from typing import Final
@@ -11,8 +12,8 @@ _SLEW: Final = 10
 
 
 class LoggedTime:
-    """One leader's, for one term. ``last_ns``: the machine's T once its no-op has applied. ``quorum``: how many voters make a majority.
-    ``jumped_ns``: how far the start of the term jumped, for the log."""
+    """One leader's, for one term. ``last_ns``: the machine's T once its no-op has applied. ``quorum``: how
+    many voters make a majority. ``jumped_ns``: how far the start of the term jumped, for the log."""
 
     __slots__ = ("_at_ns", "_heard", "_quorum", "_settled", "_t_ns", "jumped_ns")
 
