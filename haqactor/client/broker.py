@@ -58,6 +58,7 @@ class Broker:
         self.session = session
         self.getters: dict[tuple[int, bool], Getter] = {}
         self._targets: dict[str, Target] = {}
+        self._resolving: dict[str, trio.Event] = {}
         self._consumers: dict[Consumer, None] = {}
         self._ended: dict[str, dict[str, int]] = {}
         self._anonymous = Publisher(self, Identity(session.environment.random.token(16), 0))
@@ -152,16 +153,28 @@ class Broker:
 
     async def resolve(self, name: str) -> Target:
         """Where a queue is; from memory where it is known. Raises NotFound."""
-        target = self._targets.get(name)
-        if target is not None:
-            return target
-        self.session.check_open()
+        while True:
+            target = self._targets.get(name)
+            if target is not None:
+                return target
+            asked = self._resolving.get(name)
+            if asked is None:
+                break
+            await asked.wait()
+        asked = self._resolving[name] = trio.Event()
         try:
-            reply = await self.session.ask(ANY_NODE, wire.Resolve(0, name, False))
+            reply = await self._look_up(name)
+            target = self._targets[name] = Target(int(reply[0]), int(reply[1]))
+            return target
+        finally:
+            del self._resolving[name]
+            asked.set()
+
+    async def _look_up(self, name: str) -> Any:
+        try:
+            return await self.session.ask(ANY_NODE, wire.Resolve(0, name, False))
         except NotFound:  # this node may not have heard of it yet: ask the one that must know
-            reply = await self.session.ask(METADATA_GROUP, wire.Resolve(0, name, True))
-        target = self._targets[name] = Target(int(reply[0]), int(reply[1]))
-        return target
+            return await self.session.ask(METADATA_GROUP, wire.Resolve(0, name, True))
 
     def forget(self, name: str, uid: int) -> None:
         """That incarnation is gone."""

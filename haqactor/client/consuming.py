@@ -168,7 +168,7 @@ class Subscription:
     def want(self, messages: int) -> None:
         """More or fewer messages are asked for one by one."""
         self.wanted += messages
-        if messages > 0 and self.link is not None:
+        if messages > 0 and (self.link is not None or self._subscribing is not None):
             self._owe(messages, messages * self.credit.size)
 
     def poll(self, entry: PollEntry) -> None:

@@ -50,7 +50,11 @@ def verdict(error: BaseException | None) -> int:
     if error is None:
         return ACK
     if isinstance(error, BaseExceptionGroup):
-        return NACK if any(verdict(inner) == NACK for inner in _members(cast("BaseException", error))) else RELEASE
+        return (
+            NACK
+            if any(verdict(inner) == NACK for inner in _members(cast("BaseException", error)))
+            else RELEASE
+        )
     return NACK if isinstance(error, Exception) else RELEASE
 
 
@@ -154,7 +158,6 @@ class Message(PeekedMessage):
         self._scope = None
         swallowed = scope.__exit__(kind, error, traceback)
         if hold.lost and (error is None or swallowed):
-            self._verb = RELEASE
             raise self._lost()
         if self._verb is None and self._part.states[self._row] == HANDED:
             verb = self._verb = verdict(error)

@@ -29,11 +29,11 @@ UNNUMBERED: Final = 0
 
 
 class Parcel:
-    """``first``: its first number, 0 until it is sealed. ``explicit``: the caller chose it. ``retry``: it was
-    used before."""
+    """``first``: its first number, 0 until it is sealed. ``explicit``: the caller chose it. ``retry``: it was used
+    before. ``doubt``: sendings that nobody refused: it may be stored."""
 
     __slots__ = (
-        "blob", "count", "done", "error", "expired", "explicit", "first", "full", "items", "link",
+        "blob", "count", "done", "doubt", "error", "expired", "explicit", "first", "full", "items", "link",
         "refused_ns", "retry", "rid", "runs", "signal", "since_ns", "size",
     )  # fmt: skip
 
@@ -49,6 +49,7 @@ class Parcel:
         self.link: Link | None = None
         self.rid = 0
         self.done = False
+        self.doubt = 0
         self.error: Error | None = None
         self.runs: Rows = []
         self.signal: Signal | None = None

@@ -47,6 +47,8 @@ class _Claim:
         self.stream.confirmed(self.parcel, result)
 
     def failed(self, link: Link, answer: wire.Failed) -> None:
+        if answer.code != "outcome_unknown":
+            self.parcel.doubt -= 1
         if self._is_last(link):
             self.stream.refused(self.parcel, link, answer)
 
@@ -200,6 +202,7 @@ class Stream:
         below = min(other.first for other in self.parcels) if self._retries else self.parcels[0].first
         claim = _Claim(self, parcel)
         parcel.link = link
+        parcel.doubt += 1
         message = wire.Publish(
             0,
             self.lane.group,
@@ -353,13 +356,21 @@ class Stream:
             self.lane.touch(self)
 
     def expire(self, now_ns: int, patience_ns: int, error: Error) -> None:
-        """No leader: what was never sent fails; of what was sent the outcome is unknown."""
+        """No leader: what was never sent (or refused wherever it was) fails; of the rest the outcome is unknown."""
+        overdue: list[Parcel] = []
         for parcel in [*self.gathering, *self.parcels]:
             if parcel.since_ns is None:
                 parcel.since_ns = now_ns
             elif now_ns - parcel.since_ns >= patience_ns:
-                if parcel.first:
-                    parcel.give_up_waiting()
-                else:
-                    self.gathering.remove(parcel)
-                    parcel.fail(error)
+                overdue.append(parcel)
+        for parcel in overdue:
+            if not parcel.first:
+                self.gathering.remove(parcel)
+                parcel.fail(error)
+        while self.parcels and not self.parcels[-1].doubt and self.parcels[-1] in overdue:
+            parcel = self.parcels.pop()  # its numbers go to the next one
+            self.next = self.next if parcel.retry else parcel.first
+            parcel.fail(error)
+        for parcel in self.parcels:
+            if parcel in overdue:
+                parcel.give_up_waiting()

@@ -108,8 +108,10 @@ class Core:
         troubled = False
         if not proxy_only:
             for lane in self.lanes.values():
-                address = routing.leader(lane.group).address
-                if address and lane.waits:
+                leader = routing.leader(lane.group)
+                if not lane.waits or leader.node < 0:
+                    continue
+                for address in [leader.address] if leader.address else routing.strangers():
                     found[(address, False)] = None
                     troubled = troubled or routing.unreachable(address, now_ns)
         known = routing.known_addresses()

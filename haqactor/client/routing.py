@@ -87,6 +87,11 @@ class Routing:
         found.update(dict.fromkeys(self._addresses.values()))
         return list(found)
 
+    def strangers(self) -> list[str]:
+        """Seeds that no node is known to live at: a leader of unknown address may."""
+        homes = list(self._addresses.values())
+        return [seed for seed in self.seeds if seed not in homes]
+
     def dial_failed(self, address: str, now_ns: int, jitter: float) -> None:
         """Wait before the next try: 20 ms, doubling, at most 1 s; ``jitter`` in [0.5, 1]."""
         trouble = self._trouble.setdefault(address, _Trouble(now_ns))

@@ -1,0 +1,195 @@
+"""The cancellation table: what is promised when each wait is cancelled."""
+
+from typing import Any
+
+import pytest
+import trio
+
+from haqactor.client.broker import Broker, open_session
+from haqactor.errors import LeaseLost
+from tests.builders.fake_node import FakeCluster, FakeNode
+from tests.builders.fake_world import fake_environment
+
+
+def kinds(cluster: FakeCluster, name: str) -> list[Any]:
+    return [message for _node, message in cluster.seen if type(message).__name__ == name]
+
+
+async def test_publish_cancelled_before_it_left_is_not_stored(cluster: FakeCluster, broker: Broker) -> None:
+    fake = cluster.add_queue("orders")
+    await broker.publish("orders", b"first")
+    await cluster.elect(-1)
+    with trio.move_on_after(0.05) as scope:
+        await broker.publish("orders", b"never")
+    assert scope.cancelled_caught
+    await cluster.elect(1)
+    await broker.publish("orders", b"second")
+    assert [item.body.body for item in fake.messages] == [b"first", b"second"]
+
+
+async def test_publish_cancelled_after_it_left_is_driven_to_its_outcome(
+    cluster: FakeCluster, broker: Broker
+) -> None:
+    fake = cluster.add_queue("orders")
+    swallow = True
+
+    def after(_node: FakeNode, message: Any) -> bool:
+        return swallow and type(message).__name__ == "Publish"
+
+    cluster.after = after
+    async with broker.producer("p") as producer:
+        with trio.move_on_after(0.05):
+            await producer.publish("orders", b"x")
+        (left,) = producer.outstanding()
+        assert (left.queue, left.producer_seq, left.count) == ("orders", 1, 1)
+        swallow = False
+        receipt_of_retry = await producer.publish("orders", b"x", seq=1)
+        assert (receipt_of_retry.seq, receipt_of_retry.duplicate) == (1, True)
+        await cluster.elect(1)
+    assert producer.outstanding() == []
+    assert len(fake.messages) == 1
+
+
+async def test_receive_cancelled_loses_nothing(cluster: FakeCluster, broker: Broker) -> None:
+    fake = cluster.add_queue("orders")
+    with trio.move_on_after(0.05):
+        async with broker.queue("orders").consume() as deliveries:
+            await deliveries.receive()
+    for number in range(3):
+        await broker.publish("orders", b"%d" % number)
+    with trio.CancelScope() as scope:
+        async with broker.queue("orders").consume() as deliveries:
+            async with await deliveries.receive():
+                scope.cancel()
+    async with broker.queue("orders").consume() as deliveries:
+        for number in range(1, 3):
+            async with await deliveries.receive() as message:
+                assert (message.body, message.attempt) == (b"%d" % number, 1)
+    assert [item.failures for item in fake.messages] == [0, 0, 0]
+
+
+async def test_body_cancelled_by_the_users_scope_is_released_uncharged(
+    cluster: FakeCluster, broker: Broker
+) -> None:
+    fake = cluster.add_queue("orders")
+    await broker.publish("orders", b"x")
+    async with broker.queue("orders").consume() as deliveries:
+        with trio.CancelScope() as scope:
+            async with await deliveries.receive():
+                scope.cancel()
+                await trio.sleep_forever()
+        async with await deliveries.receive() as message:
+            assert (message.attempt, message.redelivered) == (1, False)
+    assert fake.released == [1]
+    assert fake.nacks == []
+
+
+async def test_body_that_fails_is_charged_and_the_error_is_its_own(
+    cluster: FakeCluster, broker: Broker
+) -> None:
+    fake = cluster.add_queue("orders")
+    await broker.publish("orders", b"x")
+    with pytest.raises(ValueError, match="mine") as caught:
+        async with broker.queue("orders").consume() as deliveries:
+            async with await deliveries.receive():
+                raise ValueError("mine")
+    assert type(caught.value) is ValueError
+    assert fake.nacks == [(1, -1, "ValueError: mine")]
+
+
+async def test_group_of_cancellations_and_errors_counts_as_failed(
+    cluster: FakeCluster, broker: Broker
+) -> None:
+    fake = cluster.add_queue("orders")
+    await broker.publish("orders", b"x")
+    async with broker.queue("orders").consume() as deliveries:
+        with pytest.raises(ExceptionGroup):
+            async with await deliveries.receive(), trio.open_nursery() as nursery:
+                nursery.start_soon(trio.sleep_forever)
+                raise ValueError("mine")
+    assert len(fake.nacks) == 1
+
+
+async def test_lost_lease_cancels_the_body_and_is_raised_at_its_exit(
+    cluster: FakeCluster, broker: Broker
+) -> None:
+    fake = cluster.add_queue("orders")
+    await broker.publish("orders", b"x", message_id="m-1")
+    async with broker.queue("orders").consume(credit=1) as deliveries:
+        message = await deliveries.receive()
+        with trio.fail_after(2):
+            with pytest.raises(LeaseLost) as caught:
+                async with message:
+                    await cluster.lose(fake, 1)
+                    await trio.sleep_forever()
+        assert caught.value.message_id == "m-1"
+        with pytest.raises(LeaseLost):
+            await message.ack()
+        async with await deliveries.receive() as again:
+            assert again.id == "m-1"
+    assert fake.nacks == []
+
+
+async def test_cancelled_at_the_exit_of_a_clean_body_still_acknowledges(
+    cluster: FakeCluster, broker: Broker
+) -> None:
+    fake = cluster.add_queue("orders")
+    await broker.publish("orders", b"x")
+    with trio.CancelScope() as scope:
+        async with broker.queue("orders").consume() as deliveries:
+            async with await deliveries.receive():
+                scope.cancel()  # the body ends cleanly; the checkpoint behind it raises
+    assert scope.cancelled_caught
+    assert fake.messages[0].done
+
+
+async def test_leaving_cancelled_waits_no_longer_than_the_grace(
+    cluster: FakeCluster, broker: Broker, autojump_clock: trio.testing.MockClock
+) -> None:
+    cluster.add_queue("orders")
+    await broker.publish("orders", b"x")
+    with trio.CancelScope() as scope:
+        async with broker.queue("orders").consume() as deliveries:
+            async with await deliveries.receive():
+                cluster.before = lambda _node, message: type(message).__name__ in ("Settle", "Unsubscribe")
+                scope.cancel()
+                start = trio.current_time()
+    assert 1.9 < trio.current_time() - start < 2.2
+    cluster.before = None
+
+
+async def test_leaving_the_broker_releases_flushes_and_closes(cluster: FakeCluster) -> None:
+    fake = cluster.add_queue("orders")
+    async with open_session(cluster, fake_environment()) as broker:
+        for _ in range(3):
+            await broker.publish("orders", b"x")
+        message = await broker.queue("orders").get()
+        await broker.queue("orders").poll()
+    assert [item.lease for item in fake.messages] == [None, None, None]
+    assert [len(producer) for producer in cluster.ended] == [16]
+    with pytest.raises(trio.ClosedResourceError):
+        await broker.publish("orders", b"x")
+    with pytest.raises(trio.ClosedResourceError):
+        await broker.queue("orders").info()
+    with pytest.raises((trio.ClosedResourceError, LeaseLost)):
+        await message.ack()
+    for node in cluster.nodes:
+        assert not node.connections
+
+
+async def test_clean_exit_with_a_lost_lease_is_counted_and_raised_if_asked_for(
+    cluster: FakeCluster, broker: Broker
+) -> None:
+    fake = cluster.add_queue("orders")
+    await broker.publish("orders", b"x", message_id="m-1")
+    await broker.publish("orders", b"y")
+    async with broker.queue("orders").consume(credit=1, raise_lease_lost=True) as deliveries:
+        async with await deliveries.receive():
+            fake.messages[0].lease = (9, 9)  # somebody else has it by now
+            fake.messages[0].holder = None
+        with pytest.raises(LeaseLost) as caught:
+            await deliveries.receive()
+        assert caught.value.message_id == "m-1"
+        async with await deliveries.receive() as message:
+            assert message.body == b"y"
+    assert broker.queue("orders").statistics().refused == 1
