@@ -16,7 +16,7 @@ Rows are made on demand, in the step in which they leave, so none speaks for a s
 
 import struct
 from collections.abc import Iterable, Sequence
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Any, Final, Generic, NamedTuple, TypeVar
 
@@ -66,7 +66,16 @@ class Beat:
 
     def to_tuple(self) -> tuple[Any, ...]:
         """Plain values for CBOR."""
-        return astuple(self)
+        return (
+            self.seq,
+            self.boot,
+            self.ack,
+            self.rows,
+            self.gone,
+            self.digest,
+            self.full,
+            self.want_all,
+        )
 
     @staticmethod
     def from_tuple(values: Sequence[Any]) -> "Beat":
@@ -92,7 +101,16 @@ class BeatAnswer:
 
     def to_tuple(self) -> tuple[Any, ...]:
         """Plain values for CBOR."""
-        return astuple(self)
+        return (
+            self.seq,
+            self.boot,
+            self.ack,
+            self.rows,
+            self.gone,
+            self.digest,
+            self.full,
+            self.want_all,
+        )
 
     @staticmethod
     def from_tuple(values: Sequence[Any]) -> "BeatAnswer":

@@ -33,9 +33,8 @@ def become(state: RaftState) -> None:
     state.suspicion_rank = -1
     state.eager = False
     state.reads.reset()
-    hello.cured(
-        state
-    )  # the door: a suspect could only win above every report, with a log as good as every one
+    # A suspect can only have won through the door: above every report, with a log as good as every one.
+    hello.cured(state)
     following = Index(state.log.last_index + 1)
     state.progress = {
         node: Progress(
@@ -201,7 +200,8 @@ def on_append_reply(state: RaftState, sender: NodeId, reply: AppendReply) -> Non
     else:
         _refused(state, progress, reply)
     answered(state, progress, reply.read_context)
-    state.sending = True
+    if progress.next <= state.log.last_index or progress.mode is Mode.PROBE:
+        state.sending = True
     if sender == state.transferee:
         transfer.proceed(state)
 
@@ -280,10 +280,12 @@ def on_beat_answer(state: RaftState, sender: NodeId, term: Term, context: int, s
     if not suspect:
         answered(state, progress, context)
     progress.probed = False
-    state.sending = True
+    if progress.next <= state.log.last_index or progress.mode is Mode.PROBE:
+        state.sending = True
     if progress.mode is Mode.SNAPSHOT:
         if progress.shipped == 1:  # its word that it is installed was lost
             progress.probe(Index(progress.snapshot_index + 1))
+            state.sending = True
         progress.shipped = max(progress.shipped - 1, 0)
     elif progress.mode is Mode.REPLICATE and not progress.fetching and not progress.replied:
         _poke(state, progress)

@@ -3,23 +3,18 @@
 The caller's duties, in this order (persist, then send, then apply):
 
 1. Queue ``entries`` and ``hard_state`` to the journal, together, in one record batch. An entry whose index
-is not above the
-   log's last replaces it and all behind it. ``cured``: drop the journal's suspect mark of this group, in the
-   same batch (until then the mark must outlive restarts).
+   is not above the log's last replaces it and all behind it. ``cured``: drop the journal's suspect mark of
+   this group, in the same batch (until then the mark must outlive restarts).
 2. Send ``messages_now`` at once: they promise nothing that the journal has still to write (a leader's own
-Appends,
-   pre-votes, probes).
-3. Send ``messages_after`` only once the batch of 1. is durable (votes, append replies). If 1. was empty they
-may go at once, but
-   never before an earlier turn's.
+   Appends, pre-votes, probes).
+3. Send ``messages_after`` only once the batch of 1. is durable (votes, append replies). If 1. was empty
+   they may go at once, but never before an earlier turn's.
 4. When the journal reports durable, call ``RaftCore.durable(term, index)`` with the last entry's term and
-index of that batch
-   (R5), and ``hard_state_durable(hard_state)`` where there was one.
+   index of that batch (R5), and ``hard_state_durable(hard_state)`` where there was one.
 5. Apply ``committed`` (first, last) in order, then call ``RaftCore.applied(last)``.
 6. Serve ``reads`` whose index is applied. ``fetches`` ask for entries that are no longer in memory: read
-them and
-   call ``RaftCore.fetched(...)``. ``installs`` name followers that need a snapshot: stream it, then
-   ``RaftCore.install_sent``.
+   them and call ``RaftCore.fetched(...)``. ``installs`` name followers that need a snapshot: stream it,
+   then ``RaftCore.install_sent``.
 """
 
 from dataclasses import dataclass

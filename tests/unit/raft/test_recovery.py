@@ -203,6 +203,20 @@ def test_the_leader_tells_once_a_round_without_the_suspect_is_confirmed() -> Non
     assert [m.cure_index for _, m in sent(work(core)) if isinstance(m, Hello)] == [2]
 
 
+def test_a_round_from_before_the_hello_does_not_cure() -> None:
+    core = make((1,))
+    now_ns = make_leader(core, granted=(1, 2))
+    earlier = core.cover(now_ns)
+    core.row()
+    core.step(ONE, Hello(Term(2), Index(1), Term(1), 2, True), now_ns)
+    work(core)
+    core.beat_answer(TWO, AnswerRow(GROUP, Term(2), earlier, False), now_ns)
+    assert core.covered == earlier
+    assert not [m for _, m in sent(work(core)) if isinstance(m, Hello)]
+    core.beat_answer(TWO, AnswerRow(GROUP, Term(2), earlier + 1, False), now_ns)
+    assert [m.cure_index for _, m in sent(work(core)) if isinstance(m, Hello)] == [2]
+
+
 def test_acknowledgements_of_older_epochs_are_dropped() -> None:
     core = make((1,))
     now_ns = make_leader(core, granted=(1, 2))
