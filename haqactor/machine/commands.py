@@ -9,7 +9,7 @@ by the leader.
 
 from collections.abc import Sequence
 from enum import IntEnum
-from typing import Any, Final, NamedTuple, TypeAlias
+from typing import Any, Final, NamedTuple, TypeAlias, TypeGuard
 
 from haqactor import codec
 from haqactor.env import Buffer
@@ -66,6 +66,11 @@ class Header(NamedTuple):
     commands: list[Command]
 
 
+def is_list(value: Any) -> TypeGuard[list[Any]]:
+    """A decoded list, of whatever."""
+    return type(value) is list
+
+
 def encode(time_ns: int, commands: Sequence[Command]) -> bytes:
     """The header of one entry; ``time_ns`` is the leader's T (``LoggedTime.now``)."""
     return codec.dumps([MACHINE_VERSION, time_ns, commands])
@@ -77,13 +82,13 @@ def decode(header: Buffer) -> Header:
         value = codec.loads(header)
     except ProtocolError as error:
         raise InvariantViolation(f"an entry's header is not CBOR: {error}") from error
-    if not isinstance(value, list) or len(value) != 3 or value[0] != MACHINE_VERSION:
+    if not is_list(value) or len(value) != 3 or value[0] != MACHINE_VERSION:
         raise InvariantViolation(f"an entry of another machine version than {MACHINE_VERSION}: {value!r:.80}")
     _version, time_ns, commands = value
-    if type(time_ns) is not int or not isinstance(commands, list):
+    if type(time_ns) is not int or not is_list(commands):
         raise InvariantViolation(f"an entry's header is malformed: {value!r:.80}")
     for command in commands:
-        if not isinstance(command, list) or not command or _ARITY.get(command[0]) != len(command):
+        if not is_list(command) or not command or _ARITY.get(command[0]) != len(command):
             raise InvariantViolation(f"a command that this version does not know: {command!r:.80}")
     return Header(MACHINE_VERSION, time_ns, commands)
 

@@ -7,7 +7,6 @@ One rule: an effect tells what happened; it asks for nothing, so replicas that d
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
-from haqactor.errors import Error
 from haqactor.machine.commands import Range
 
 
@@ -125,5 +124,5 @@ class Applied:
 
     index: int
     term: int
-    replies: list[Any | Error] = field(default_factory=list)
-    effects: list[Effect] = field(default_factory=list)
+    replies: list[Any] = field(default_factory=list[Any])
+    effects: list[Effect] = field(default_factory=list["Effect"])

@@ -12,9 +12,9 @@ from typing import Any, Final
 from haqactor.env import Buffer
 from haqactor.errors import DataDamaged, Error, InvalidArgument, InvariantViolation, NotFound, SequenceGap
 from haqactor.ids import Index, Term
-from haqactor.machine import snapshot
+from haqactor.machine import snapshot, views
 from haqactor.machine.batches import Located
-from haqactor.machine.commands import MACHINE_VERSION, Command, Op, Range, decode
+from haqactor.machine.commands import MACHINE_VERSION, Command, Op, Range, decode, is_list
 from haqactor.machine.effects import (
     Applied,
     Awake,
@@ -50,7 +50,7 @@ class GroupMachine:
         self.queues: dict[int, Queue] = {}
         self.producers = Producers(self._touch_producer)
         self._names: dict[str, int] = {}
-        self._chain = 0
+        self._chain: int = 0
         self._views = 0
         self._view: snapshot.View | None = None
         self._handlers: dict[int, Callable[[Command, list[Effect]], Any]] = {
@@ -273,32 +273,11 @@ class GroupMachine:
     def peek(self, uid: int, limit: int) -> list[Located]:
         """Where the first ``limit`` messages that are not settled are stored, leased and deferred ones
         included. Raises NotFound."""
-        queue = self._queue(uid)
-        found: list[Located] = []
-        at = queue.low
-        while limit > 0 and at < queue.next_seq:
-            at = queue.gone.next_missing(at)
-            stop = queue.gone.next_present(at)
-            high = min(at + limit, queue.next_seq, stop[0] if stop else queue.next_seq) - 1
-            if high < at:
-                break
-            found += queue.batches.locate(at, high)
-            limit -= high - at + 1
-            at = high + 1
-        return found
+        return views.peek(self._queue(uid), limit)
 
     def info(self, uid: int) -> dict[str, Any]:
         """``ready`` counts leased ones too (the dispatcher knows them). Raises NotFound."""
-        queue = self._queue(uid)
-        return {
-            "ready": queue.depth - queue.deferred.total - queue.parked.total,
-            "delayed": queue.deferred.total,
-            "dead": queue.dead,
-            "first_seq": queue.low,
-            "next_seq": queue.next_seq,
-            "settings": queue.settings,
-            "version": queue.version,
-        }
+        return views.info(self._queue(uid))
 
     def last_seq(self, producer: bytes, uid: int) -> int:
         """The highest number of the producer that is stored in the queue; 0 if none is known."""
@@ -310,51 +289,15 @@ class GroupMachine:
 
     def live_entries(self) -> list[Range]:
         """Sorted ranges of the indexes of all entries whose bodies may still be needed."""
-        entries = array("Q")
-        for queue in self.queues.values():
-            entries.extend(queue.batches.live_entries(queue.gone))
-        found: list[Range] = []
-        low = high = -1
-        for entry in sorted(entries):
-            if entry <= high + 1 and low >= 0:
-                high = entry
-                continue
-            if low >= 0:
-                found.append((low, high))
-            low = high = entry
-        if low >= 0:
-            found.append((low, high))
-        return found
+        return views.live_entries(self.queues.values())
 
     def digest(self) -> bytes:
-        """16 bytes that are equal on replicas which applied the same entries, snapshots between or not."""
+        """16 bytes, equal on replicas that applied the same entries, snapshots between or not."""
         found = blake2b(digest_size=16)
-        state = [
-            self.index,
-            self.time_ns,
-            self.dir_index,
-            self._chain,
-            len(self.producers),
-            len(self.producers.ended),
-        ]
+        state = (self.index, self.time_ns, self.dir_index, self._chain)
+        found.update(array("Q", (*state, len(self.producers), len(self.producers.ended))).tobytes())
         for uid in sorted(self.queues):
-            queue = self.queues[uid]
-            state += [
-                uid,
-                queue.version,
-                queue.low,
-                queue.next_seq,
-                queue.reserve,
-                queue.discarded,
-                len(queue.holders),
-            ]
-            for marks in (queue.gone, queue.deferred, queue.parked, queue.suspects):
-                found.update(marks.starts)
-                found.update(marks.ends)
-            for column in (queue.failures.starts, queue.failures.ends, queue.failures.values):
-                found.update(column)
-            state.append(len(queue.deferrals))
-        found.update(array("Q", state))
+            found.update(views.fingerprint(self.queues[uid]))
         return found.digest()
 
     # -- snapshots --
@@ -465,9 +408,9 @@ class GroupMachine:
     def _mix(self, command: Command, reply: Any) -> None:
         """Chain what this command led to, so that replicas which ever differed differ from then on."""
         value = self.index * 31 + command[0]
-        if type(reply) is list:
+        if is_list(reply):
             for item in reply:
-                value = value * 1_000_003 + (item[0] * 7 + item[1] if type(item) is list else item)
+                value = value * 1_000_003 + (item[0] * 7 + item[1] if is_list(item) else item)
         elif isinstance(reply, Error):
             value += int.from_bytes(blake2b(reply.code.encode(), digest_size=4).digest(), "little")
         else:

@@ -24,9 +24,9 @@ _SHIFT_MAX: Final = 40
 class Moves:
     """What one command did to a queue's messages."""
 
-    ready: list[Range] = field(default_factory=list)
-    deferred: list[Range] = field(default_factory=list)
-    gone: list[Range] = field(default_factory=list)
+    ready: list[Range] = field(default_factory=list[Range])
+    deferred: list[Range] = field(default_factory=list[Range])
+    gone: list[Range] = field(default_factory=list[Range])
 
 
 @dataclass(frozen=True, slots=True)

@@ -93,7 +93,7 @@ def _little(column: "array[int]") -> bytes:
 
 
 def _column(code: str, data: bytes) -> "array[int]":
-    column = array(code)
+    column: array[int] = array(code)
     column.frombytes(data)
     if sys.byteorder == "big":
         column.byteswap()

@@ -18,12 +18,12 @@ class LoggedTime:
     __slots__ = ("_at_ns", "_heard", "_quorum", "_settled", "_t_ns", "jumped_ns")
 
     def __init__(self, last_ns: int, quorum: int, now_ns: int) -> None:
-        self._t_ns = last_ns
+        self._t_ns: int = last_ns
         self._quorum = quorum
         self._at_ns = now_ns
         self._heard: dict[int, tuple[int, int]] = {}
         self._settled = False
-        self.jumped_ns = 0
+        self.jumped_ns: int = 0
 
     def hear(self, voter: int, wall_ns: int, now_ns: int) -> None:
         """A voter's wall clock, as heard at ``now_ns`` (the leader's own, too)."""
