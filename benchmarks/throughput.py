@@ -65,15 +65,13 @@ async def send_awaiting(broker: "haqactor.Broker", queue: str, bodies: list[byte
 
 async def receive_batches(queue: "haqactor.Queue", count: int) -> list[bytes]:
     """``consume_batches``; returns when all ``count`` are acknowledged."""
-    taken: list[haqactor.Batch] = []
-    got = 0
+    arrived: list[bytes] = []
     async with queue.consume_batches(credit=10_000) as batches:
-        while got < count:
+        while len(arrived) < count:
             batch = await batches.receive()
             async with batch:
-                got += len(batch.messages)
-                taken.append(batch)
-    return [message.body for batch in taken for message in batch.messages]
+                arrived += [message.body for message in batch.messages]
+    return arrived
 
 
 async def receive_each(queue: "haqactor.Queue", count: int) -> list[bytes]:

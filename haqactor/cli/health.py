@@ -4,6 +4,7 @@ One rule: a node counts as up only if its process lives, and the cluster as heal
 and every group has a leader.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -48,8 +49,7 @@ async def wait_confirming(url: str) -> None:
     async with connect(url) as broker:
         while True:
             try:
-                leaders = leaders_of(await broker.status())
-                if leaders and all(node >= 0 for node in leaders.values()):
+                if (await broker.status())["ready"]:
                     await broker.queues()
                     return
             except Error as error:
@@ -93,6 +93,6 @@ async def cluster_health(cluster: LocalCluster) -> ClusterHealth:
     return ClusterHealth(cluster.url, problem is None, problem, len(leaders), leaderless, rows)
 
 
-def leaders_of(status: Any) -> dict[int, int]:
+def leaders_of(status: Mapping[str, Any]) -> dict[int, int]:
     """Group to leading node, -1 where unknown, from what ``broker.status()`` returned."""
-    return {group.group: group.leader for group in status.groups}
+    return {group: node for group, node, _term, _address in status.get("leaders", ())}

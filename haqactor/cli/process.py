@@ -115,9 +115,10 @@ def start_detached(arguments: list[str], log: Path) -> Process:
 
 
 def resident_bytes(pid: int) -> int:
-    """Its resident memory; 0 if it is gone."""
+    """The resident memory of it and its children, which do its work as well; 0 if it is gone."""
     try:
-        pages = Path(f"/proc/{pid}/statm").read_text(encoding="ascii").split()[1]
+        pages = int(Path(f"/proc/{pid}/statm").read_text(encoding="ascii").split()[1])
+        children = Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii").split()
     except (FileNotFoundError, ProcessLookupError):
         return 0
-    return int(pages) * os.sysconf("SC_PAGE_SIZE")
+    return pages * os.sysconf("SC_PAGE_SIZE") + sum(resident_bytes(int(child)) for child in children)

@@ -2,7 +2,9 @@
 ends.
 """
 
+import os
 import sys
+import time
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
@@ -60,6 +62,7 @@ def pub(
         raise click.UsageError("give one of BODY, --file and --lines")
     if lines is not None and more["message_id"] is not None:
         raise click.UsageError("--id names one message; --lines publishes many")
+    more["headers"] = _headers(more["headers"])
     bodies = _lines(lines) if lines is not None else iter([_one(body, file)])
     receipts = trio.run(_publish, url, queue, bodies, more, lines is not None)
     if output == "json":
@@ -115,23 +118,24 @@ async def _publish(
     from haqactor.client.producer import Outgoing
     from haqactor.runtime.remote import connect
 
-    facts: dict[str, Any] = {
-        "key": more["key"],
-        "headers": _headers(more["headers"]),
-        "message_id": more["message_id"],
-    }
+    facts: dict[str, Any] = {"key": more["key"], "headers": more["headers"], "message_id": more["message_id"]}
     facts = {name: value for name, value in facts.items() if value}
-    receipts: list[Receipt] = []
-    async with connect(url) as broker, broker.producer(more["producer"]) as producer:
-        with progress(f"publishing to {queue}") if many else progress("") as step:
-            while chunk := list(islice(bodies, _AT_ONCE)):
-                outgoing: list[Any] = [Outgoing(body, **facts) for body in chunk] if facts else list(chunk)
-                try:
-                    receipts += await producer.publish_many(queue, outgoing)
-                except Error as error:
-                    known = len(receipts) + len(getattr(error, "receipts", None) or ())
-                    if many:
-                        say(f"haq: {known} messages are known to be stored, the first {known} lines at least")
-                    raise
-                step(len(chunk))
+    async with connect(url) as broker:
+        if not many and more["producer"] is None:
+            return [await broker.publish(queue, next(bodies), **facts)]
+        name = more["producer"] or f"haq-pub.{os.getpid()}.{time.time_ns()}"
+        receipts: list[Receipt] = []
+        async with broker.producer(name) as producer:
+            with progress(f"publishing to {queue}") as step:
+                while chunk := list(islice(bodies, _AT_ONCE)):
+                    outgoing: list[bytes | Outgoing] = [
+                        Outgoing(body, **facts) if facts else body for body in chunk
+                    ]
+                    try:
+                        receipts += await producer.publish_many(queue, outgoing)
+                    except Error as error:
+                        known = len(receipts) + len(getattr(error, "receipts", ()))
+                        say(f"haq: {known} messages are known to be stored")
+                        raise
+                    step(len(chunk))
     return receipts

@@ -43,13 +43,11 @@ def ls(url: str, output: str) -> None:
     if output == "json":
         print_json(infos)
         return
-    rows = [[info.name, info.group, *_settings(info)] for info in infos]
-    print_table(["queue", "group", "lease s", "max attempts", "dead letter"], rows)
-
-
-def _settings(info: Any) -> list[Any]:
-    config = info.config
-    return [config.lease, config.max_attempts, config.dead_letter]
+    columns = ("name", "ready", "leased", "delayed", "dead", "consumers", "group", "leader")
+    print_table(
+        [*columns, "dead letter"],
+        [[*(getattr(info, column) for column in columns), info.config.dead_letter] for info in infos],
+    )
 
 
 @group.command(

@@ -3,7 +3,7 @@
 import math
 import sys
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import click
 import trio
@@ -14,6 +14,8 @@ from haqactor.cli.queue import message_record
 from haqactor.errors import LeaseLost
 
 if TYPE_CHECKING:
+    from haqactor.client.deliveries import Batch
+    from haqactor.client.message import Message
     from haqactor.client.queue import Queue
 
 _CREDIT: Final = 1000
@@ -66,18 +68,18 @@ async def _subscribe(url: str, name: str, wish: _Wish) -> int:
     from haqactor.runtime.remote import connect
 
     total = 0
-    held: list[Any] = []
+    held: list[Batch] = []
     async with connect(url) as broker:
         queue = broker.queue(name)
         credit = _CREDIT if wish.limit is None or (wish.acknowledge and wish.limit > _CREDIT) else wish.limit
         with progress(f"messages of {name}", wish.limit) as step:
             async with queue.consume_batches(credit=credit) as batches:
                 while wish.limit is None or total < wish.limit:
-                    batch: Any = None
+                    batch: Batch | None = None
                     with trio.move_on_after(_LOOK_SECONDS if wish.until_empty else math.inf):
                         batch = await batches.receive()
                     if batch is None:
-                        if await _nothing_left(queue, len(held)):
+                        if await _nothing_left(queue, sum(map(len, held))):
                             break
                         continue
                     wanted = batch.messages if wish.limit is None else batch.messages[: wish.limit - total]
@@ -87,13 +89,13 @@ async def _subscribe(url: str, name: str, wish: _Wish) -> int:
                     if wish.acknowledge:
                         await _acknowledge(batch, wanted)
                     else:
-                        held += batch.messages
-                for message in held:
-                    await message.release()
+                        held.append(batch)
+                for batch in held:
+                    await batch.release()
     return total
 
 
-def _write(messages: Any, wish: _Wish) -> None:
+def _write(messages: "list[Message]", wish: _Wish) -> None:
     """On standard output and flushed: only then may they be acknowledged."""
     if wish.json:
         for message in messages:
@@ -103,15 +105,14 @@ def _write(messages: Any, wish: _Wish) -> None:
     sys.stdout.flush()
 
 
-async def _acknowledge(batch: Any, wanted: Any) -> None:
+async def _acknowledge(batch: "Batch", wanted: "list[Message]") -> None:
     whole = len(wanted) == len(batch.messages)
     try:
         await (batch.ack() if whole else batch.ack(wanted))
     except LeaseLost as error:
         say(f"haq: {error.code}: {error}; it will come again")
     if not whole:
-        for message in batch.messages[len(wanted) :]:
-            await message.release()
+        await batch.release(batch.messages[len(wanted) :])
 
 
 async def _nothing_left(queue: "Queue", held: int) -> bool:
