@@ -1,0 +1,254 @@
+"""The writer: everything queued while the last sync ran becomes one block.
+
+One rule: ``done`` is called only when the bytes are on the medium, in the order of submission, and after a
+disk error nothing is ever called again (J1).
+"""
+
+from collections import deque
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from typing import Final, NoReturn
+
+import trio
+
+from haqactor.env import DiskError, Probe
+from haqactor.errors import Error, InvariantViolation, StorageFailed
+from haqactor.ids import GroupId, Index
+from haqactor.journal import block
+from haqactor.journal.config import JournalConfig
+from haqactor.journal.group import Group
+from haqactor.journal.identity import CleanMark
+from haqactor.journal.segments import Segments
+from haqactor.journal.statistics import Counters
+from haqactor.journal.writer import Batch, BlockWriter, Change, Persist, check, take
+
+_AHEAD: Final = 4
+"""The next segment is prepared once a quarter of the present one is written."""
+
+
+class Committer:
+    """Owns the queue and the end of the journal."""
+
+    def __init__(
+        self,
+        config: JournalConfig,
+        probe: Probe,
+        groups: dict[GroupId, Group],
+        segments: Segments,
+        writer: BlockWriter,
+        counters: Counters,
+    ) -> None:
+        self._config = config
+        self._probe = probe
+        self._groups = groups
+        self._segments = segments
+        self._writer = writer
+        self._counters = counters
+        self._queue: deque[Persist | Change] = deque()
+        self._waiting: dict[trio.Event, None] = {}
+        self._wake = trio.Event()
+        self._space = trio.Event()
+        self._busy = trio.Lock()
+        self._closing = False
+        self._stopped = False
+        self.failure: Error | None = None
+        self.backlog = 0
+
+    def submit(self, persist: Persist) -> None:
+        """Queue; raises StorageFailed once the disk failed."""
+        self.check_open()
+        self._queue.append(persist)
+        self.backlog += persist.size
+        self._wake.set()
+
+    def check_open(self) -> None:
+        """Raises StorageFailed when nothing can be written any more."""
+        if self.failure is not None:
+            raise StorageFailed(f"the journal stopped: {self.failure}") from self.failure
+        if self._closing or self._stopped:
+            raise StorageFailed("the journal is closed")
+
+    def poison(self, error: Error) -> NoReturn:
+        """Nothing is believed after a failed write, and nothing is retried."""
+        self.fail(error)
+        raise error
+
+    def fail(self, error: Error) -> None:
+        """The first failure counts; whoever waits is woken."""
+        if self.failure is None:
+            self.failure = error
+        self._release()
+
+    def _release(self) -> None:
+        self._wake.set()
+        for event in self._waiting:
+            event.set()
+
+    async def commit(self, change: Change) -> bool:
+        """Put a change of the journal itself through the writer. False if it was no longer wanted."""
+        self.check_open()
+        finished = trio.Event()
+        wanted = answered = False
+
+        def applied(happened: bool) -> None:
+            nonlocal wanted, answered
+            wanted, answered = happened, True
+            change.applied(happened)
+            finished.set()
+
+        self._waiting[finished] = None
+        self._queue.append(Change(change.plan, applied, change.oldest))
+        self._wake.set()
+        try:
+            with trio.CancelScope(
+                shield=True
+            ):  # a change that is queued happens; its files belong to whoever waits
+                await finished.wait()
+        finally:
+            self._waiting.pop(finished, None)
+        if self.failure is not None:
+            raise StorageFailed(f"the journal stopped: {self.failure}") from self.failure
+        if not answered:
+            raise StorageFailed("the journal's writer was stopped")
+        return wanted
+
+    async def run(self, *, task_status: trio.TaskStatus[None]) -> None:
+        """Write until closed."""
+        async with unwrapped(), trio.open_nursery() as nursery:
+            nursery.start_soon(self._prepare_ahead)
+            task_status.started()
+            try:
+                while True:
+                    while not self._queue and not self._closing and self.failure is None:
+                        self._wake = trio.Event()
+                        await self._wake.wait()
+                    if self.failure is not None:
+                        raise self.failure
+                    if not self._queue:
+                        break
+                    async with self._busy:
+                        if self._queue:
+                            await self._write_next()
+            finally:
+                if not self._closing:
+                    self._stopped = True
+                    self._release()
+            nursery.cancel_scope.cancel()
+
+    async def _prepare_ahead(self) -> None:
+        """Write the next segment's zeros in time, yet not before the present one is filling: they compete
+        with its syncs."""
+        while True:
+            self._space = trio.Event()
+            if not self._filling:
+                await self._space.wait()
+                continue
+            try:
+                await self._segments.prepare()
+            except StorageFailed as error:
+                self.poison(error)
+            if not self._segments.prepared:
+                await trio.sleep(1)
+
+    @property
+    def _filling(self) -> bool:
+        writer = self._writer
+        if writer.file is None or self._segments.prepared:
+            return False
+        return writer.offset * _AHEAD >= writer.file.size
+
+    async def _write_next(self) -> None:
+        """One block: build, write, sync, tell. Not cancelled in the middle."""
+        try:
+            with trio.CancelScope(shield=True):
+                batch = take(self._queue, self._config.block_bytes_max)
+                lasts: dict[GroupId, Index] = {}
+                for persist in batch.persists:
+                    group = self._groups.get(persist.group)
+                    if group is None:
+                        group = self._groups[persist.group] = Group(persist.group)
+                    if persist.entries:
+                        check(persist, group, lasts.get(group.id, group.index.last_index))
+                        lasts[group.id] = persist.entries[-1].index
+                await self._write(batch)
+        except DiskError as error:
+            self.poison(StorageFailed(f"writing the journal failed: {error}"))
+        except Error as error:
+            self.poison(error)
+        except BaseException as error:
+            self.fail(InvariantViolation(f"the journal's writer ended: {error!r}"))
+            raise
+
+    async def _write(self, batch: Batch) -> None:
+        writer, change = self._writer, batch.change
+        if change is not None and batch.updates is None:
+            change.applied(False)
+            return
+        if change is not None:
+            if change.oldest is not None:
+                writer.oldest = change.oldest
+            await self._write_block(batch, block.DATA)
+        elif any(each.entries or each.hard_state is not None for each in batch.persists):
+            await self._write_block(batch, block.DATA)
+        for persist in batch.persists:
+            self.backlog -= persist.size
+            persist.done()
+
+    async def _write_block(self, batch: Batch, kind: int) -> None:
+        writer = self._writer
+        layout = writer.layout(batch, kind)
+        if writer.file is None or writer.offset + layout.size > writer.file.size:
+            states = sum([len(record) for record in writer.states(batch.updates, head=True)])
+            rows = block.header_size(len(self._groups))
+            writer.roll_to(await self._segments.roll(block.aligned(layout.size + states + rows)))
+            layout = writer.layout(batch, kind)
+        file = writer.file
+        if file is None:
+            raise InvariantViolation("no segment is open")
+        if self._probe.bug("journal.done_before_sync"):
+            for persist in batch.persists:
+                persist.done()
+        await file.file.write_durable(writer.offset, layout.buffers)
+        self._counters.count(layout.size, len(layout.lengths))
+        writer.written(layout)
+        writer.apply(batch, layout)
+        if self._filling:
+            self._space.set()
+        if batch.change is not None:
+            for update in batch.updates or ():
+                if update.manifest is None:
+                    self._groups.pop(update.group, None)
+                else:
+                    self._groups[update.group].manifest = update.manifest
+            batch.change.applied(True)
+
+    async def finish(self) -> CleanMark | None:
+        """Write what is queued and an end block; None after a failure."""
+        self._closing = True
+        self._wake.set()
+        async with self._busy:
+            while self._queue and self.failure is None:
+                await self._write_next()
+            if self.failure is not None:
+                return None
+            writer = self._writer
+            try:
+                await self._write_block(Batch([]), block.END)
+            except DiskError as error:
+                self.fail(StorageFailed(f"writing the end block failed: {error}"))
+                return None
+            if writer.file is None:
+                return None
+            return CleanMark(writer.file.number, writer.last_offset, writer.sequence - 1, writer.previous_crc)
+
+
+@asynccontextmanager
+async def unwrapped() -> AsyncGenerator[None, None]:
+    """A single error leaves a nursery as itself."""
+    try:
+        yield
+    except BaseExceptionGroup as group:
+        error: BaseException = group
+        while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
+            error = error.exceptions[0]
+        raise error from None

@@ -1,0 +1,333 @@
+"""Opening a journal: find its end, tell a torn tail from corruption, and rebuild every group.
+
+One rule: only the last block after an unclean stop may be bad, and then it is cut and its groups are
+suspect. Anything
+else that does not fit is damage, and is refused by name (J2-J4).
+"""
+
+from dataclasses import dataclass, field
+
+from haqactor.entry import Kind, parse
+from haqactor.env import Disk, FileMissing
+from haqactor.errors import DataDamaged
+from haqactor.ids import GroupId, Index, Term
+from haqactor.journal.block import END, BlockHeader
+from haqactor.journal.cold import ColdColumns, open_cold, piece_of
+from haqactor.journal.files import DataFile, damaged, parse_name, segment_name
+from haqactor.journal.group import Group, RecoveredGroup
+from haqactor.journal.identity import Identity
+from haqactor.journal.index import GroupIndex
+from haqactor.journal.replay import GroupReplay, Replay
+from haqactor.journal.scan import BadBlock, SegmentScan, first_written
+from haqactor.journal.snapshots import open_snapshot
+
+
+@dataclass(slots=True)
+class Found:
+    """What the directory holds. ``cut``: the bad last block, to be erased. ``offset``: where the next
+    block goes."""
+
+    segments: dict[int, DataFile] = field(default_factory=dict[int, DataFile])
+    groups: dict[GroupId, Group] = field(default_factory=dict[GroupId, Group])
+    recovered: dict[GroupId, RecoveredGroup] = field(default_factory=dict[GroupId, RecoveredGroup])
+    configs: dict[GroupId, tuple[tuple[Index, bytes], ...]] = field(
+        default_factory=dict[GroupId, tuple[tuple[Index, bytes], ...]]
+    )
+    current: int = 0
+    offset: int = 0
+    last: BlockHeader | None = None
+    cut: BadBlock | None = None
+    empty: list[int] = field(default_factory=list[int])
+    leftover: list[str] = field(default_factory=list[str])
+
+    @property
+    def sequence(self) -> int:
+        """Of the last good block; 0: none."""
+        return 0 if self.last is None else self.last.sequence
+
+
+class Recovery:
+    """One attempt to open a directory, which is locked."""
+
+    def __init__(self, disk: Disk, directory: str, identity: Identity) -> None:
+        self._disk = disk
+        self._directory = directory
+        self._identity = identity
+        self._replay = Replay()
+        self._found = Found()
+
+    async def run(self) -> Found:
+        """All of it. Raises DataDamaged."""
+        names = await self._disk.list_directory(self._directory)
+        numbers = sorted(
+            each[2] for each in map(parse_name, names) if each is not None and each[0] == "segment"
+        )
+        oldest = await self._scan_from(numbers)
+        if numbers and oldest > numbers[0]:
+            for number in numbers:
+                if number < oldest:
+                    self._found.leftover.append(segment_name(number))
+            await self._close()
+            leftover = self._found.leftover
+            self._found, self._replay = Found(leftover=leftover), Replay()
+            await self._scan_from([number for number in numbers if number >= oldest])
+        self._check_end()
+        for group_id, replay in self._replay.groups.items():
+            self._found.groups[group_id] = await self._restore(group_id, replay)
+        await self._orphans(names)
+        return self._found
+
+    async def _close(self) -> None:
+        for file in self._found.segments.values():
+            await file.retire()
+
+    async def _scan_from(self, numbers: list[int]) -> int:
+        """Replay these segments; returns the oldest that counts."""
+        found = self._found
+        for number in numbers:
+            if number != numbers[0] and number - 1 not in found.segments:
+                raise DataDamaged(
+                    f"{self._directory}/{segment_name(number - 1)} is missing, but {number} is there"
+                )
+            path = f"{self._directory}/{segment_name(number)}"
+            file = await self._disk.open(path)
+            data = DataFile(file, number, await file.size())
+            found.segments[number] = data
+            await self._segment(data)
+        if found.last is None:
+            return numbers[0] if numbers else 0
+        if found.last.oldest < numbers[0]:
+            raise DataDamaged(f"{self._directory}/{segment_name(found.last.oldest)} is missing")
+        return found.last.oldest
+
+    async def _segment(self, data: DataFile) -> None:
+        found = self._found
+        if found.cut is not None or found.empty:
+            written = await first_written(data.file, 0, data.size)
+            if written is None:
+                found.empty.append(data.number)
+                return
+            if found.cut is not None:
+                cut = found.cut
+                raise damaged(
+                    cut.path, cut.offset, f"{cut.what}, but {data.path} goes on behind it", cut.groups or ()
+                )
+            raise damaged(data.path, written, f"segment {found.empty[0]} before it is empty")
+        scan = SegmentScan(data.file, data.number, data.size)
+        while True:
+            block = await scan.next()
+            if block is None:
+                break
+            header = block.header
+            groups = tuple(row.group for row in header.rows)
+            last = found.last
+            if last is not None and (header.previous_crc, header.sequence) != (last.crc, last.sequence + 1):
+                what = f"block {header.sequence} does not follow block {last.sequence}: the chain is broken"
+                raise damaged(data.path, header.offset, what, groups)
+            if (header.offset == 0) != bool(header.flags & 1):
+                raise damaged(
+                    data.path,
+                    header.offset,
+                    "a segment's first block, and no other, restates the groups",
+                    groups,
+                )
+            try:
+                self._replay.block(data, block)
+            except DataDamaged as error:
+                raise damaged(data.path, header.offset, error, groups) from error
+            if not header.offset:
+                data.first_sequence = header.sequence
+            found.last, found.current, found.offset = header, data.number, header.end
+        if scan.bad is not None:
+            later = await scan.later_block()
+            if later is not None:
+                good = f"block {later.sequence} at {later.offset} is good"
+                what = f"{scan.bad.what}, but {good}: this is corruption"
+                raise damaged(data.path, scan.bad.offset, what, scan.bad.groups or ())
+            found.cut, found.current, found.offset = scan.bad, data.number, scan.bad.offset
+        elif not scan.offset:
+            found.empty.append(data.number)
+
+    def _check_end(self) -> None:
+        """Is the end where the identity file says it must be at least?"""
+        found, clean, last = self._found, self._identity.clean, self._found.last
+        if clean is not None:
+            cut = found.cut
+            if cut is not None:
+                raise damaged(
+                    cut.path,
+                    cut.offset,
+                    f"{cut.what}, after a clean stop: this is corruption",
+                    cut.groups or (),
+                )
+            marked = last is not None and last.kind == END
+            if (
+                last is None
+                or not marked
+                or (last.file_id, last.offset, last.sequence, last.crc)
+                != (
+                    clean.segment,
+                    clean.offset,
+                    clean.sequence,
+                    clean.crc,
+                )
+            ):
+                path = f"{self._directory}/{segment_name(clean.segment)}"
+                raise damaged(
+                    path, clean.offset, f"the end block {clean.sequence} of a clean stop is not there"
+                )
+        if found.sequence < self._identity.durable_upto:
+            at = found.cut
+            path = f"{self._directory}/{segment_name(found.current)}" if at is None else at.path
+            what = f"blocks {found.sequence + 1}..{self._identity.durable_upto} were durable and are gone"
+            raise damaged(path, found.offset, what, () if at is None else at.groups or ())
+
+    async def _restore(self, group_id: GroupId, replay: GroupReplay) -> Group:
+        """Join what stands in segments with what sealed files hold."""
+        group = Group(group_id)
+        group.hard, group.manifest = replay.hard, replay.manifest
+        manifest, hot = replay.manifest, replay.hot
+        live: tuple[tuple[Index, Index, Term], ...] = ()
+        base_term = Term(0)
+        if manifest.snapshot is not None and manifest.snapshot_file is not None:
+            group.snapshot = await open_snapshot(
+                self._disk, self._directory, group_id, manifest.snapshot_file
+            )
+            live, group.live, base_term = (
+                group.snapshot.live_terms,
+                group.snapshot.live,
+                manifest.snapshot.term,
+            )
+            if group.snapshot.meta != manifest.snapshot:
+                raise damaged(
+                    group.snapshot.file.path,
+                    0,
+                    "this is another snapshot than the journal names",
+                    (group_id,),
+                )
+        base = group.snapshot_index
+        files: list[tuple[DataFile, ColdColumns]] = []
+        for ref in manifest.cold:
+            data, columns = await open_cold(self._disk, self._directory, group_id, ref)
+            group.cold[ref.number] = data
+            files.append((data, columns))
+        first_hot = next(
+            (where.log_index for where in hot.locate(base + 1, hot.last_index)), hot.last_index + 1
+        )
+        ceiling = min(replay.ceiling, Index(first_hot - 1))
+        index = GroupIndex()
+        configs = dict(replay.configs)
+        above = 2**63
+        for data, columns in reversed(files):
+            rows = _valid_rows(columns, base, ceiling, above, live)
+            if columns.indexes:
+                above = min(above, columns.indexes[0])
+            if rows:
+                index.pieces.insert(0, piece_of(data, columns, rows))
+            for row in rows:
+                if columns.kinds[row] == Kind.CONFIG and columns.indexes[row] > base:
+                    frame = await data.file.pread(columns.offsets[row], columns.lengths[row])
+                    configs[Index(columns.indexes[row])] = (
+                        Term(columns.terms[row]),
+                        bytes(parse(frame).header),
+                    )
+        by_number = {data.number: columns for data, columns in files}
+        for piece in index.pieces:
+            columns = by_number[piece.file.number]
+            terms = dict(zip(columns.indexes, columns.terms, strict=True))
+            for each in piece.indexes or ():
+                index.add_run(each, terms[each])
+        highest = index.pieces[-1].last if index.pieces else 0
+        hot.drop_upto(highest)
+        for start, term in zip(hot.run_firsts, hot.run_terms, strict=True):
+            index.add_run(max(start, highest + 1), term)
+        index.pieces += hot.pieces
+        index.last_index, index.last_term = hot.last_index, hot.last_term
+        if index.last_index < base:
+            index.last_index, index.last_term = base, base_term
+        group.index = index
+        held = sum(piece.position(index.last_index + 1) - piece.position(base + 1) for piece in index.pieces)
+        if held != index.last_index - base:
+            raise DataDamaged(
+                f"{self._directory}: group {group_id} holds {held} of entries {base + 1}..{index.last_index}"
+            )
+        self._found.configs[group_id] = tuple(
+            (at, header)
+            for at, (term, header) in sorted(configs.items())
+            if base < at <= index.last_index and index.term_at(at) == term
+        )
+        return group
+
+    def describe(self, identity: Identity) -> None:
+        """Fill ``recovered``, with the suspicion that ``identity`` holds by now."""
+        for group_id, group in self._found.groups.items():
+            self._found.recovered[group_id] = RecoveredGroup(
+                hard_state=group.hard,
+                snapshot=group.manifest.snapshot,
+                runs=tuple(group.index.runs_above(group.snapshot_index)),
+                last_index=group.index.last_index,
+                last_term=group.index.last_term,
+                configs=self._found.configs[group_id],
+                tail_suspect=identity.tail_suspect(group_id),
+            )
+
+    async def _orphans(self, names: list[str]) -> None:
+        """Sealed files that no record names, and temporary ones: remains of steps that a crash ended."""
+        found = self._found
+        for name in names:
+            parsed = parse_name(name)
+            if name.endswith(".tmp"):
+                found.leftover.append(name)
+            elif parsed is not None and parsed[0] != "segment":
+                kind, group_number, number = parsed
+                group = found.groups.get(GroupId(group_number))
+                if group is not None:
+                    group.next_number = max(group.next_number, number + 1)
+                named = group is not None and (
+                    number in group.cold
+                    if kind == "cold"
+                    else group.snapshot is not None and group.snapshot.ref.number == number
+                )
+                if not named:
+                    found.leftover.append(name)
+
+    async def remove_leftovers(self) -> None:
+        """Only after everything that is named was found sound (R20)."""
+        for name in self._found.leftover:
+            try:
+                await self._disk.unlink(f"{self._directory}/{name}")
+            except FileMissing:
+                continue
+        if self._found.leftover:
+            await self._disk.sync_directory(self._directory)
+
+
+def _valid_rows(
+    columns: ColdColumns, base: int, ceiling: int, above: int, live: tuple[tuple[Index, Index, Term], ...]
+) -> list[int]:
+    """Rows that still stand: above the snapshot those not overwritten since, below it those that it refers
+    to."""
+    rows: list[int] = []
+    at = 0
+    for row, index in enumerate(columns.indexes):
+        if index >= above:
+            break
+        if index > base:
+            if index <= ceiling:
+                rows.append(row)
+            continue
+        while at < len(live) and live[at][1] < index:
+            at += 1
+        if at < len(live) and live[at][0] <= index and columns.terms[row] == live[at][2]:
+            rows.append(row)
+    return rows
+
+
+async def erase(cut: BadBlock, file: DataFile, end: int) -> None:
+    """Zero a bad tail, its first sector last, so that a crash in between leaves the same judgement. Raises
+    DiskError."""
+    step = 1024 * 1024
+    for offset in range(cut.offset + 512, end, step):
+        await file.file.pwrite(offset, [bytes(min(step, end - offset))])
+    await file.file.sync()
+    await file.file.write_durable(cut.offset, [bytes(min(512, file.size - cut.offset))])

@@ -1,0 +1,157 @@
+"""Walk the blocks of one segment, and say where and why that ends.
+
+One rule: only bytes that check out are handed on; what they mean for the journal is judged in ``recovery``.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+from haqactor.env import DiskError, File
+from haqactor.errors import DataDamaged
+from haqactor.ids import GroupId
+from haqactor.journal.block import (
+    FIXED_BYTES,
+    MAGIC,
+    BlockHeader,
+    Payload,
+    claimed_header_bytes,
+    decode_header,
+    decode_payload,
+)
+from haqactor.journal.config import SECTOR_BYTES
+from haqactor.journal.files import damaged
+
+_WINDOW_BYTES: Final = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """A block that checked out. ``crc``: of its header, which the next block names."""
+
+    header: BlockHeader
+    payload: Payload
+    raw: bytes  #: the payload as stored
+
+
+@dataclass(frozen=True, slots=True)
+class BadBlock:
+    """Bytes where a block should be. ``header``: it, where it is believable though the payload is not."""
+
+    path: str
+    offset: int
+    what: str
+    header: BlockHeader | None
+
+    @property
+    def groups(self) -> tuple[GroupId, ...] | None:
+        """The groups that the header names; None: it may have been any."""
+        return None if self.header is None else tuple(row.group for row in self.header.rows)
+
+
+class SegmentScan:
+    """One pass over a segment. After ``next`` returned None, ``bad`` says whether something was there."""
+
+    def __init__(self, file: File, number: int, size: int) -> None:
+        self._file = file
+        self._number = number
+        self._size = size
+        self._window = b""
+        self._window_at = 0
+        self._epoch: int | None = None
+        self.offset = 0
+        self.bad: BadBlock | None = None
+
+    async def _bytes(self, offset: int, size: int) -> bytes:
+        """Bytes of the file, fewer at its end, through a window."""
+        at = offset - self._window_at
+        if at < 0 or at + size > len(self._window):
+            self._window = await self._file.pread(offset, max(size, _WINDOW_BYTES))
+            self._window_at, at = offset, 0
+        return self._window[at : at + size]
+
+    def _fail(self, what: str, header: BlockHeader | None = None) -> None:
+        self.bad = BadBlock(self._file.path, self.offset, what, header)
+
+    async def next(self) -> Block | None:
+        """The next block, or None at the end or before a bad one. Raises DataDamaged where the file is too
+        short."""
+        try:
+            return await self._next()
+        except DiskError as error:
+            raise damaged(self._file.path, self.offset, f"cannot be read: {error}") from error
+
+    async def _next(self) -> Block | None:
+        if self.offset + FIXED_BYTES > self._size:
+            return None
+        head = await self._bytes(self.offset, FIXED_BYTES)
+        claimed = claimed_header_bytes(head, 0)
+        if claimed is None:
+            if not await self._zeros():
+                self._fail("no block header")
+            return None
+        try:
+            data = await self._bytes(self.offset, claimed)
+            header = decode_header(data, 0, self._number, self.offset, self._size)
+            if self._epoch is not None and header.file_epoch != self._epoch:
+                raise DataDamaged(
+                    f"the block is of file epoch {header.file_epoch}, the file of {self._epoch}"
+                )
+        except DataDamaged as error:
+            self._fail(str(error))
+            return None
+        if header.file_bytes > self._size:
+            groups = tuple(row.group for row in header.rows)
+            raise damaged(
+                self._file.path, self._size, f"the file ends here, and should at {header.file_bytes}", groups
+            )
+        try:
+            payload = await self._bytes(self.offset + header.header_bytes, header.payload_bytes)
+            block = Block(header, decode_payload(header, payload), payload)
+        except DataDamaged as error:
+            self._fail(str(error), header)
+            return None
+        self._epoch = header.file_epoch
+        self.offset = header.end
+        return block
+
+    async def _zeros(self) -> bool:
+        """Is all the rest of the file zero?"""
+        return await first_written(self._file, self.offset, self._size) is None
+
+    async def later_block(self) -> BlockHeader | None:
+        """A believable header behind the bad block: then what is bad was durable once, and is corrupt, not
+        torn (J2)."""
+        bad = self.bad
+        if bad is None:
+            return None
+        start = bad.offset + SECTOR_BYTES if bad.header is None else bad.header.end
+        data = await self._file.pread(start, self._size - start)
+        at = data.find(MAGIC)
+        while at >= 0:
+            begin = at - 4
+            if begin >= 0 and (start + begin) % SECTOR_BYTES == 0:
+                try:
+                    return decode_header(data, begin, self._number, start + begin, self._size)
+                except DataDamaged:
+                    pass
+            at = data.find(MAGIC, at + 1)
+        return None
+
+
+async def first_written(file: File, start: int, size: int) -> int | None:
+    """The offset of a window that holds anything but zeros, from ``start`` on; None: all zero."""
+    for offset in range(start, size, _WINDOW_BYTES):
+        data = await file.pread(offset, min(_WINDOW_BYTES, size - offset))
+        if data.count(0) != len(data):
+            return offset
+    return None
+
+
+async def last_written(file: File, start: int, size: int) -> int:
+    """Where the zeros at the end of the file begin, in whole windows; ``start`` when all is zero."""
+    end = start
+    for offset in range(start, size, _WINDOW_BYTES):
+        data = await file.pread(offset, min(_WINDOW_BYTES, size - offset))
+        if data.count(0) != len(data):
+            end = offset + len(data)
+    return end

@@ -1,0 +1,110 @@
+"""The segment files: opening the next one ahead of need, and letting retired ones go.
+
+One rule: a segment has its full size, zero-filled and durable, before it has its name (J6-J8).
+"""
+
+import trio
+
+from haqactor.env import Disk, DiskError, DiskFull, FileMissing
+from haqactor.errors import StorageFailed
+from haqactor.journal.config import JournalConfig
+from haqactor.journal.files import TEMPORARY, DataFile, segment_name
+
+
+class Segments:
+    """All segments by number; the last in use is written to, the one behind it is prepared."""
+
+    def __init__(self, disk: Disk, directory: str, config: JournalConfig) -> None:
+        self._disk = disk
+        self._directory = directory
+        self._config = config
+        self._lock = trio.Lock()
+        self._spare: DataFile | None = None
+        self.files: dict[int, DataFile] = {}
+        self.current = 0
+        self.space_low = False
+
+    @property
+    def sealed(self) -> list[DataFile]:
+        """Those that are not written to any more, oldest first."""
+        return [self.files[number] for number in sorted(self.files) if number < self.current]
+
+    async def _create(self, number: int, size: int) -> DataFile:
+        path = f"{self._directory}/{segment_name(number)}"
+        try:
+            await self._disk.unlink(path + TEMPORARY)
+        except FileMissing:
+            pass
+        await (await self._disk.allocate(path + TEMPORARY, size)).aclose()
+        await self._disk.rename(path + TEMPORARY, path)
+        await self._disk.sync_directory(self._directory)
+        return DataFile(await self._disk.open(path), number, size)
+
+    def adopt(self, file: DataFile) -> bool:
+        """An unused segment found at the start; True if it can serve as the next one."""
+        if file.number == self.current + 1 and file.size == self._config.segment_bytes:
+            self._spare = file
+            return True
+        return False
+
+    async def prepare(self) -> None:
+        """Have the next segment ready. Disk full only sets ``space_low``. Raises StorageFailed."""
+        async with self._lock:
+            await self._prepare()
+
+    async def _prepare(self) -> None:
+        if self._spare is not None:
+            return
+        try:
+            self._spare = await self._create(self.current + 1, self._config.segment_bytes)
+            self.space_low = await self._disk.free_bytes(self._directory) < self._config.reserve_bytes
+        except DiskFull:
+            self.space_low = True
+        except DiskError as error:
+            raise StorageFailed(f"no new segment in {self._directory}: {error}") from error
+
+    @property
+    def prepared(self) -> bool:
+        """The next segment is ready."""
+        return self._spare is not None
+
+    async def first(self) -> DataFile:
+        """The first segment of a new journal, a small one: its zeros are written before anything can be
+        confirmed."""
+        async with self._lock:
+            self.current += 1
+            size = min(self._config.first_segment_bytes, self._config.segment_bytes)
+            file = self.files[self.current] = await self._create(self.current, size)
+            return file
+
+    async def roll(self, size: int) -> DataFile:
+        """Seal the current segment; the next one has room for ``size`` bytes. Raises StorageFailed."""
+        async with self._lock:
+            number = self.current + 1
+            spare, self._spare = self._spare, None
+            try:
+                if spare is not None and spare.size < size:
+                    await self.remove(spare)
+                    spare = None
+                if spare is None:
+                    spare = await self._create(number, max(size, self._config.segment_bytes))
+            except DiskError as error:
+                raise StorageFailed(f"no new segment in {self._directory}: {error}") from error
+            self.files[number] = spare
+            self.current = number
+            return spare
+
+    async def remove(self, file: DataFile) -> None:
+        """Close and unlink. Raises DiskError."""
+        await file.retire()
+        self.files.pop(file.number, None)
+        try:
+            await self._disk.unlink(f"{self._directory}/{segment_name(file.number)}")
+        except FileMissing:
+            return
+        await self._disk.sync_directory(self._directory)
+
+    async def aclose(self) -> None:
+        """Close all."""
+        for file in (*self.files.values(), *(() if self._spare is None else (self._spare,))):
+            await file.retire()
