@@ -6,6 +6,7 @@ before the payload's checksum is. Pure functions; the layout is in the package's
 """
 
 import struct
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
@@ -171,7 +172,8 @@ def decode_header(data: bytes, at: int, file_id: int, offset: int, file_bytes: i
         Row(GroupId(group), count, Index(first), Index(last))
         for group, count, first, last in _ROW.iter_unpack(data[at + FIXED_BYTES : at + size])
     )
-    header = BlockHeader(*fields[3:20], *(fields[22], rows, crc))
+    make: Callable[..., BlockHeader] = BlockHeader
+    header = make(*fields[3:20], fields[22], rows, crc)
     if fields[2] != VERSION:
         raise DataDamaged(f"the block is of version {fields[2]}; this program reads {VERSION}")
     if fields[20] != len(rows):
