@@ -79,6 +79,7 @@ def propose(state: RaftState, kind: Kind, header: bytes, body: Buffer) -> Entry:
 def replicate(state: RaftState) -> None:
     """Send every follower what it may have."""
     state.sending = False
+    state.shared = None
     for progress in state.progress.values():
         _feed(state, progress)
 
@@ -120,6 +121,10 @@ def send(state: RaftState, progress: Progress, entries: tuple[Entry, ...]) -> No
     round_number = state.reads.carry()
     progress.round_sent = round_number
     message = Append(state.hard.term, prev, prev_term, state.commit, entries, round_number)
+    if state.shared == message:
+        message = state.shared  # the same object for several followers: the shell encodes it once
+    else:
+        state.shared = message
     if entries:
         progress.sent(entries[-1].index, sum([len(entry.frame) for entry in entries]))
     state.now.append((progress.node, message))

@@ -74,8 +74,6 @@ class Ready:
     reads_failed: tuple[int, ...] = ()  #: contexts whose leadership was lost
     fetches: tuple[Fetch, ...] = ()
     installs: tuple[tuple[NodeId, InstallSnapshot], ...] = ()  #: offers to make; the state goes by the shell
-    dropped_from: Index | None = (
-        None  #: proposals from here on were overwritten by another leader (outcome: not stored)
-    )
+    dropped_from: Index | None = None  #: proposals from here on were overwritten by another leader
     role_changed: bool = False  #: look at ``RaftCore.role``, ``.leader``, ``.term``
     cured: bool = False  #: a suspect replica counts again: its mark may go

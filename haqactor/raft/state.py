@@ -13,7 +13,7 @@ from haqactor.ids import NO_NODE, GroupId, Index, NodeId, Term
 from haqactor.raft.config import RaftConfig
 from haqactor.raft.log import Log
 from haqactor.raft.membership import Configuration, Configurations
-from haqactor.raft.messages import InstallSnapshot, Message
+from haqactor.raft.messages import Append, InstallSnapshot, Message
 from haqactor.raft.progress import Progress
 from haqactor.raft.readindex import ReadIndex
 from haqactor.raft.ready import Fetch, HardState
@@ -54,7 +54,7 @@ class RaftState:
         "handed", "hard", "hard_changed", "heard_context", "hello_ns", "hello_seen_ns",
         "installs", "leader",
         "leader_seen_ns", "log", "matched", "node", "noop_index", "now", "now_ns", "peer_boots",
-        "peer_suspects", "probe", "progress", "random", "reads", "recovery", "role", "role_changed",
+        "peer_suspects", "probe", "progress", "random", "reads", "recovery", "role", "role_changed", "shared",
         "sending", "suspicion_rank", "suspicion_tries", "term_start", "transfer_ns", "transferee",
         "uncommitted", "uncommitted_bytes", "votes",
     )  # fmt: skip
@@ -119,6 +119,7 @@ class RaftState:
         self.transferee = NO_NODE
         self.transfer_ns = NO_DEADLINE_NS
         self.sending = False
+        self.shared: Append | None = None  # the last Append built in this turn
         # the turn's work
         self.hard_changed = False
         self.now: list[tuple[NodeId, Message]] = []

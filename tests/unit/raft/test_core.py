@@ -110,6 +110,14 @@ def test_the_window_is_bounded_in_bytes() -> None:
     assert following.prev_index == messages[-1].entries[-1].index
 
 
+def test_followers_at_the_same_place_share_one_message() -> None:
+    core = make()
+    now_ns = make_leader(core, granted=(1, 2))
+    propose(core, now_ns)
+    (_, to_one), (_, to_two) = core.ready().messages_now
+    assert to_one is to_two
+
+
 def test_a_probe_is_one_message_at_a_time() -> None:
     core = make((1,))
     now_ns = make_leader(core, granted=(1,), acknowledge=False)
