@@ -12,7 +12,7 @@ from typing import Any, Protocol
 import trio
 
 from haqactor.entry import Entry, Kind
-from haqactor.errors import NotLeader
+from haqactor.errors import NotLeader, Overloaded
 from haqactor.frame import Frame
 from haqactor.ids import NO_NODE, GroupId, Index, NodeId, Term
 from haqactor.journal.writer import Persist
@@ -133,6 +133,7 @@ class GroupActor:
         self._proposals: dict[Index, Proposal] = {}
         self._reads: list[tuple[Index, int]] = []
         self._held: list[Request] = []
+        self._held_bytes = 0
         self.installs_out: dict[NodeId, Sending] = {}
         self.installs_in: dict[NodeId, Receiving] = {}
         self.service = make_service(self)
@@ -153,7 +154,7 @@ class GroupActor:
                 for item in items:
                     self._take(item, now)
                 self.core.tick(now)
-                if self.serving_term == self.core.term and self.leading:
+                if self.serving:
                     self.service.work(now)
                 self._perform_all(now)
                 self.turns += 1
@@ -174,16 +175,32 @@ class GroupActor:
 
     @property
     def serving(self) -> bool:
-        """Leading, with everything up to this term's no-op applied."""
-        return self.leading and self.serving_term == self.core.term
+        """Leading, with everything up to this term's no-op applied. The core may have stepped down within
+        this term, by a message or a tick of this very turn."""
+        return self.leading and self.core.is_leader and self.serving_term == self.core.term
 
     def _request(self, request: Request, now: int) -> None:
         if not self.leading:
             self.refuse(request)
         elif not self.serving:
-            self._held.append(request)
+            self._hold(request)
         else:
             self.service.request(request, now)
+
+    def _hold(self, request: Request) -> None:
+        size = len(request.blob)
+        limits = self.context.limits
+        if len(self._held) < limits.mailbox_batches_max and self._held_bytes + size <= limits.mailbox_bytes_max:
+            self._held.append(request)
+            self._held_bytes += size
+        elif rid := getattr(request.message, "rid", 0):
+            error = Overloaded(f"the new leader of group {self.group} is not serving yet", retry_after=0.1)
+            request.session.fail(rid, error)
+
+    def _take_held(self) -> list[Request]:
+        held, self._held = self._held, []
+        self._held_bytes = 0
+        return held
 
     def refuse(self, request: Request) -> None:
         """Tell a client where to go."""
@@ -214,7 +231,7 @@ class GroupActor:
         """Ask for a ReadIndex; ``Service.reads`` has the answer."""
         try:
             self.core.request_read(context, now)
-        except NotLeader:
+        except (NotLeader, Overloaded):
             self.service.reads((context,), False, now)
 
     # -- Ready
@@ -311,8 +328,7 @@ class GroupActor:
     def _stepped_down(self, now: int) -> None:
         self.leading = False
         self.context.log.info("leads no more", group=self.group, term=self.core.term, leader=self.core.leader)
-        held, self._held = self._held, []
-        for request in held:
+        for request in self._take_held():
             self.refuse(request)
         if self.serving_term:
             self.service.follow(now)
@@ -326,8 +342,7 @@ class GroupActor:
         if entry.kind is Kind.NOOP and self.leading and entry.term == self.core.term:
             self.serving_term = entry.term
             self.service.lead(entry.term, now)
-            held, self._held = self._held, []
-            for request in held:
+            for request in self._take_held():
                 self.service.request(request, now)
             self.mailbox.wake()
 
@@ -345,10 +360,9 @@ class GroupActor:
 
     def restored(self, meta: SnapshotMeta, chunks: list[bytes], now: int) -> None:
         """A snapshot from the leader replaced the state."""
-        self.service.restore(chunks)
-        self.applier.restored(meta)
-        self.core.snapshot_installed(meta, now)
-        self.mailbox.wake()
+        if self.core.snapshot_installed(meta, now):  # else the log went past it meanwhile
+            self.service.restore(chunks)
+            self.applier.restored(meta)
 
     def directory_moved(self, now: int) -> None:
         """This node's copy of the directory changed; what waited for it is looked at again by ``work``."""
@@ -357,11 +371,15 @@ class GroupActor:
 
     def hand_over(self, now: int) -> None:
         """Give leadership to the peer that is furthest along."""
-        statistics = self.core.statistics()
+        if not self.core.is_leader:
+            return
+        voters = self.core.configuration.deciders()
         reachable = [
-            peer for peer in statistics.peers if self.context.peers[peer.node].connected and not peer.suspect
+            peer
+            for peer in self.core.statistics().peers
+            if peer.node in voters and self.context.peers[peer.node].connected and not peer.suspect
         ]
-        if self.leading and reachable:
+        if reachable:
             best = max(reachable, key=lambda peer: (peer.match, -peer.node))
             self.core.transfer(best.node, now)
 
