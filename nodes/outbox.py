@@ -11,13 +11,14 @@ from haqactor.env import Stream
 class Outbox:
     """Frames waiting for the socket. One task runs ``pump``."""
 
-    __slots__ = ("_closing", "_parts", "_space", "_wake", "pending_bytes", "sent_bytes")
+    __slots__ = ("_closing", "_ended", "_parts", "_space", "_wake", "pending_bytes", "sent_bytes")
 
     def __init__(self) -> None:
         self._parts: list[bytes] = []
         self._wake = trio.Event()
         self._space: trio.Event | None = None
         self._closing = False
+        self._ended = False
         self.pending_bytes = 0
         self.sent_bytes = 0
 
@@ -33,14 +34,27 @@ class Outbox:
         self._wake.set()
 
     async def wait_below(self, bytes_max: int) -> None:
-        """Return once less than ``bytes_max`` is pending."""
-        while self.pending_bytes >= bytes_max:
+        """Return once less than ``bytes_max`` is pending, or nobody sends any more."""
+        while self.pending_bytes >= bytes_max and not self._ended:
             if self._space is None:
                 self._space = trio.Event()
             await self._space.wait()
 
+    def end(self) -> None:
+        """Nobody will send any more: whoever waits for room goes on, and finds the connection gone."""
+        self._ended = True
+        if self._space is not None:
+            self._space.set()
+            self._space = None
+
     async def pump(self, stream: Stream) -> None:
         """Send until ``finish``; raises what the stream raises."""
+        try:
+            await self._pump(stream)
+        finally:
+            self.end()
+
+    async def _pump(self, stream: Stream) -> None:
         while True:
             if not self._parts:
                 if self._closing:
