@@ -10,7 +10,7 @@ import trio
 from structlog.typing import FilteringBoundLogger
 
 from haqactor.env import Environment, Listener, NetworkError, Stream
-from haqactor.errors import Error, ProtocolError, Unauthorized
+from haqactor.errors import Error, InvariantViolation, ProtocolError, Unauthorized
 from haqactor.frame import Decoder, Frame, encode
 from haqactor.ids import NodeId
 from haqactor.journal.identity import Identity
@@ -74,6 +74,8 @@ class PeerListener:
             await self._speak(stream)
         except NetworkError:
             pass
+        except InvariantViolation:
+            raise
         except Error as error:
             self._log.warning(
                 "peer connection ended", remote=stream.remote, code=error.code, reason=str(error)
