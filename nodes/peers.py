@@ -21,6 +21,11 @@ from haqactor.nodes.peerwire import PeerOp
 _BACKOFF_FIRST: Final = 0.02
 _BACKOFF_LAST: Final = 0.5
 FOREIGN: Final = "foreign_cluster"
+_STEADY_S: Final = 0.1
+
+
+class _Foreign(Unauthorized):
+    """The peer says that this node is not of its cluster."""
 
 
 class LinkWatcher(Protocol):
@@ -91,9 +96,11 @@ class PeerLink:
             except NetworkError:
                 pass
             else:
+                began = trio.current_time()
                 if await self._use(stream):
                     backoff = _BACKOFF_FIRST
-                    continue
+                    if trio.current_time() - began >= _STEADY_S:
+                        continue  # it broke just now: find out at once whether the peer is gone
             self._redial = trio.Event()
             with trio.move_on_after(backoff * self._context.env.random.uniform(0.75, 1.25)):
                 await self._redial.wait()
@@ -119,6 +126,8 @@ class PeerLink:
             self._context.log.error(
                 "peer refused", peer=self.peer, address=self.address, code=error.code, reason=str(error)
             )
+            if isinstance(error, _Foreign):
+                self._watcher.link_foreign(self.peer)
             return False
         else:
             await self._connected(stream, decoder)
@@ -143,7 +152,7 @@ class PeerLink:
         if frame.kind == PeerOp.REFUSED:
             code, message = peerwire.hello_fields(frame.header, (str, str), "Refused")
             if code == FOREIGN:
-                self._watcher.link_foreign(self.peer)
+                raise _Foreign(f"{self.address} refuses this node: {message}")
             raise Unauthorized(f"{self.address} refuses this node: {message}")
         if frame.kind != PeerOp.WELCOME:
             raise ProtocolError(f"peer frame kind {frame.kind} where Welcome belongs")
