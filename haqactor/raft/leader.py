@@ -121,8 +121,9 @@ def send(state: RaftState, progress: Progress, entries: tuple[Entry, ...]) -> No
     round_number = state.reads.carry()
     progress.round_sent = round_number
     message = Append(state.hard.term, prev, prev_term, state.commit, entries, round_number)
-    if state.shared == message:
-        message = state.shared  # the same object for several followers: the shell encodes it once
+    shared = state.shared
+    if shared is not None and shared == message:
+        message = shared  # the same object for several followers: the shell encodes it once
     else:
         state.shared = message
     if entries:
