@@ -189,8 +189,8 @@ class GroupActor:
 
     def _hold(self, request: Request) -> None:
         size = len(request.blob)
-        limits = self.context.limits
-        if len(self._held) < limits.mailbox_batches_max and self._held_bytes + size <= limits.mailbox_bytes_max:
+        items_max, bytes_max = self.mailbox.items_max, self.mailbox.bytes_max
+        if len(self._held) < items_max and self._held_bytes + size <= bytes_max:
             self._held.append(request)
             self._held_bytes += size
         elif rid := getattr(request.message, "rid", 0):
