@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import trio
 
-from haqactor.entry import parse_many
-from haqactor.errors import DataDamaged, ProtocolError
+from haqactor.errors import Conflict, DataDamaged, InvalidArgument, Overloaded, ProtocolError
 from haqactor.frame import Frame, encode
 from haqactor.ids import GroupId, Index, NodeId, Term
 from haqactor.nodes.peerwire import PeerOp
@@ -62,9 +61,11 @@ async def send(actor: "GroupActor", peer: NodeId, offer: InstallSnapshot) -> Non
     ok = False
     if reader is not None and peer not in actor.installs_out:
         sending = actor.installs_out[peer] = Sending()
-        reader.pin()
         try:
+            reader.pin()
             ok = await _stream(actor, peer, offer, reader, sending)
+        except Overloaded as error:
+            actor.context.log.info("a snapshot waits", group=actor.group, peer=peer, reason=str(error))
         finally:
             reader.unpin()
             del actor.installs_out[peer]
@@ -129,25 +130,36 @@ class Receiving:
         self._install: Any = None
         self._meta: SnapshotMeta | None = None
         self._chunks: list[bytes] = []
+        self._number = 0
 
     async def run(self) -> None:
         """Until the install is complete or broken off."""
-        async with self.queue_out:
-            with trio.move_on_after(_PATIENCE_S) as patience:
-                async for header, blob in self.queue_out:
-                    patience.deadline = trio.current_time() + _PATIENCE_S
-                    done = await self._step(header, blob)
-                    if done:
-                        break
-        self.actor.installs_in.pop(self.sender, None)
+        try:
+            async with self.queue_out:
+                with trio.move_on_after(_PATIENCE_S) as patience:
+                    async for header, blob in self.queue_out:
+                        patience.deadline = trio.current_time() + _PATIENCE_S
+                        done = await self._step(header, blob)
+                        if done:
+                            break
+        finally:
+            self.actor.installs_in.pop(self.sender, None)
+            if self._install is not None:  # the next offer begins anew
+                with trio.CancelScope(shield=True):
+                    await self._install.abandon()
 
     async def _step(self, header: list[Any], blob: bytes) -> bool:
         actor = self.actor
         step, number = header[3], header[4]
-        try:
-            ok = await self._take(header, blob)
-        except DataDamaged as error:
-            raise ProtocolError(f"a snapshot from node {self.sender} is damaged: {error}") from error
+        self._number += 1
+        ok = False
+        if number == self._number:  # else a frame was lost on the way: what follows has a hole
+            try:
+                ok = await self._take(header, blob)
+            except (Conflict, DataDamaged, InvalidArgument, Overloaded, ProtocolError) as error:
+                actor.context.log.warning(
+                    "a snapshot was not taken", group=actor.group, peer=self.sender, reason=str(error)
+                )
         link = actor.context.peers.get(self.sender)
         if link is not None:
             answer = Step.ACK if ok else Step.NO
@@ -158,6 +170,7 @@ class Receiving:
         actor = self.actor
         step = header[3]
         if step == Step.OFFER:
+            _check_offer(header)
             if not actor.core.accepts_snapshot(
                 InstallSnapshot(Term(header[1]), Index(header[2]), Term(header[5]), tuple(header[6]))
             ):
@@ -168,7 +181,7 @@ class Receiving:
         if self._install is None or self._meta is None:
             return False
         if step == Step.ENTRIES:
-            await self._install.add_entries(tuple(parse_many(blob)))
+            await self._install.add_entries((blob,))
         elif step == Step.STATE:
             self._chunks.append(blob)
             await self._install.add_chunk(blob)
@@ -178,6 +191,15 @@ class Receiving:
             actor.context.count("installs_received")
             actor.mailbox.put(lambda now: actor.restored(meta, chunks, now))
         return True
+
+
+def _check_offer(header: list[Any]) -> None:
+    if (
+        len(header) != 8
+        or type(header[5]) is not int
+        or not all(isinstance(row, list) and all(type(node) is int for node in row) for row in header[6:])
+    ):
+        raise ProtocolError("a snapshot's offer is malformed")
 
 
 def group_of(frame: Frame) -> GroupId:
