@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 import trio
 
 from haqactor.entry import Entry
-from haqactor.errors import InvariantViolation
+from haqactor.errors import InvariantViolation, Overloaded
 from haqactor.ids import Index, NodeId
 from haqactor.nodes import installs
 from haqactor.raft.messages import InstallSnapshot
@@ -187,7 +187,12 @@ class Applier:
 
     async def _snapshot_task(self, meta: SnapshotMeta, chunks: Any, live: list[tuple[Index, Index]]) -> None:
         actor = self.actor
-        await actor.context.journal.save_snapshot(actor.group, meta, chunks, live)
+        try:
+            await actor.context.journal.save_snapshot(actor.group, meta, chunks, live)
+        except Overloaded as error:  # the disk is full: the next reason for a snapshot tries again
+            actor.context.log.warning("no snapshot", group=actor.group, reason=str(error))
+            self._snapshotting = False
+            return
         actor.context.count("snapshots")
 
         def saved(_now: int) -> None:
