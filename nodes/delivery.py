@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from haqactor import batch, wire
 from haqactor.entry import Entry
+from haqactor.errors import NotFound
 from haqactor.ids import Index
 from haqactor.machine.actions import Deliver, Part
 
@@ -18,15 +19,16 @@ if TYPE_CHECKING:
 
 
 class _Parcel:
-    """One Deliver; ``blobs`` is None until all its batches are at hand."""
+    """One Deliver; ``blobs`` is None until all its batches are at hand, or one of them is ``gone``."""
 
-    __slots__ = ("blobs", "deliver", "round", "session")
+    __slots__ = ("blobs", "deliver", "gone", "round", "session")
 
     def __init__(self, deliver: Deliver, covering_round: int, session: "ClientSession") -> None:
         self.deliver = deliver
         self.round = covering_round
         self.session = session
         self.blobs: list[bytes | memoryview] | None = None
+        self.gone = False
 
 
 class Delivery:
@@ -89,7 +91,7 @@ class Delivery:
 
     def _send(self, parcel: _Parcel) -> None:
         deliver, blobs = parcel.deliver, parcel.blobs
-        if self.closed or blobs is None or self._sessions.get(deliver.session) is not parcel.session:
+        if self.closed or parcel.gone or blobs is None or self._sessions.get(deliver.session) is not parcel.session:
             return
         rows: list[list[Any]] = [
             [part.term, part.counter, part.base, part.ranges, part.attempts, part.enqueued_ns, len(blob)]
@@ -113,7 +115,11 @@ class Delivery:
         parcel.blobs = blobs
 
     async def _load(self, parcel: _Parcel) -> None:
-        parcel.blobs = [await load(self._actor, part) for part in parcel.deliver.parts]
+        try:
+            parcel.blobs = [await load(self._actor, part) for part in parcel.deliver.parts]
+        except NotFound:
+            self._actor.context.count("deliveries_gone")
+            parcel.blobs, parcel.gone = [], True
         key = (parcel.deliver.session, parcel.deliver.consumer)
         lane = self._lanes.get(key)
         if lane is not None:
@@ -126,13 +132,17 @@ def cut(entry: Entry, part: Part) -> memoryview:
 
 
 async def load(actor: "GroupActor", part: Part) -> bytes | memoryview:
-    """A part's batch, from memory or disk, sliced off the loop where only some rows are wanted."""
+    """A part's batch, from memory or disk, sliced off the loop where only some rows are wanted. Raises
+    NotFound."""
     context = actor.context
     index = Index(part.entry_index)
     entry = context.tail.get(actor.group, index)
     if entry is None:
         context.count("cold_delivery_reads")
-        (entry,) = await context.journal.read(actor.group, index, index, 1)
+        found = await context.journal.read(actor.group, index, index, 1)
+        if not found:  # settled by somebody else and compacted while we were about to read
+            raise NotFound(f"entry {index} of group {actor.group} is gone")
+        entry = found[0]
     data = cut(entry, part)
     rows = part.rows
     if rows is None:
