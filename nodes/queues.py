@@ -218,6 +218,9 @@ class QueueService:
     def _consume(self, request: Request, message: Any, now_ns: int) -> None:
         dispatcher, session = self._leading(), request.session
         if isinstance(message, wire.Subscribe):
+            if not session.open:
+                return  # its end was heard before its turn came; nobody would ever lose these leases
+            self._polls.pop((session.id, message.consumer), None)
             self.sessions[session.id] = session
             lost = dispatcher.subscribe(
                 session.id,
@@ -275,6 +278,7 @@ class QueueService:
             del self.sessions[client.id]
             for key in [key for key in self._subscribed if key[0] == client.id]:
                 del self._subscribed[key]
+                self._polls.pop(key, None)
             self.dispatcher.session_lost(client.id, now_ns)
 
     # -- a turn's end
@@ -352,7 +356,8 @@ class QueueService:
     def directory_moved(self, now_ns: int) -> None:
         """What waited for a queue may have lost its reason to."""
         for request in self._missing.take_all(self.actor.group):
-            self.request(request, now_ns)
+            if request.session.open:
+                self.request(request, now_ns)
 
     def covered(self, now_ns: int) -> None:
         """Let deliveries go whose round has a quorum."""
