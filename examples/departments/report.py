@@ -69,12 +69,12 @@ class Outcome:
 
 def say(text: str) -> None:
     """A line of the story."""
-    _out.print(f"  {text}", markup=False)
+    _out.print(f"  {text}", markup=False, soft_wrap=True)
 
 
 def fail(text: str) -> None:
     """A line about what went wrong."""
-    _err.print(text)
+    _err.print(text, soft_wrap=True)
 
 
 def show(outcome: Outcome) -> None:

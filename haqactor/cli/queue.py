@@ -69,11 +69,14 @@ def declare(name: str, url: str, output: str, **given: Any) -> None:
     settings = {key: value for key, value in given.items() if value is not None}
 
     async def work(broker: "Broker") -> Any:
-        return (await broker.declare(name, **settings)).changes
+        queue = await broker.declare(name, **settings)
+        return queue.created, queue.changes
 
-    changes = with_broker(url, work)
+    created, changes = with_broker(url, work)
     if output == "json":
-        print_json({"queue": name, "changes": changes})
+        print_json({"queue": name, "created": created, "changes": changes})
+    elif created:
+        say(f"{name}: created")
     elif not changes:
         say(f"{name}: nothing to change")
     else:

@@ -184,15 +184,36 @@ async def test_a_peer_of_another_cluster(single: LocalCluster) -> None:
         frame.encode(wire.Op.INFO, [1, -5, 1]),
         frame.encode(wire.Op.WELCOME, [1, b"", 0, "", [], {}]),
         frame.encode(wire.Op.SETTLE, [1, 1, 1, 1, [7], [], [], [], [], 0, 0]),
-        frame.encode(wire.Op.SETTLE, [1, 1, 1, 1, [["a", "b", "c", "d"]], [], [], [], [], 0, 0]),
         wire.pack(hello()),
     ],
-    ids=["kind", "short", "map", "type", "range", "not-a-clients", "row", "row-type", "hello-again"],
+    ids=["kind", "short", "map", "type", "range", "not-a-clients", "row", "hello-again"],
 )
 async def test_wrong_frames_after_the_hello(single: LocalCluster, data: bytes) -> None:
     async with surviving(single), greeted(single.nodes[0].listen) as connection:
         await connection.send(data)
         await refused(connection, "clients")
+
+
+async def test_rows_that_are_no_leases(single: LocalCluster) -> None:
+    """They are looked at where the queue is known: its group answers, or ends the connection."""
+    async with surviving(single):
+        async with haqactor.connect(single.url) as broker:
+            await broker.declare("rows")
+            place = await broker.resolve("rows")
+        for rows in ([["a", "b", "c", "d"]], [[1]], [[1, 1, 9, 3]], [[-1, 1, 1, 1]]):
+            async with greeted(single.nodes[0].listen) as connection:
+                await connection.send(wire.pack(wire.Subscribe(4, place.group, place.uid, 1, 10, 10_000, [])))
+                assert isinstance(await connection.reply(4), wire.Reply)
+                await connection.send(
+                    wire.pack(wire.Settle(5, place.group, place.uid, 1, rows, [], [], [], [], 0, 0))
+                )
+                while (frame := await connection.frame()) is not None:
+                    message = wire.parse(frame)
+                    if isinstance(message, wire.Refused):
+                        break
+                    if isinstance(message, wire.Failed):
+                        assert (message.rid, message.code) == (5, "protocol_error")
+                        break
 
 
 async def test_a_group_that_does_not_exist(single: LocalCluster) -> None:

@@ -121,3 +121,17 @@ def test_a_directory_that_cannot_be(tmp_path: Path) -> None:
     done = run("--data-dir", str(tmp_path / "file" / "d"))
     assert done.returncode != exits.OK
     assert "file" in done.stderr
+
+
+@pytest.mark.slow
+async def test_a_node_waits_for_the_other_founders(tmp_path: Path) -> None:
+    """However late they come: nothing about being first is an error."""
+    cluster = LocalCluster.found(tmp_path / "c", 3, await free_base_port(3))
+    try:
+        first = cluster.nodes[0].spawn()
+        await cluster.nodes[0].wait_listening(first)
+        assert not await first.wait_ended(8)
+        await cluster.start()
+        assert cluster.nodes[0].process() == first
+    finally:
+        cluster.stop()

@@ -108,7 +108,7 @@ def test_queues_are_shown(triple: LocalCluster) -> None:
         (("cluster", "kill", "7"), exits.NOT_FOUND),
         (("cluster", "start", "--nodes", "5"), exits.CONFLICT),
     ],
-    ids=" ".join,
+    ids=str,
 )
 def test_exit_codes(triple: LocalCluster, arguments: tuple[str, ...], code: int) -> None:
     done = haq(triple, *arguments, code=code)
