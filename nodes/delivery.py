@@ -91,7 +91,9 @@ class Delivery:
 
     def _send(self, parcel: _Parcel) -> None:
         deliver, blobs = parcel.deliver, parcel.blobs
-        if self.closed or parcel.gone or blobs is None or self._sessions.get(deliver.session) is not parcel.session:
+        if self.closed or parcel.gone or blobs is None:
+            return
+        if self._sessions.get(deliver.session) is not parcel.session:
             return
         rows: list[list[Any]] = [
             [part.term, part.counter, part.base, part.ranges, part.attempts, part.enqueued_ns, len(blob)]
