@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from haqactor import wire
 from haqactor.config import QueueConfig, check_name
 from haqactor.entry import Entry, Kind
-from haqactor.errors import Error, InvalidArgument, NotFound, NotLeader, OutcomeUnknown
+from haqactor.errors import Error, InvalidArgument, InvariantViolation, NotFound, NotLeader, OutcomeUnknown
 from haqactor.ids import Index, Term
 from haqactor.machine import commands, effects
 from haqactor.machine.directory import DirectoryMachine
@@ -87,8 +87,11 @@ class DirectoryService:
         """A client's request at the serving leader."""
         try:
             self._request(request)
+        except InvariantViolation:
+            raise
         except Error as error:
-            request.session.fail(request.message.rid, error)
+            if rid := getattr(request.message, "rid", 0):
+                request.session.fail(rid, error)
 
     def _request(self, request: Request) -> None:
         message = request.message
@@ -97,8 +100,8 @@ class DirectoryService:
             self._to_read.append(request)
         elif isinstance(message, wire.Declare):
             check_name(message.name)
-            _check_settings(message.name, message.settings)
-            self._draft.add(commands.declare(message.name, message.settings), answer)
+            settings = _checked(message.name, message.settings)
+            self._draft.add(commands.declare(message.name, settings), answer)
         elif isinstance(message, wire.Delete):
             check_name(message.name)
             self._draft.add(commands.delete(message.name), _once(answer))
@@ -179,14 +182,16 @@ class DirectoryService:
         return {"queues": len(self.machine.queue_rows())}
 
 
-def _check_settings(name: str, settings: dict[str, Any]) -> None:
+def _checked(name: str, settings: dict[str, Any]) -> dict[str, Any]:
+    """The given settings as they are logged: known names, integers and strings, within their bounds."""
     for key in settings:
         if key not in _KNOWN_SETTINGS:
             raise InvalidArgument(f"{key!r} is no setting of a queue; known are {', '.join(_KNOWN_SETTINGS)}")
     try:
-        QueueConfig.from_settings(name, {**QueueConfig(name).settings(), **settings})
-    except TypeError as error:
-        raise InvalidArgument(f"a setting of queue {name!r} has the wrong type: {error}") from error
+        checked = QueueConfig.from_settings(name, {**QueueConfig(name).settings(), **settings}).settings()
+    except (TypeError, ValueError, OverflowError) as error:
+        raise InvalidArgument(f"a setting of queue {name!r} has the wrong type or size: {error}") from error
+    return {key: checked[key] for key in settings}
 
 
 def _once(plain: Answer) -> Answer:
