@@ -12,6 +12,7 @@ from haqactor.entry import Entry, Kind
 from haqactor.errors import (
     Error,
     InvalidArgument,
+    InvariantViolation,
     NotFound,
     NotLeader,
     OutcomeUnknown,
@@ -121,6 +122,8 @@ class QueueService:
         """A client's request at the serving leader."""
         try:
             self._request(request, now_ns)
+        except InvariantViolation:
+            raise
         except Error as error:
             rid = getattr(request.message, "rid", 0)
             if rid:
