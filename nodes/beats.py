@@ -36,12 +36,15 @@ class Beats:
     async def run(self) -> None:
         """Until cancelled."""
         interval = self._context.limits.heartbeat
+        regular = trio.current_time() + interval
         while True:
-            regular = trio.current_time() + interval
             extra = await self._wait(regular)
             self._answered = trio.Event()
             self._wanted = trio.Event()
-            self._send(check=not extra)
+            due = trio.current_time() >= regular  # also where extra beats never pause
+            self._send(check=due)
+            if due:
+                regular = trio.current_time() + interval
             if extra:
                 with trio.move_on_at(regular):
                     await self._answered.wait()
