@@ -11,7 +11,7 @@ import trio
 from haqactor import codec
 from haqactor.config import NodeConfig, peer_address
 from haqactor.env import Environment, NetworkError
-from haqactor.errors import ConfigError, Conflict, Error
+from haqactor.errors import Conflict, Error
 from haqactor.frame import Decoder, encode
 from haqactor.nodes import peerwire
 from haqactor.nodes.peers import receive_frame
@@ -43,6 +43,7 @@ class Founding:
         self._mine = mine
         self._changed = trio.Event()
         self.members: tuple[Member, ...] = ()
+        self.last_error = ""
 
     def heard(self, address: str, nonce: bytes) -> None:
         """A founder named its nonce."""
@@ -72,15 +73,17 @@ class Founding:
         backoff = 0.02
         while True:
             try:
-                if await self._ask_once(address):
+                with trio.move_on_after(self._config.limits.handshake):
+                    await self._ask_once(address)
                     return
-            except (NetworkError, Conflict, Error) as error:
-                if isinstance(error, Conflict | ConfigError):
-                    raise
+            except Conflict:
+                raise
+            except (NetworkError, Error) as error:
+                self.last_error = f"{address}: {error}"
             await trio.sleep(backoff * self._env.random.uniform(0.75, 1.25))
             backoff = min(backoff * 1.5, 0.3)
 
-    async def _ask_once(self, address: str) -> bool:
+    async def _ask_once(self, address: str) -> None:
         stream = await self._env.network.dial(peer_address(address))
         try:
             await stream.send_all(encode(PeerOp.FOUND, [self._mine, self._nonces[self._mine]]))
@@ -89,9 +92,9 @@ class Founding:
             stream.abort()
         nonce, cluster, rows = peerwire.hello_fields(frame.header, (bytes, bytes, list), "Founded")
         if cluster:
-            self._adopt(address, tuple((row[0], row[1], row[2]) for row in rows))
+            members = [peerwire.hello_fields(row, (int, str, bytes), "A member") for row in rows]
+            self._adopt(address, tuple((row[0], row[1], row[2]) for row in members))
         self.heard(address, nonce)
-        return True
 
     def _adopt(self, address: str, members: tuple[Member, ...]) -> None:
         mine = (self._mine, self._nonces[self._mine])
