@@ -116,6 +116,9 @@ class ClientSession:
             pass
         except Error as error:
             await self._refuse(error)
+        except Exception:  # a bug, but not one that a client may end the other connections with
+            self.context.log.exception("a connection failed", remote=self.stream.remote)
+            self.context.count("connections_failed")
         finally:
             self._ended()
             with trio.move_on_after(1, shield=True):
