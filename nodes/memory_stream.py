@@ -54,9 +54,10 @@ class MemoryStream:
             await pipe.wait()
         if pipe.broken or pipe.ended:
             raise StreamReset("the other end of an in-memory stream is gone")
-        pipe.parts.append(bytes(data))
-        pipe.size += len(data)
-        pipe.touch()
+        if len(data):
+            pipe.parts.append(bytes(data))
+            pipe.size += len(data)
+            pipe.touch()
 
     async def receive_some(self, max_bytes: int = 262_144) -> bytes:
         """What is there, up to ``max_bytes``."""
