@@ -1,0 +1,161 @@
+"""A whole environment in memory: trio's clock, streams within the program, a disk that forgets, seeded chance.
+
+One rule: it keeps what ``haqactor.env`` promises, so that under ``autojump_clock`` a node runs on it without
+waiting for anything real.
+"""
+
+from collections.abc import Awaitable, Callable
+from math import inf
+from random import Random as Source
+from typing import TypeVar
+
+import trio
+
+from haqactor.env import (
+    AddressInUse,
+    ConnectFailed,
+    ConnectRefused,
+    Disk,
+    Environment,
+    Listener,
+    NullProbe,
+    Stream,
+)
+from haqactor.errors import Error
+from haqactor.config import split_address
+from haqactor.nodes.memory_stream import MemoryStream, memory_stream_pair
+from tests.builders.memory_disk import MemoryDisk
+
+T = TypeVar("T")
+EPOCH_NS = 1_700_000_000_000_000_000
+
+
+class TrioClock:
+    """Time as trio has it; the wall clock stands at a fixed date when trio's is 0, plus ``skew_ns``."""
+
+    def __init__(self, skew_ns: int = 0) -> None:
+        self.skew_ns = skew_ns
+
+    def monotonic_ns(self) -> int:
+        return round(trio.current_time() * 1e9)
+
+    def wall_ns(self) -> int:
+        return EPOCH_NS + self.skew_ns + self.monotonic_ns()
+
+
+class SeededRandom:
+    """Chance that repeats itself."""
+
+    def __init__(self, seed: int) -> None:
+        self._source = Source(seed)
+
+    def uniform(self, low: float, high: float) -> float:
+        return self._source.uniform(low, high)
+
+    def below(self, bound: int) -> int:
+        return self._source.randrange(bound)
+
+    def token(self, size: int) -> bytes:
+        return self._source.randbytes(size)
+
+
+class InlineOffload:
+    """Work is done at once, on the loop."""
+
+    def run(self, function: Callable[[], T], *, cost_bytes: int = 0) -> Awaitable[T]:
+        async def work() -> T:
+            await trio.lowlevel.checkpoint()
+            return function()
+
+        return work()
+
+
+class MemoryListener:
+    """An open port of a ``MemoryNetwork``."""
+
+    def __init__(self, network: "MemoryNetwork", address: str) -> None:
+        self._network = network
+        self._address = address
+        self.send, self._receive = trio.open_memory_channel[MemoryStream](inf)
+
+    @property
+    def address(self) -> str:
+        return self._address
+
+    async def accept(self) -> Stream:
+        try:
+            return await self._receive.receive()
+        except (trio.ClosedResourceError, trio.EndOfChannel) as error:
+            raise ConnectFailed(f"{self._address} is closed") from error
+
+    async def aclose(self) -> None:
+        self._network.listeners.pop(self._address, None)
+        self._receive.close()
+        await trio.lowlevel.checkpoint()
+
+
+class MemoryNetwork:
+    """All hosts' ports. ``refuse``: addresses at which dialling fails as if no process were there;
+    ``unreachable``: as if no host were. ``links``: both ends of every connection, by the address dialled."""
+
+    def __init__(self) -> None:
+        self.listeners: dict[str, MemoryListener] = {}
+        self.refuse: dict[str, bool] = {}
+        self.unreachable: dict[str, bool] = {}
+        self.links: dict[str, list[tuple[MemoryStream, MemoryStream]]] = {}
+        self.dials = 0
+        self._port = 40_000
+
+    async def listen(self, address: str) -> Listener:
+        await trio.lowlevel.checkpoint()
+        host, port = self._parts(address)
+        if port == 0:
+            self._port += 1
+            address = f"{host}:{self._port}"
+        if address in self.listeners:
+            raise AddressInUse(f"{address} is in use")
+        listener = self.listeners[address] = MemoryListener(self, address)
+        return listener
+
+    async def dial(self, address: str) -> Stream:
+        await trio.lowlevel.checkpoint()
+        self.dials += 1
+        self._parts(address)
+        if address in self.unreachable:
+            raise ConnectFailed(f"{address} cannot be reached")
+        listener = self.listeners.get(address)
+        if listener is None or address in self.refuse:
+            raise ConnectRefused(f"nobody listens at {address}")
+        near, far = memory_stream_pair("dialler", address)
+        self.links.setdefault(address, []).append((near, far))
+        listener.send.send_nowait(far)
+        return near
+
+    def reset(self, address: str) -> None:
+        """Break every connection that was dialled to ``address``."""
+        for near, far in self.links.pop(address, []):
+            near.abort()
+            far.abort()
+
+    @staticmethod
+    def _parts(address: str) -> tuple[str, int]:
+        try:
+            return split_address(address, "address")
+        except Error as error:
+            raise ConnectFailed(f"{address!r} is no address") from error
+
+
+def memory_environment(
+    network: MemoryNetwork | None = None, disk: Disk | None = None, *, seed: int = 1, skew_ns: int = 0
+) -> Environment:
+    """One host's environment; hosts that share ``network`` reach each other."""
+    return Environment(
+        clock=TrioClock(skew_ns),
+        network=network or MemoryNetwork(),
+        disk=disk or MemoryDisk(),
+        random=SeededRandom(seed),
+        offload=InlineOffload(),
+        probe=NullProbe(),
+    )
+
+

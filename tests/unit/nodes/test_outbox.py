@@ -1,0 +1,66 @@
+"""An outbox joins what waits, in order, and lets nobody wait for a connection that is gone."""
+
+import pytest
+import trio
+from trio.testing import wait_all_tasks_blocked
+
+from haqactor.env import StreamReset
+from haqactor.nodes.memory_stream import memory_stream_pair
+from haqactor.nodes.outbox import Outbox
+
+
+async def test_joins_in_order_and_ends_when_all_is_out() -> None:
+    """What was put before ``finish`` is still sent."""
+    near, far = memory_stream_pair("near", "far")
+    box = Outbox()
+    for part in (b"one", b"two", b"three"):
+        box.put(part)
+    assert box.pending_bytes == 11
+    box.finish()
+    await box.pump(near)
+    assert await far.receive_some() == b"onetwothree"
+    assert (box.pending_bytes, box.sent_bytes) == (0, 11)
+
+
+async def test_waiting_below_a_bound() -> None:
+    """Goes on when the socket took enough."""
+    near, far = memory_stream_pair("near", "far")
+    box = Outbox()
+    went_on = False
+
+    async def wait() -> None:
+        nonlocal went_on
+        await box.wait_below(4 << 20)
+        went_on = True
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(box.pump, near)
+        for _ in range(5):
+            box.put(bytes(1 << 20))
+        nursery.start_soon(wait)
+        await wait_all_tasks_blocked()
+        box.put(bytes(4 << 20))
+        await wait_all_tasks_blocked()
+        while not went_on:
+            await far.receive_some(1 << 20)
+            await trio.lowlevel.checkpoint()
+        nursery.cancel_scope.cancel()
+    assert went_on
+
+
+async def test_nobody_waits_for_a_connection_that_is_gone() -> None:
+    """Else the reader of a dead connection would hold its place for ever."""
+    near, far = memory_stream_pair("near", "far")
+    box = Outbox()
+    box.put(bytes(100))
+
+    async def pump() -> None:
+        with pytest.raises(StreamReset):
+            await box.pump(near)
+
+    far.abort()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(box.wait_below, 10)
+        await wait_all_tasks_blocked()
+        nursery.start_soon(pump)
+    await box.wait_below(10)

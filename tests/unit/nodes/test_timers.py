@@ -1,0 +1,50 @@
+"""One task wakes actors at their deadlines, and not before."""
+
+import trio
+from trio.testing import MockClock, wait_all_tasks_blocked
+
+from haqactor.nodes.timers import NEVER_NS, Timers
+from tests.builders.memory_environment import TrioClock
+
+MS = 1_000_000
+
+
+async def test_each_key_is_woken_at_its_latest_deadline(autojump_clock: MockClock) -> None:
+    """A deadline set anew replaces the former one, earlier or later; each wakes once."""
+    timers = Timers(TrioClock())
+    woken: list[tuple[int, int]] = []
+    for key in (1, 2, 3):
+        timers.add(key, lambda key=key: woken.append((key, round(trio.current_time() * 1000))))
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(timers.run)
+        await wait_all_tasks_blocked()
+        timers.set(1, 500 * MS)
+        timers.set(2, 300 * MS)
+        timers.set(3, 400 * MS)
+        await trio.sleep(0.1)
+        timers.set(2, 700 * MS)
+        timers.set(1, 200 * MS)
+        await trio.sleep(2)
+        nursery.cancel_scope.cancel()
+    assert woken == [(1, 200), (3, 400), (2, 700)]
+
+
+async def test_never_is_never_and_the_past_is_now(autojump_clock: MockClock) -> None:
+    """A waker may set its own next deadline while it is being called."""
+    timers = Timers(TrioClock())
+    woken: list[int] = []
+
+    def again() -> None:
+        woken.append(round(trio.current_time() * 1000))
+        if len(woken) < 3:
+            timers.set(1, (woken[-1] + 100) * MS)
+
+    timers.add(1, again)
+    timers.add(2, lambda: woken.append(-1))
+    timers.set(2, NEVER_NS)
+    timers.set(1, 0)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(timers.run)
+        await trio.sleep(1000)
+        nursery.cancel_scope.cancel()
+    assert woken == [0, 100, 200]
