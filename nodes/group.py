@@ -99,13 +99,14 @@ class RaftItem:
 class _Write:
     """One record batch on its way to the disk, and what may leave once it is there."""
 
-    __slots__ = ("hard_state", "index", "messages", "term")
+    __slots__ = ("cured", "hard_state", "index", "messages", "term")
 
     def __init__(self, term: Term, index: Index, hard_state: HardState | None) -> None:
         self.term = term
         self.index = index
         self.hard_state = hard_state
         self.messages: list[tuple[NodeId, Message]] = []
+        self.cured = False
 
 
 Item = Request | Disconnected | RaftItem | _Write | Callable[[int], None]
@@ -259,7 +260,7 @@ class GroupActor:
         if ready.role_changed:
             self._role_changed(now)
         if ready.cured:
-            self.applier.cured()
+            self._cured()
         if ready.committed is not None:
             self.applier.commit(ready.committed[1], now)
         for read in ready.reads:
@@ -284,6 +285,13 @@ class GroupActor:
         self.context.journal.submit(Persist(self.group, ready.entries, ready.hard_state, lambda: put(write)))
         self.applier.remember(ready.entries)
 
+    def _cured(self) -> None:
+        """The mark may go once this turn's writes, among them the barred vote, are durable."""
+        if self._writes:
+            self._writes[-1].cured = True
+        else:
+            self.applier.cured()
+
     def _written(self, write: _Write, now: int) -> None:
         self._writes.popleft()
         if write.hard_state is not None:
@@ -292,6 +300,8 @@ class GroupActor:
             self.core.durable(write.term, write.index, now)
         if write.messages:
             self.send(write.messages)
+        if write.cured:
+            self.applier.cured()
 
     def send(self, messages: "list[tuple[NodeId, Message]] | tuple[tuple[NodeId, Message], ...]") -> None:
         """Hand messages to the peers' links; what a link drops, Raft sends again."""
