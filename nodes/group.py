@@ -393,6 +393,10 @@ class GroupActor:
             best = max(reachable, key=lambda peer: (peer.match, -peer.node))
             self.core.transfer(best.node, now)
 
+    def lost_sight(self, peer: NodeId) -> Callable[[int], None]:
+        """The item that makes the core look for a peer's place again."""
+        return lambda _now: self.core.unreachable(peer)
+
     def suspect(self, peer: NodeId) -> None:
         """The peer's process died before our eyes."""
         if self.core.leader == peer:
