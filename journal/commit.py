@@ -25,6 +25,9 @@ from haqactor.journal.writer import Batch, BlockWriter, Change, Persist, check, 
 _AHEAD: Final = 4
 """The next segment is prepared once a quarter of the present one is written."""
 
+_LOOK_EVERY_S: Final = 5.0
+_RETRY_EVERY_S: Final = 1.0
+
 
 class Committer:
     """Owns the queue and the end of the journal."""

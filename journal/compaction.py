@@ -160,11 +160,14 @@ class Compactor:
                 if one is not None:
                     group.cold[one.ref.number] = one.file
 
+        if store.probe.bug("journal.unlink_first"):
+            await store.segments.remove(oldest)
         happened = await store.committer.commit(Change(plan, applied, oldest.number + 1))
         with trio.CancelScope(shield=True):
             if happened:
                 store.counters.segments_retired += 1
                 await store.segments.remove(oldest)
+                await store.segments.look()
             else:
                 await store.remove([one.file for one in moved])
         return True

@@ -69,6 +69,7 @@ class Journal:
             self.committer,
             self.counters,
             self.writer.boot,
+            probe,
         )
         self._compactor = Compactor(self._store)
         self._scrubber = Scrubber(self._store)

@@ -7,19 +7,16 @@ else that does not fit is damage, and is refused by name (J2-J4).
 
 from dataclasses import dataclass, field
 
-from haqactor.entry import Kind, parse
 from haqactor.env import Disk, FileMissing
 from haqactor.errors import DataDamaged
-from haqactor.ids import GroupId, Index, Term
+from haqactor.ids import GroupId
 from haqactor.journal.block import END, BlockHeader
-from haqactor.journal.cold import ColdColumns, open_cold, piece_of
 from haqactor.journal.files import DataFile, damaged, parse_name, segment_name
 from haqactor.journal.group import Group, RecoveredGroup
 from haqactor.journal.identity import Identity
-from haqactor.journal.index import GroupIndex
-from haqactor.journal.replay import GroupReplay, Replay
+from haqactor.journal.replay import Replay
+from haqactor.journal.restore import Configs, restore
 from haqactor.journal.scan import BadBlock, SegmentScan, first_written
-from haqactor.journal.snapshots import open_snapshot
 
 
 @dataclass(slots=True)
@@ -30,9 +27,7 @@ class Found:
     segments: dict[int, DataFile] = field(default_factory=dict[int, DataFile])
     groups: dict[GroupId, Group] = field(default_factory=dict[GroupId, Group])
     recovered: dict[GroupId, RecoveredGroup] = field(default_factory=dict[GroupId, RecoveredGroup])
-    configs: dict[GroupId, tuple[tuple[Index, bytes], ...]] = field(
-        default_factory=dict[GroupId, tuple[tuple[Index, bytes], ...]]
-    )
+    configs: dict[GroupId, Configs] = field(default_factory=dict[GroupId, Configs])
     current: int = 0
     offset: int = 0
     last: BlockHeader | None = None
@@ -73,7 +68,8 @@ class Recovery:
             await self._scan_from([number for number in numbers if number >= oldest])
         self._check_end()
         for group_id, replay in self._replay.groups.items():
-            self._found.groups[group_id] = await self._restore(group_id, replay)
+            group, configs = await restore(self._disk, self._directory, group_id, replay)
+            self._found.groups[group_id], self._found.configs[group_id] = group, configs
         await self._orphans(names)
         return self._found
 
@@ -182,82 +178,6 @@ class Recovery:
             what = f"blocks {found.sequence + 1}..{self._identity.durable_upto} were durable and are gone"
             raise damaged(path, found.offset, what, () if at is None else at.groups or ())
 
-    async def _restore(self, group_id: GroupId, replay: GroupReplay) -> Group:
-        """Join what stands in segments with what sealed files hold."""
-        group = Group(group_id)
-        group.hard, group.manifest = replay.hard, replay.manifest
-        manifest, hot = replay.manifest, replay.hot
-        live: tuple[tuple[Index, Index, Term], ...] = ()
-        base_term = Term(0)
-        if manifest.snapshot is not None and manifest.snapshot_file is not None:
-            group.snapshot = await open_snapshot(
-                self._disk, self._directory, group_id, manifest.snapshot_file
-            )
-            live, group.live, base_term = (
-                group.snapshot.live_terms,
-                group.snapshot.live,
-                manifest.snapshot.term,
-            )
-            if group.snapshot.meta != manifest.snapshot:
-                raise damaged(
-                    group.snapshot.file.path,
-                    0,
-                    "this is another snapshot than the journal names",
-                    (group_id,),
-                )
-        base = group.snapshot_index
-        files: list[tuple[DataFile, ColdColumns]] = []
-        for ref in manifest.cold:
-            data, columns = await open_cold(self._disk, self._directory, group_id, ref)
-            group.cold[ref.number] = data
-            files.append((data, columns))
-        first_hot = next(
-            (where.log_index for where in hot.locate(base + 1, hot.last_index)), hot.last_index + 1
-        )
-        ceiling = min(replay.ceiling, Index(first_hot - 1))
-        index = GroupIndex()
-        configs = dict(replay.configs)
-        above = 2**63
-        for data, columns in reversed(files):
-            rows = _valid_rows(columns, base, ceiling, above, live)
-            if columns.indexes:
-                above = min(above, columns.indexes[0])
-            if rows:
-                index.pieces.insert(0, piece_of(data, columns, rows))
-            for row in rows:
-                if columns.kinds[row] == Kind.CONFIG and columns.indexes[row] > base:
-                    frame = await data.file.pread(columns.offsets[row], columns.lengths[row])
-                    configs[Index(columns.indexes[row])] = (
-                        Term(columns.terms[row]),
-                        bytes(parse(frame).header),
-                    )
-        by_number = {data.number: columns for data, columns in files}
-        for piece in index.pieces:
-            columns = by_number[piece.file.number]
-            terms = dict(zip(columns.indexes, columns.terms, strict=True))
-            for each in piece.indexes or ():
-                index.add_run(each, terms[each])
-        highest = index.pieces[-1].last if index.pieces else 0
-        hot.drop_upto(highest)
-        for start, term in zip(hot.run_firsts, hot.run_terms, strict=True):
-            index.add_run(max(start, highest + 1), term)
-        index.pieces += hot.pieces
-        index.last_index, index.last_term = hot.last_index, hot.last_term
-        if index.last_index < base:
-            index.last_index, index.last_term = base, base_term
-        group.index = index
-        held = sum(piece.position(index.last_index + 1) - piece.position(base + 1) for piece in index.pieces)
-        if held != index.last_index - base:
-            raise DataDamaged(
-                f"{self._directory}: group {group_id} holds {held} of entries {base + 1}..{index.last_index}"
-            )
-        self._found.configs[group_id] = tuple(
-            (at, header)
-            for at, (term, header) in sorted(configs.items())
-            if base < at <= index.last_index and index.term_at(at) == term
-        )
-        return group
-
     def describe(self, identity: Identity) -> None:
         """Fill ``recovered``, with the suspicion that ``identity`` holds by now."""
         for group_id, group in self._found.groups.items():
@@ -300,27 +220,6 @@ class Recovery:
                 continue
         if self._found.leftover:
             await self._disk.sync_directory(self._directory)
-
-
-def _valid_rows(
-    columns: ColdColumns, base: int, ceiling: int, above: int, live: tuple[tuple[Index, Index, Term], ...]
-) -> list[int]:
-    """Rows that still stand: above the snapshot those not overwritten since, below it those that it refers
-    to."""
-    rows: list[int] = []
-    at = 0
-    for row, index in enumerate(columns.indexes):
-        if index >= above:
-            break
-        if index > base:
-            if index <= ceiling:
-                rows.append(row)
-            continue
-        while at < len(live) and live[at][1] < index:
-            at += 1
-        if at < len(live) and live[at][0] <= index and columns.terms[row] == live[at][2]:
-            rows.append(row)
-    return rows
 
 
 async def erase(cut: BadBlock, file: DataFile, end: int) -> None:

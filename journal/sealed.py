@@ -108,7 +108,7 @@ async def open_sealed(
         group,
         number,
     )
-    if not right or (ref is not None and (ref.crc, ref.number) != (crc, number)):
+    if not right or (ref is not None and ref.crc >= 0 and (ref.crc, ref.number) != (crc, number)):
         raise damaged(path, at, "the file's trailer is wrong", (group,))
     if footer_at + footer_bytes != at:
         raise damaged(path, at, "the file's trailer has impossible lengths", (group,))

@@ -57,11 +57,16 @@ class Segments:
             return
         try:
             self._spare = await self._create(self.current + 1, self._config.segment_bytes)
-            self.space_low = await self._disk.free_bytes(self._directory) < self._config.reserve_bytes
+            await self.look()
         except DiskFull:
             self.space_low = True
         except DiskError as error:
             raise StorageFailed(f"no new segment in {self._directory}: {error}") from error
+
+    async def look(self) -> None:
+        """See how much space there is. Raises DiskError."""
+        free = await self._disk.free_bytes(self._directory)
+        self.space_low = self._spare is None or free < self._config.reserve_bytes
 
     @property
     def prepared(self) -> bool:

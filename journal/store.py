@@ -5,7 +5,7 @@ One rule: groups and segments change only in what the writer calls after a sync.
 
 from dataclasses import dataclass
 
-from haqactor.env import Disk, DiskError, FileMissing
+from haqactor.env import Disk, DiskError, FileMissing, Probe
 from haqactor.ids import GroupId
 from haqactor.journal.commit import Committer
 from haqactor.journal.config import JournalConfig
@@ -28,6 +28,7 @@ class Store:
     committer: Committer
     counters: Counters
     boot: int
+    probe: Probe
 
     async def remove(self, files: list[DataFile]) -> None:
         """Close and unlink sealed files that no record names any more. What a failing disk keeps, the next
