@@ -19,7 +19,7 @@ from haqactor.cli.launcher import LocalCluster
 
 KILLS: Final = 5 if QUICK else 20
 _QUEUE: Final = "failover"
-_SETTLE_CONFIRMS: Final = 500
+_SETTLE_CONFIRMS: Final = 100 if QUICK else 500
 _BOUND_SECONDS: Final = 30
 _RETRIED: Final = (
     haqactor.NoQuorum,

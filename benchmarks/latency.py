@@ -14,7 +14,7 @@ from benchmarks.clusters import drain, started
 from benchmarks.result import QUICK, Result
 
 RATE: Final = 100
-_COUNT: Final = 1_000 if QUICK else 3_000
+_COUNT: Final = 600 if QUICK else 3_000
 _WARM: Final = 100
 
 

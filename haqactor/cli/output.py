@@ -8,11 +8,11 @@ import base64
 import dataclasses
 import json
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from enum import Enum
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 _PIPE_WIDTH: Final = 200
 
@@ -86,11 +86,15 @@ def say(text: str) -> None:
     sys.stderr.write(text + "\n")
 
 
+class Step(Protocol):
+    """So much more is done; ``total``: how much it is in all, where that is learned on the way."""
+
+    def __call__(self, done: int, total: int | None = None, /) -> None: ...
+
+
 @contextmanager
-def progress(what: str, total: int | None = None) -> Iterator[Callable[[int], None]]:
-    """A bar on standard error while the block runs, on a terminal only; call what it yields with each step's
-    size.
-    """
+def progress(what: str, total: int | None = None) -> Iterator[Step]:
+    """A bar on standard error while the block runs, on a terminal only; call what it yields at each step."""
     if not sys.stderr.isatty():
         yield _unseen
         return
@@ -100,8 +104,12 @@ def progress(what: str, total: int | None = None) -> Iterator[Callable[[int], No
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=Console(file=sys.stderr), transient=True) as bar:
         task = bar.add_task(what, total=total)
-        yield lambda step: bar.advance(task, step)
+
+        def step(done: int, total: int | None = None) -> None:
+            bar.update(task, advance=done, total=total)
+
+        yield step
 
 
-def _unseen(_step: int) -> None:
+def _unseen(_done: int, _total: int | None = None) -> None:
     """Progress that nobody watches."""
