@@ -44,6 +44,7 @@ class Founding:
         self._changed = trio.Event()
         self.members: tuple[Member, ...] = ()
         self.last_error = ""
+        self._conflict: Conflict | None = None
 
     def heard(self, address: str, nonce: bytes) -> None:
         """A founder named its nonce."""
@@ -58,7 +59,7 @@ class Founding:
             for address in self._addresses:
                 if address != self._mine:
                     nursery.start_soon(self._ask, address)
-            while not self.members:
+            while not self.members and self._conflict is None:
                 if all(address in self._nonces for address in self._addresses):
                     self.members = tuple(
                         (k, address, self._nonces[address]) for k, address in enumerate(self._addresses)
@@ -67,6 +68,8 @@ class Founding:
                 await self._changed.wait()
                 self._changed = trio.Event()
             nursery.cancel_scope.cancel()
+        if self._conflict is not None:
+            raise self._conflict
         return self.members
 
     async def _ask(self, address: str) -> None:
@@ -76,8 +79,10 @@ class Founding:
                 with trio.move_on_after(self._config.limits.handshake):
                     await self._ask_once(address)
                     return
-            except Conflict:
-                raise
+            except Conflict as error:
+                self._conflict = error
+                self._changed.set()
+                return
             except (NetworkError, Error) as error:
                 self.last_error = f"{address}: {error}"
             await trio.sleep(backoff * self._env.random.uniform(0.75, 1.25))
