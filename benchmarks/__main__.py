@@ -20,6 +20,7 @@ from rich.table import Table
 from benchmarks import ceiling, failover, footprint, latency, plots, throughput
 from benchmarks.clusters import OUT
 from benchmarks.result import QUICK, Result
+from haqactor.cli.groups import leaves
 
 
 async def _ceiling() -> list[Result]:
@@ -113,22 +114,15 @@ def _run(name: str, results: list[Result], failures: list[str], console: Console
     before = os.times().elapsed
     try:
         found = trio.run(PROGRAMS[name][1])
-    except KeyboardInterrupt:
-        raise
     except BaseException as error:  # a program that fails must not hide what the others measured
-        if isinstance(error, BaseExceptionGroup) and error.split(KeyboardInterrupt)[0] is not None:
+        errors = leaves(error)
+        if any(isinstance(each, KeyboardInterrupt) for each in errors):
             raise
-        failures.append(f"{name} failed: {_innermost(error)!r}")
+        failures.append(f"{name} failed: {errors[0]!r}")
         return
     results += found
     figures = ", ".join(f"{result.name} {result.value:,.4g} {result.unit}" for result in found)
     console.print(f"{figures}  [{os.times().elapsed - before:.0f} s]", highlight=False, markup=False)
-
-
-def _innermost(error: BaseException) -> BaseException:
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
-    return error
 
 
 def _show(results: list[Result]) -> None:

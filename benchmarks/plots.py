@@ -4,6 +4,7 @@ One rule: bars begin at zero, and the ceiling stands in the same picture.
 """
 
 from pathlib import Path
+from typing import Any
 
 import matplotlib as mpl
 
@@ -29,8 +30,8 @@ def draw(results: list[Result], directory: Path) -> list[Path]:
 def _bars(rows: list[Result], path: Path, title: str) -> Path:
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(9, 1 + 0.45 * len(rows)), layout="constrained")
-    axes = figure.subplots()
+    figure: Any = Figure(figsize=(9, 1 + 0.45 * len(rows)), layout="constrained")
+    axes: Any = figure.subplots()
     names = [row.name for row in rows][::-1]
     bars = axes.barh(names, [row.value for row in rows][::-1], color="#2a6f97")
     axes.bar_label(bars, fmt="{:,.4g}", padding=4)

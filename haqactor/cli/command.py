@@ -11,6 +11,7 @@ from typing import Any, Final, TypeVar
 import click
 
 from haqactor.cli import exits
+from haqactor.cli.groups import leaves
 from haqactor.env import DiskError, NetworkError
 from haqactor.errors import Error
 
@@ -85,13 +86,12 @@ class Group(click.Group):
 
 def verdict(error: BaseException) -> tuple[str, int] | None:
     """What to tell the user about an error, and the exit code; None for an error that nobody foresaw."""
-    while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
-        error = error.exceptions[0]
-    if isinstance(error, BaseExceptionGroup):
-        interrupted, _rest = error.split(KeyboardInterrupt)
-        return ("", exits.INTERRUPTED) if interrupted is not None else None
-    if isinstance(error, KeyboardInterrupt):
+    errors = leaves(error)
+    if any(isinstance(each, KeyboardInterrupt) for each in errors):
         return "", exits.INTERRUPTED
+    if len(errors) != 1:
+        return None
+    error = errors[0]
     if isinstance(error, Error):
         return f"{error.code}: {error}", exits.exit_code(error)
     if isinstance(error, NetworkError | DiskError | OSError):

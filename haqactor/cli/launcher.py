@@ -9,13 +9,13 @@ One rule: nothing is assumed about a process; whether it lives, listens or confi
 import json
 import os
 import signal
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import trio
 
+from haqactor.cli.groups import leaves
 from haqactor.cli.process import Process, resident_bytes, start_detached
 from haqactor.env import NetworkError
 from haqactor.errors import Conflict, Error, InvalidArgument, NotFound
@@ -195,7 +195,7 @@ class LocalCluster:
                 process.send(signal.SIGKILL)
             for process in started.values():
                 process.wait(5)
-            failures = [each for each in _leaves(error) if isinstance(each, LaunchFailed)]
+            failures = [each for each in leaves(error) if isinstance(each, LaunchFailed)]
             if failures:
                 raise failures[0] from None
             raise
@@ -262,14 +262,6 @@ class LocalCluster:
         ]
 
 
-def _leaves(error: BaseException) -> Iterator[BaseException]:
-    if isinstance(error, BaseExceptionGroup):
-        for each in error.exceptions:
-            yield from _leaves(each)
-    else:
-        yield error
-
-
 def _toml(node: LocalNode, bootstrap: list[str], settings: dict[str, Any]) -> str:
     """A node's settings file; JSON's strings, numbers, lists and booleans are TOML's as well."""
     values: dict[str, Any] = {
@@ -279,9 +271,10 @@ def _toml(node: LocalNode, bootstrap: list[str], settings: dict[str, Any]) -> st
         **settings,
     }
     lines = [f"{name} = {json.dumps(value)}" for name, value in values.items() if not isinstance(value, dict)]
-    for name, table in values.items():
-        if isinstance(table, dict):
-            lines += ["", f"[{name}]", *(f"{key} = {json.dumps(value)}" for key, value in table.items())]
+    for name, value in values.items():
+        if isinstance(value, dict):
+            table = cast("dict[str, Any]", value)
+            lines += ["", f"[{name}]", *(f"{key} = {json.dumps(setting)}" for key, setting in table.items())]
     return f"# Node {node.number}, written by haq cluster start.\n" + "\n".join(lines) + "\n"
 
 

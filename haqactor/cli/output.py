@@ -8,11 +8,11 @@ import base64
 import dataclasses
 import json
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from enum import Enum
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, cast
 
 _PIPE_WIDTH: Final = 200
 
@@ -27,14 +27,14 @@ def plain(value: Any) -> Any:
         return plain(value.value)
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return {item.name: plain(getattr(value, item.name)) for item in dataclasses.fields(value)}
-    if isinstance(value, tuple) and hasattr(value, "_asdict"):
-        return plain(value._asdict())
+    if isinstance(value, tuple) and hasattr(cast("object", value), "_asdict"):
+        return plain(cast("Any", value)._asdict())
     if isinstance(value, Mapping):
-        return {str(name): plain(item) for name, item in value.items()}
+        return {str(name): plain(item) for name, item in cast("Mapping[Any, Any]", value).items()}
     if isinstance(value, bytes):
         return text_of(value)
     if isinstance(value, list | tuple):
-        return [plain(item) for item in value]
+        return [plain(item) for item in cast("list[Any]", value)]
     return value
 
 
@@ -93,7 +93,7 @@ class Step(Protocol):
 
 
 @contextmanager
-def progress(what: str, total: int | None = None) -> Iterator[Step]:
+def progress(what: str, total: int | None = None) -> Generator[Step]:
     """A bar on standard error while the block runs, on a terminal only; call what it yields at each step."""
     if not sys.stderr.isatty():
         yield _unseen

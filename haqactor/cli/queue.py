@@ -80,13 +80,12 @@ def declare(name: str, url: str, output: str, **given: Any) -> None:
     elif not changes:
         say(f"{name}: nothing to change")
     else:
-        rows = [(setting, *_pair(change)) for setting, change in plain(changes).items()]
+        rows = [(setting, _shown(old), _shown(new)) for setting, (old, new) in plain(changes).items()]
         print_table(["setting", "was", "is"], rows, title=name)
 
 
-def _pair(change: Any) -> tuple[str, str]:
-    old, new = change if isinstance(change, list) and len(change) == 2 else (None, change)
-    return ("-" if old is None else str(old)), ("-" if new is None else str(new))
+def _shown(value: Any) -> str:
+    return "-" if value is None else str(value)
 
 
 @group.command(examples=("haq queue show orders", "haq queue show orders -o json | jq .leader"))

@@ -14,7 +14,7 @@ from haqactor.cli.queue import message_record
 from haqactor.errors import LeaseLost
 
 if TYPE_CHECKING:
-    from haqactor.client.deliveries import Batch
+    from haqactor.client.deliveries import Batch, Batches
     from haqactor.client.message import Message
     from haqactor.client.queue import Queue
 
@@ -75,9 +75,7 @@ async def _subscribe(url: str, name: str, wish: _Wish) -> int:
         with progress(f"messages of {name}", wish.limit) as step:
             async with queue.consume_batches(credit=credit) as batches:
                 while wish.limit is None or total < wish.limit:
-                    batch: Batch | None = None
-                    with trio.move_on_after(_LOOK_SECONDS if wish.until_empty else math.inf):
-                        batch = await batches.receive()
+                    batch = await _next(batches, _LOOK_SECONDS if wish.until_empty else math.inf)
                     if batch is None:
                         if await _nothing_left(queue, sum(map(len, held))):
                             break
@@ -90,9 +88,15 @@ async def _subscribe(url: str, name: str, wish: _Wish) -> int:
                         await _acknowledge(batch, wanted)
                     else:
                         held.append(batch)
-                for batch in held:
-                    await batch.release()
+                for each in held:
+                    await each.release()
     return total
+
+
+async def _next(batches: "Batches", seconds: float) -> "Batch | None":
+    with trio.move_on_after(seconds):
+        return await batches.receive()
+    return None
 
 
 def _write(messages: "list[Message]", wish: _Wish) -> None:

@@ -1,0 +1,238 @@
+"""Leases, attempts and dead letters, against a real node; and a consumer's process that is killed."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import trio
+
+import haqactor
+from haqactor import Broker, LeaseLost, Message, Queue
+from haqactor.cli.launcher import LocalCluster
+
+LEASE_S = 0.5
+SECONDS_MAX = 15.0
+
+
+async def receive(queue: Queue) -> Message:
+    """The next message, without a subscription that lasts."""
+    with trio.fail_after(SECONDS_MAX):
+        return await queue.get()
+
+
+async def nothing_ready(queue: Queue) -> None:
+    with trio.fail_after(SECONDS_MAX):
+        assert await queue.poll() is None
+
+
+async def declared(broker: Broker, name: str, *bodies: bytes, **settings: object) -> Queue:
+    queue = await broker.declare(haqactor.QueueConfig(name, **settings))  # type: ignore[arg-type]
+    for body in bodies:
+        await broker.publish(name, body)
+    return queue
+
+
+async def test_an_expired_lease_comes_again(single: LocalCluster) -> None:
+    """Two sessions: the first takes a message and sits on it, without renewing."""
+    async with haqactor.connect(single.url) as idle, haqactor.connect(single.url) as other:
+        queue = await declared(idle, "expiring", b"x", lease=LEASE_S)
+        held = await receive(queue)
+        assert (held.attempt, held.redelivered) == (1, False)
+        await nothing_ready(other.queue("expiring"))
+        again = await receive(other.queue("expiring"))
+        assert (again.seq, again.body) == (held.seq, b"x")
+        assert (again.attempt, again.redelivered) == (2, True)
+        with pytest.raises(LeaseLost):
+            await held.ack()
+        await again.ack()
+        info = await queue.info()
+        assert (info.ready, info.leased, info.delayed) == (0, 0, 0)
+
+
+async def test_a_body_that_runs_keeps_its_lease(single: LocalCluster) -> None:
+    async with haqactor.connect(single.url) as broker, haqactor.connect(single.url) as other:
+        queue = await declared(broker, "renewed", b"x", lease=LEASE_S)
+        async with await receive(queue) as message:
+            until = message.lease_expires_at
+            with trio.move_on_after(3 * LEASE_S):
+                await other.queue("renewed").get()
+                pytest.fail("delivered to somebody else meanwhile")
+            assert message.lease_expires_at > until
+        await nothing_ready(queue)
+
+
+async def test_extend(single: LocalCluster) -> None:
+    async with haqactor.connect(single.url) as broker, haqactor.connect(single.url) as other:
+        queue = await declared(broker, "extended", b"x", lease=LEASE_S)
+        message = await receive(queue)
+        await message.extend(5 * LEASE_S)
+        with trio.move_on_after(3 * LEASE_S):
+            await other.queue("extended").get()
+            pytest.fail("delivered to somebody else meanwhile")
+        await message.ack()
+        with pytest.raises(LeaseLost):
+            await message.extend(1.0)
+
+
+async def test_nack_with_delay(single: LocalCluster) -> None:
+    async with haqactor.connect(single.url) as broker:
+        queue = await declared(broker, "delayed", b"x", b"y")
+        start = trio.current_time()
+        await (await receive(queue)).nack(delay=0.7, reason="later")
+        assert (await queue.info()).delayed == 1
+        following = await receive(queue)
+        assert following.body == b"y"
+        await following.ack()
+        await nothing_ready(queue)
+        again = await receive(queue)
+        assert trio.current_time() - start >= 0.6
+        assert (again.body, again.attempt, again.redelivered) == (b"x", 2, True)
+        await again.ack()
+
+
+async def test_backoff_doubles(single: LocalCluster) -> None:
+    async with haqactor.connect(single.url) as broker:
+        queue = await declared(broker, "backoff", b"x", backoff=0.2, backoff_max=10.0)
+        waits: list[float] = []
+        for attempt in range(1, 4):
+            message = await receive(queue)
+            assert message.attempt == attempt
+            await message.nack()
+            start = trio.current_time()
+            again = await receive(queue)
+            waits.append(trio.current_time() - start)
+            await again.release()
+        assert waits[0] >= 0.15
+        assert waits[1] >= 0.35
+        assert waits[2] >= 0.7
+
+
+async def test_reject_goes_to_the_dead_letters(single: LocalCluster) -> None:
+    async with haqactor.connect(single.url) as broker:
+        queue = await declared(broker, "letters", b"x", b"y", dead_letter="letters.dead")
+        await broker.publish("letters", b"z", key="k", headers={"h": 1}, message_id="m-3")
+        for _ in range(2):
+            await (await receive(queue)).ack()
+        await (await receive(queue)).reject(reason="unreadable")
+        dead = broker.queue("letters.dead")
+        (looked,) = await dead.peek()
+        assert looked.body == b"z"
+        found = await receive(dead)
+        assert (found.body, found.key, found.id, found.headers["h"]) == (b"z", "k", "m-3", 1)
+        assert (found.attempt, found.redelivered) == (1, False)
+        await found.ack()
+        assert (await dead.info()).ready == 0
+        assert (await queue.info()).ready == 0
+
+
+async def test_too_many_attempts(single: LocalCluster) -> None:
+    async with haqactor.connect(single.url) as broker:
+        queue = await declared(
+            broker, "poison", b"x", max_attempts=3, dead_letter="poison.dead", backoff=0.01, backoff_max=0.01
+        )
+        for attempt in range(1, 4):
+            message = await receive(queue)
+            assert message.attempt == attempt
+            await message.nack(reason="again")
+        found = await receive(broker.queue("poison.dead"))
+        assert found.body == b"x"
+        await found.ack()
+        await nothing_ready(queue)
+        assert (await queue.info()).delayed == 0
+
+
+async def test_too_many_attempts_without_a_dead_letter_queue(single: LocalCluster) -> None:
+    async with haqactor.connect(single.url) as broker:
+        queue = await declared(broker, "parked", b"x", max_attempts=1)
+        await (await receive(queue)).nack()
+        await nothing_ready(queue)
+        info = await queue.info()
+        assert (info.ready, info.dead) == (0, 1)
+
+
+async def test_release_is_not_charged_and_goes_back_to_its_place(single: LocalCluster) -> None:
+    async with haqactor.connect(single.url) as broker:
+        queue = await declared(broker, "released", b"1", b"2", b"3", max_attempts=1)
+        for _ in range(3):
+            message = await receive(queue)
+            assert (message.body, message.attempt, message.redelivered) == (b"1", 1, False)
+            await message.release()
+        async with queue.consume() as deliveries:
+            for body in (b"1", b"2", b"3"):
+                async with await deliveries.receive() as message:
+                    assert message.body == body
+
+
+async def test_poll_and_get(single: LocalCluster) -> None:
+    async with haqactor.connect(single.url) as broker:
+        queue = await declared(broker, "polled")
+        await nothing_ready(queue)
+        got: list[bytes] = []
+
+        async def one() -> None:
+            message = await queue.get()
+            got.append(message.body)
+            await message.ack()
+
+        with trio.fail_after(SECONDS_MAX):
+            async with trio.open_nursery() as nursery:
+                for _ in range(3):
+                    nursery.start_soon(one)
+                await nothing_ready(queue)
+                for number in range(3):
+                    await broker.publish("polled", b"%d" % number)
+        assert sorted(got) == [b"0", b"1", b"2"]
+        await broker.publish("polled", b"4")
+        message = await queue.poll()
+        assert message is not None
+        await nothing_ready(queue)
+        await message.ack()
+        assert (await queue.info()).ready == 0
+
+
+async def test_settling_part_of_a_batch(single: LocalCluster) -> None:
+    async with haqactor.connect(single.url) as broker:
+        queue = await broker.declare("parts", backoff=0.01)
+        async with broker.producer("parts") as producer:
+            await producer.publish_many("parts", [b"%d" % number for number in range(10)])
+        with trio.fail_after(SECONDS_MAX):
+            async with queue.consume_batches() as batches:
+                batch = await batches.receive()
+                assert [message.body for message in batch.messages] == [b"%d" % k for k in range(10)]
+                await batch.ack(batch.messages[::2])
+                await batch.nack(batch.messages[1:4:2], delay=0.0)
+                await batch.release()
+                seen: dict[bytes, int] = {}
+                while len(seen) < 5:
+                    again = await batches.receive()
+                    seen.update({message.body: message.attempt for message in again.messages})
+                    await again.ack()
+        assert seen == {b"1": 2, b"3": 2, b"5": 1, b"7": 1, b"9": 1}
+
+
+async def test_the_consumers_process_is_killed(single: LocalCluster) -> None:
+    """What it had begun with is charged or suspect; all comes back within the grace."""
+    async with haqactor.connect(single.url) as broker:
+        await declared(broker, "killed", *(b"%d" % number for number in range(20)), lease=60.0)
+        with subprocess.Popen(
+            [sys.executable, "-m", "tests.builders.sitting_consumer", single.url, "killed"],
+            stdout=subprocess.PIPE,
+            cwd=Path(__file__).parents[2],
+        ) as process:
+            try:
+                assert process.stdout is not None
+                line = await trio.to_thread.run_sync(process.stdout.readline)
+                assert line == b"0\n"
+            finally:
+                process.kill()
+        start = trio.current_time()
+        seen: dict[bytes, int] = {}
+        with trio.fail_after(SECONDS_MAX):
+            async with broker.queue("killed").consume() as deliveries:
+                while len(seen) < 20:
+                    async with await deliveries.receive() as message:
+                        seen[message.body] = message.attempt
+        assert trio.current_time() - start < 6.0
+        assert all(attempt <= 2 for attempt in seen.values())
+        assert sum(attempt > 1 for attempt in seen.values()) <= 1
