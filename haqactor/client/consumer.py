@@ -9,13 +9,14 @@ from datetime import datetime
 
 import trio
 
+from haqactor.batch import PACKED_BYTES_MAX
 from haqactor.client.consuming import Subscription
 from haqactor.client.errors import Closed
 from haqactor.client.message import Message, message_id_of, wall_time
 from haqactor.client.part import Part
 from haqactor.client.session import NS, Session
 from haqactor.client.waiting import result
-from haqactor.errors import Error, LeaseLost, NotFound, ProtocolError
+from haqactor.errors import Error, LeaseLost, NotFound
 
 CONTENT_BYTES_SPARE = 1024 * 1024
 
@@ -33,6 +34,9 @@ class Consumer:
         self.closed = False
         self.subscription: Subscription = session.core.subscribe(group, uid, credit)
         self.subscription.listener = self
+        self.holders = self.subscription.renewals.holders
+        self.monotonic_ns = session.environment.clock.monotonic_ns
+        self.unpacked_bytes_max = max(session.core.message_bytes_max, PACKED_BYTES_MAX) + CONTENT_BYTES_SPARE
 
     async def start(self) -> None:
         """Until a leader knows of it. Raises NotFound, NoQuorum."""
@@ -67,7 +71,7 @@ class Consumer:
         """Acknowledgements of clean exits came too late: count them, log them, and raise them if that is
         wanted."""
         names = [
-            message_id_of(part.content(row, self.content_bytes_max()), self.uid, part.seq(row))
+            message_id_of(part.content(row, self.unpacked_bytes_max), self.uid, part.seq(row))
             for part, row in rows
         ]
         self.session.log.warning(
@@ -80,19 +84,9 @@ class Consumer:
                 )
             self.waiting.unpark_all()
 
-    def content_bytes_max(self) -> int:
-        """A bound for unpacking a batch."""
-        return max(self.session.core.message_bytes_max, 256 * 1024) + CONTENT_BYTES_SPARE
-
     def message(self, part: Part, row: int) -> Message:
         """The message of a row."""
-        return Message(self, part, row, part.content(row, self.content_bytes_max()))
-
-    def spoiled(self, part: Part, error: ProtocolError) -> None:
-        """A batch that does not unpack: nothing else can be said about its messages than that."""
-        self.session.log.error(
-            "a delivered batch is damaged", queue=self.queue, seq=part.first, error=str(error)
-        )
+        return Message(self, part, row, part.content(row, self.unpacked_bytes_max))
 
     async def leave(self) -> None:
         """Take no more, wait for all verdicts, and tell the leader. Raises NoQuorum where no leader
@@ -138,7 +132,7 @@ class Consumer:
         acked, nacked, rejected, released = counts.settled
         return {
             "buffered": sum(part.count - part.taken for part in subscription.buffer),
-            "unsettled": subscription.held,
+            "unsettled": subscription.holdings.held,
             "tasks_waiting_receive": len(self.waiting),
             "delivered": counts.delivered,
             "received": counts.handed,

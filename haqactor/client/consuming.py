@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from haqactor import wire
 from haqactor.client.credit import Credit
+from haqactor.client.holdings import Holdings
 from haqactor.client.lane import TRANSIENT, Lane, Redirect
 from haqactor.client.link import Link
 from haqactor.client.listening import Counts, Listener, PollEntry, Unheard
@@ -22,15 +23,15 @@ from haqactor.client.settling import RELEASE, Refused, Settlement
 from haqactor.errors import Error, ProtocolError, from_wire
 
 SETTLES_IN_FLIGHT_MAX: Final = 4
+ROWS_MANY: Final = 1024
 
 
 class Subscription:
     """``credit_*``: the whole credit; 0 for one whose messages are asked for one by one (``want``)."""
 
     __slots__ = (
-        "_now", "_redirect", "_subscribing",
-         "buffer", "closing", "consumer", "counts", "credit",
-        "drained", "error", "lane", "lease_ns", "link", "listener", "parts", "pending", "polls",
+        "_now", "_redirect", "_subscribing", "buffer", "closing", "consumer", "counts", "credit", "drained",
+        "error", "holdings", "lane", "lease_ns", "link", "listener", "parts", "paused", "pending", "polls",
         "received_ns", "renewals", "since_ns", "started", "uid", "unanswered", "wanted",
     )  # fmt: skip
 
@@ -49,14 +50,16 @@ class Subscription:
         self.credit = Credit(*credit)
         self.listener: Listener = Unheard()
         self.counts = Counts()
-        self.buffer: deque[Part] = deque()
-        self.parts: dict[Part, None] = {}
+        self.holdings = Holdings(self.credit, self.counts)
+        self.buffer = self.holdings.buffer
+        self.parts = self.holdings.parts
         self.pending = Settlement()
         self.unanswered: deque[Settlement] = deque()
         self.started: Outcome[None] = Outcome()
         self.drained: Outcome[None] | None = None
         self.error: Error | None = None
         self.closing = False
+        self.paused = False
         self.link: Link | None = None
         self.lease_ns = 0
         self.wanted = 0
@@ -74,11 +77,6 @@ class Subscription:
         """It always wants its leader."""
         return True
 
-    @property
-    def held(self) -> int:
-        """Messages that are not settled yet."""
-        return sum(part.open for part in self.parts)
-
     def now_ns(self) -> int:
         """The core's time."""
         return self._now()
@@ -87,51 +85,25 @@ class Subscription:
 
     def take(self, now_ns: int) -> tuple[Part, int] | None:
         """The next message; ones whose lease ran out or was lost in the buffer are dropped."""
-        buffer = self.buffer
-        while buffer:
-            part = buffer[0]
-            row = part.taken
-            if row >= part.count:
-                buffer.popleft()
-                continue
-            part.taken = row + 1
-            if part.states[row] != BUFFERED:
-                continue
-            if part.deadline_ns <= now_ns:
-                self._drop(part, row)
-                continue
-            part.states[row] = HANDED
-            part.handed += 1
-            self._received(now_ns)
-            self.counts.handed += 1
-            return part, row
-        return None
+        taken = self.holdings.take(now_ns)
+        if taken is None:
+            self._nothing(now_ns)
+        self.received_ns = now_ns
+        return taken
 
     def take_part(self, now_ns: int) -> tuple[Part, list[tuple[int, int]]] | None:
         """All that is left of the next part: it and its runs of rows."""
-        while self.buffer:
-            part = self.buffer.popleft()
-            part.taken = part.count
-            if part.deadline_ns <= now_ns:
-                for row in range(part.count):
-                    if part.states[row] == BUFFERED:
-                        self._drop(part, row)
-                continue
-            runs = part.runs(BUFFERED)
-            if not runs:
-                continue
-            for first, last in runs:
-                rows = last - first + 1
-                part.states[first : last + 1] = bytes([HANDED]) * rows
-                part.handed += rows
-                self.counts.handed += rows
-            self._received(now_ns)
-            return part, runs
-        return None
-
-    def _received(self, now_ns: int) -> None:
+        taken = self.holdings.take_part(now_ns)
+        if taken is None:
+            self._nothing(now_ns)
         self.received_ns = now_ns
-        if self.credit.take_withheld():
+        return taken
+
+    def _nothing(self, now_ns: int) -> None:
+        self.received_ns = now_ns
+        if self.paused:
+            self._resume()
+        elif self.credit.owed_messages:
             self.lane.touch(self)
 
     def settle(self, verb: int, part: Part, first: int, last: int, more: list[Any], loud: bool) -> Settlement:
@@ -147,12 +119,35 @@ class Subscription:
         self.counts.settled[verb] += rows
         if loud:
             pending.loud.update(dict.fromkeys(part.seq(row) for row in range(first, last + 1)))
-        self.lane.touch(self)
+        pending.gathered += rows
+        if not self.unanswered or self._is_much():
+            self.lane.touch(self)
         return pending
 
-    def release_buffer(self, *, withhold: bool) -> None:
-        """Give back what was not handed out, uncharged; ``withhold``: and take no other until something is
-        received."""
+    def ack(self, part: Part, row: int) -> None:
+        """``settle`` for the one case that is hot: a message whose body ended cleanly."""
+        part.states[row] = SETTLING
+        part.handed -= 1
+        pending = self.pending
+        acks = pending.acks
+        if acks and acks[-1][0] is part and acks[-1][2] + 1 == row:
+            acks[-1][2] = row
+        else:
+            pending.ack(part, row, row)
+        self.counts.settled[0] += 1
+        pending.gathered += 1
+        if not self.unanswered or (2 * pending.gathered > self.credit.messages and self._is_much()):
+            self.lane.touch(self)
+
+    def _is_much(self) -> bool:
+        """Is it time to send what was gathered, though the settlement before is not answered yet?"""
+        pending = self.pending
+        return len(self.unanswered) < SETTLES_IN_FLIGHT_MAX and (
+            pending.rows > ROWS_MANY or 2 * pending.gathered > self.credit.messages
+        )
+
+    def release_buffer(self) -> None:
+        """Give back what was not handed out, uncharged."""
         for part in self.buffer:
             part.taken = part.count
             for first, last in part.runs(BUFFERED):
@@ -160,10 +155,28 @@ class Subscription:
                 part.states[first : last + 1] = bytes([SETTLING]) * rows
                 self.pending.other(RELEASE, part, first, last, [])
                 self.counts.settled[RELEASE] += rows
-                if withhold and self.credit.messages:
-                    self.credit.withhold(rows, part.blob_bytes // part.count * rows)
         self.buffer.clear()
         self.lane.touch(self)
+
+    def pause(self) -> None:
+        """Nobody receives: subscribe anew without credit, and without a claim to what was not handed out; so
+        that goes back uncharged, and no other comes until somebody receives again."""
+        if self.paused or not self.credit.messages:
+            return
+        self.paused = True
+        self.holdings.forget_buffer()
+        self.link = None
+        self._subscribing = None
+        self.lane.touch(self)
+
+    def _resume(self) -> None:
+        self.paused = False
+        if self.link is not None or self._subscribing is not None:
+            self._owe(*self._whole())
+
+    def _whole(self) -> tuple[int, int]:
+        held_bytes = self.holdings.bytes() + sum(settlement.bytes for settlement in self.unanswered)
+        return self.credit.restate(self.holdings.held, held_bytes)
 
     def want(self, messages: int) -> None:
         """More or fewer messages are asked for one by one."""
@@ -176,22 +189,9 @@ class Subscription:
         self.polls[entry] = False
         self.lane.touch(self)
 
-    def _drop(self, part: Part, row: int) -> None:
-        self.counts.dropped += 1
-        if part.move(row, GONE):
-            if self.credit.messages:
-                self._owe(1, part.bytes_for(1))
-            self._forget_empty(part)
-
     def _owe(self, messages: int, size: int) -> None:
         self.credit.owe(messages, size)
         self.lane.touch(self)
-
-    def _forget_empty(self, part: Part) -> None:
-        if not part.open and part in self.parts:
-            del self.parts[part]
-            if self.credit.messages:
-                self.credit.owe(0, part.rest_bytes())
 
     # -- writing
 
@@ -207,9 +207,7 @@ class Subscription:
             if not settlement.sent:
                 self._write(settlement, link)
         self.renewals.fill(link)
-        in_flight = len(self.unanswered)
-        many = self.pending.rows > 1024 or 2 * self.pending_messages > self.credit.messages
-        if self.pending.rows and (not in_flight or (many and in_flight < SETTLES_IN_FLIGHT_MAX)):
+        if self.pending.rows and (not self.unanswered or self._is_much()):
             settlement, self.pending = self.pending, Settlement()
             settlement.count_credit()
             self.unanswered.append(settlement)
@@ -221,35 +219,19 @@ class Subscription:
         self._poll(link)
         return True
 
-    @property
-    def pending_messages(self) -> int:
-        """Messages in the settlement that is being gathered."""
-        return sum(last - first + 1 for _part, first, last in self.pending.acks)
-
     def _subscribe(self, link: Link) -> None:
-        claims: list[list[Any]] = []
-        held_bytes = 0
-        for part in self.parts:
-            held_bytes += part.blob_bytes - part.returned_bytes
-            for state in (BUFFERED, HANDED, SETTLING):
-                for first, last in part.runs(state):
-                    claims.extend([*span, state == HANDED] for span in part.spans(first, last))
-        held_bytes += sum(settlement.bytes for settlement in self.unanswered)
-        messages, size = self.credit.restate(self.held, held_bytes)
+        messages, size = self._whole()
+        if self.paused:
+            messages = size = 0
         if not self.credit.messages:
             messages, size = self.wanted, self.wanted * self.credit.size
+        claims = self.holdings.claims()
         self._subscribing = link
         link.ask(self, wire.Subscribe(0, self.lane.group, self.uid, self.consumer, messages, size, claims))
 
     def _write(self, settlement: Settlement, link: Link) -> None:
         acks, nacks, rejects, releases = settlement.wire_rows()
-        started = [
-            span[2:]
-            for part in self.parts
-            if part.handed
-            for run in part.runs(HANDED)
-            for span in part.spans(*run)
-        ]
+        started = self.holdings.started()
         messages, size = self.credit.with_settlement(settlement.messages, settlement.bytes)
         message = wire.Settle(
             0,
@@ -324,7 +306,7 @@ class Subscription:
         refused, empty = settlement.judged(result)
         self.unanswered.remove(settlement)
         for part in empty:
-            self._forget_empty(part)
+            self.holdings.forget_empty(part)
         quiet = settlement.quiet(refused) if refused else []
         self.counts.refused += len(refused)
         settlement.outcome.resolve(refused)
@@ -336,9 +318,12 @@ class Subscription:
 
     def settle_failed(self, settlement: Settlement, link: Link, answer: wire.Failed) -> None:
         """The leader could not judge it: again, at the next one."""
-        if link is self.link and settlement in self.unanswered:
+        if settlement in self.unanswered:
             settlement.sent = False
-            self._turned_away(link, answer)
+            if link is self.link:
+                self._turned_away(link, answer)
+            else:
+                self.lane.touch(self)
 
     def gone(self, link: Link, code: str, message: str) -> None:
         """The node ended the consumer."""
@@ -350,8 +335,8 @@ class Subscription:
 
     def delivered(self, link: Link, lease_ns: int, rows: wire.Rows, blob: bytes) -> None:
         """Parts arrived."""
-        if link is not self.link and link is not self._subscribing:
-            return
+        if link is not self.link or self.closing:
+            return  # not claimed by the subscription that is on its way, or left to Unsubscribe
         at = 0
         deadline_ns = self._now() + lease_ns
         for row in rows:
@@ -364,8 +349,6 @@ class Subscription:
             self.counts.redelivered += len(part.attempt_rows)
         if at != len(blob):
             raise ProtocolError(f"a delivery's parts hold {at} bytes of {len(blob)}")
-        if self.closing:
-            self.release_buffer(withhold=True)
         self.listener.arrived()
 
     def lease_lost(self, rows: wire.Rows) -> None:
@@ -384,12 +367,9 @@ class Subscription:
     def lose(self, part: Part, row: int) -> None:
         """The lease on one message is lost."""
         was = part.states[row]
-        if was in (BUFFERED, HANDED) and part.move(row, GONE):
-            if was == BUFFERED:
-                self.counts.dropped += 1
-            if self.credit.messages:
-                self._owe(1, part.bytes_for(1))
-            self._forget_empty(part)
+        if was in (BUFFERED, HANDED):
+            self.holdings.lose(part, row)
+            self.lane.touch(self)
             if was == HANDED:
                 self.renewals.lost(part, row)
 
@@ -426,7 +406,7 @@ class Subscription:
     def drain(self) -> Outcome[None]:
         """Take no more; decided once every settlement was judged."""
         self.closing = True
-        self.release_buffer(withhold=True)
+        self.holdings.forget_buffer()
         self.drained = Outcome()
         self._check_drained()
         return self.drained
@@ -469,8 +449,7 @@ class _Judged:
         self.settlement = settlement
 
     def replied(self, link: Link, result: Any, blob: bytes) -> None:
-        if link is self.subscription.link:
-            self.subscription.judged(self.settlement, result)
+        self.subscription.judged(self.settlement, result)
 
     def failed(self, link: Link, answer: wire.Failed) -> None:
         self.subscription.settle_failed(self.settlement, link, answer)

@@ -53,8 +53,11 @@ class Deliveries(trio.abc.ReceiveChannel[Message]):
             raise consumer.lease_lost.popleft()
         if consumer.closed:
             return None
-        taken = consumer.subscription.take(consumer.session.now_ns())
-        return None if taken is None else consumer.message(*taken)
+        taken = consumer.subscription.take(consumer.monotonic_ns())
+        if taken is None:
+            return None
+        part, row = taken
+        return Message(consumer, part, row, part.content(row, consumer.unpacked_bytes_max))
 
     async def aclose(self) -> None:
         """Give back what is buffered and wait for the verdict on what was settled."""
@@ -95,7 +98,7 @@ class Batch:
         scope = self._scope = trio.CancelScope()
         part = self._part
         self._hold = Hold(part, self._runs[0][0], self._runs[-1][1], part.deadline_ns, scope.cancel)
-        self._consumer.subscription.renewals.holders[self._hold] = None
+        self._consumer.holders[self._hold] = None
         scope.__enter__()
         return self
 
@@ -105,7 +108,7 @@ class Batch:
         scope, hold = self._scope, self._hold
         if scope is None or hold is None:
             raise Conflict("a batch was left that was not entered")
-        del self._consumer.subscription.renewals.holders[hold]
+        del self._consumer.holders[hold]
         self._scope = None
         swallowed = scope.__exit__(kind, error, traceback)
         lost = hold.lost and (error is None or swallowed)

@@ -73,7 +73,7 @@ class Getter(Consumer):
                 return
             self._expected -= 1
             self._waiters.popleft().resolve(self.message(*taken))
-        subscription.release_buffer(withhold=False)
+        subscription.release_buffer()
 
     def subscribed(self) -> None:
         """At a new leader every waiting poll is asked again."""

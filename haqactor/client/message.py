@@ -113,9 +113,13 @@ class Message(PeekedMessage):
     __slots__ = ("_consumer", "_deadline_ns", "_hold", "_part", "_row", "_scope", "_verb")
 
     def __init__(self, consumer: "Consumer", part: Part, row: int, content: Content) -> None:
-        seq = part.seq(row)
-        failures = part.failures(seq) if part.attempt_rows else 0
-        super().__init__(content, consumer.uid, seq, failures, part.enqueued_ns)
+        seq = part.first + row if part.seqs is None else part.seqs[row]
+        self._content = content  # set here rather than by the base class: this is the hot path of consuming
+        self._uid = consumer.uid
+        self._enqueued_ns = part.enqueued_ns
+        self.body = content.body
+        self.seq = seq
+        self.attempt = part.failures(seq) + 1 if part.attempt_rows else 1
         self._consumer = consumer
         self._part = part
         self._row = row
@@ -144,7 +148,7 @@ class Message(PeekedMessage):
             raise self._lost()
         scope = self._scope = trio.CancelScope()
         hold = self._hold = Hold(self._part, self._row, self._row, self._deadline_ns, scope.cancel)
-        self._consumer.subscription.renewals.holders[hold] = None
+        self._consumer.holders[hold] = None
         scope.__enter__()
         return self
 
@@ -154,15 +158,20 @@ class Message(PeekedMessage):
         scope, hold = self._scope, self._hold
         if scope is None or hold is None:
             raise Conflict("a message was left that was not entered")
-        del self._consumer.subscription.renewals.holders[hold]
+        del self._consumer.holders[hold]
         self._scope = None
         swallowed = scope.__exit__(kind, error, traceback)
         if hold.lost and (error is None or swallowed):
             raise self._lost()
         if self._verb is None and self._part.states[self._row] == HANDED:
-            verb = self._verb = verdict(error)
-            more = [QUEUES_BACKOFF, reason_of(error)] if verb == NACK and error is not None else []
-            self._consumer.subscription.settle(verb, self._part, self._row, self._row, more, False)
+            subscription = self._consumer.subscription
+            if error is None:
+                self._verb = ACK
+                subscription.ack(self._part, self._row)
+            else:
+                verb = self._verb = verdict(error)
+                more = [QUEUES_BACKOFF, reason_of(error)] if verb == NACK else []
+                subscription.settle(verb, self._part, self._row, self._row, more, False)
         if error is None:
             await trio.lowlevel.checkpoint()
         return False

@@ -29,8 +29,8 @@ UNNUMBERED: Final = 0
 
 
 class Parcel:
-    """``first``: its first number, 0 until it is sealed. ``explicit``: the caller chose it. ``retry``: it was used
-    before. ``doubt``: sendings that nobody refused: it may be stored."""
+    """``first``: its first number, 0 until it is sealed. ``explicit``: the caller chose it. ``retry``: it was
+    used before. ``doubt``: sendings that nobody refused: it may be stored."""
 
     __slots__ = (
         "blob", "count", "done", "doubt", "error", "expired", "explicit", "first", "full", "items", "link",

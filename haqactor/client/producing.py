@@ -356,7 +356,8 @@ class Stream:
             self.lane.touch(self)
 
     def expire(self, now_ns: int, patience_ns: int, error: Error) -> None:
-        """No leader: what was never sent (or refused wherever it was) fails; of the rest the outcome is unknown."""
+        """No leader: what was never sent (or refused wherever it was) fails; of the rest the outcome is
+        unknown."""
         overdue: list[Parcel] = []
         for parcel in [*self.gathering, *self.parcels]:
             if parcel.since_ns is None:

@@ -110,7 +110,7 @@ class Renewals:
                     subscription.lose(holder.part, row)
         alive = now_ns - subscription.received_ns < lease_ns
         if not alive and subscription.buffer:
-            subscription.release_buffer(withhold=True)
+            subscription.pause()
         if subscription.link is not None and self.background is None:
             self._renew(now_ns, lease_ns)
         return now_ns + max(lease_ns // TICKS_A_LEASE, 5_000_000)

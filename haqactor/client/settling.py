@@ -25,13 +25,26 @@ class Settlement:
     """Ranges of one or more verbs; one of them becomes one Settle. ``loud``: sequences whose caller waits for
     the verdict."""
 
-    __slots__ = ("acks", "bytes", "loud", "messages", "others", "outcome", "rid", "rows", "sent", "since_ns")
+    __slots__ = (
+        "acks",
+        "bytes",
+        "gathered",
+        "loud",
+        "messages",
+        "others",
+        "outcome",
+        "rid",
+        "rows",
+        "sent",
+        "since_ns",
+    )
 
     def __init__(self) -> None:
         self.acks: list[list[Any]] = []
         self.others: list[tuple[int, Part, int, int, list[Any]]] = []
         self.outcome: Outcome[Refused] = Outcome()
         self.loud: dict[int, None] = {}
+        self.gathered = 0
         self.messages = 0
         self.bytes = 0
         self.rows = 0

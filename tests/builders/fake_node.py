@@ -12,6 +12,7 @@ from typing import Any
 import trio
 
 from haqactor import batch, wire
+from haqactor.config import QueueConfig
 from haqactor.env import Buffer, ConnectRefused, StreamReset
 from haqactor.errors import Error, NotFound, NotLeader, ProtocolError, SequenceConflict, SequenceGap
 from haqactor.frame import Decoder, Frame
@@ -313,6 +314,9 @@ class FakeCluster:
 
     def _on_subscribe(self, connection: FakeConnection, message: wire.Subscribe, _b: bytes) -> Any:
         queue = self.queue(message.uid)
+        known = self._find(connection, message.group, message.consumer)
+        if known is not None:
+            self._return_unclaimed(queue, known, message.claims)
         consumer = FakeConsumer(
             connection,
             message.group,
@@ -332,6 +336,13 @@ class FakeCluster:
                 elif not item.done:
                     lost.append([seq, seq])
         return {"lease_ns": self.lease_ns, "lost": lost}
+
+    def _return_unclaimed(self, queue: FakeQueue, known: FakeConsumer, claims: wire.Rows) -> None:
+        del self.consumers[known]
+        for seq, item in enumerate(queue.messages, 1):
+            if item.holder is known and not any(first <= seq <= last for _t, _c, first, last, _s in claims):
+                item.lease, item.holder = None, None
+                queue.released.append(seq)
 
     def _rows(
         self, queue: FakeQueue, rows: wire.Rows, refused: wire.Rows
@@ -398,13 +409,7 @@ class FakeCluster:
         queue = self.queue(message.uid)
         open_ = [item for item in queue.messages if not item.done]
         leased = sum(item.lease is not None for item in open_)
-        settings = {
-            "lease_ns": self.lease_ns,
-            "max_attempts": 0,
-            "dead_letter": None,
-            "backoff_ns": 0,
-            "backoff_max_ns": 0,
-        }
+        settings = QueueConfig(queue.name).settings() | {"lease_ns": self.lease_ns}
         return {
             "ready": len(open_) - leased, "leased": leased, "delayed": 0, "dead": len(queue.dead),
             "first_seq": 1, "next_seq": len(queue.messages) + 1, "consumers": len(self.consumers),

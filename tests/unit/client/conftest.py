@@ -4,10 +4,17 @@ from collections.abc import AsyncGenerator
 
 import pytest
 import trio
+from trio.testing import MockClock
 
 from haqactor.client.broker import Broker, open_session
 from tests.builders.fake_node import FakeCluster
 from tests.builders.fake_world import fake_environment
+
+
+@pytest.fixture(autouse=True)
+def jumping(autojump_clock: MockClock) -> MockClock:
+    """No test waits for real time: the clock jumps once all tasks wait."""
+    return autojump_clock
 
 
 @pytest.fixture

@@ -189,7 +189,7 @@ def script(cluster: FakeCluster, before: Any) -> None:
         before(cluster.nodes[cluster.leader], message)
         return publish(connection, message, blob)
 
-    cluster._on_publish = scripted  # type: ignore[method-assign]  # pyright: ignore[reportPrivateUsage]
+    cluster._on_publish = scripted  # type: ignore[method-assign,assignment]  # pyright: ignore[reportPrivateUsage]
 
 
 async def test_a_refused_batch_leaves_no_hole(cluster: FakeCluster, broker: Broker) -> None:
