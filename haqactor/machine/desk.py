@@ -62,13 +62,13 @@ class Desk:
     def give_back(self, consumer: Consumer, leases: list[Lease], cause: Cause) -> tuple[Command, LeaseLost]:
         """Take leases back through the log: the command that returns them, and the notice. Charged are
         messages that the consumer said it had started; suspects are those that it may have started, having
-        died without a word on their lease."""
+        died or let the lease expire without a word on it (a handler that hangs has no other voice)."""
         plain: list[Range] = []
         charged: list[Range] = []
         suspects: list[Range] = []
         rows: list[list[int]] = []
         for lease in leases:
-            silent = cause is Cause.SESSION_LOST and lease.id > consumer.reported
+            silent = lease.id > consumer.reported
             for low, high in lease.held:
                 rows.append([*lease.id, low, high])
                 self.leases.frozen.add(low, high)
