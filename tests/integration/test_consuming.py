@@ -34,20 +34,39 @@ async def declared(broker: Broker, name: str, *bodies: bytes, **settings: object
 
 
 async def test_an_expired_lease_comes_again(single: LocalCluster) -> None:
-    """Two sessions: the first takes a message and sits on it, without renewing."""
+    """Two sessions: the first takes a message and sits on it, without renewing and without a word. The first
+    time that is suspect, and not charged; from the second on it counts."""
     async with haqactor.connect(single.url) as idle, haqactor.connect(single.url) as other:
-        queue = await declared(idle, "expiring", b"x", lease=LEASE_S)
-        held = await receive(queue)
-        assert (held.attempt, held.redelivered) == (1, False)
-        await nothing_ready(other.queue("expiring"))
-        again = await receive(other.queue("expiring"))
-        assert (again.seq, again.body) == (held.seq, b"x")
-        assert (again.attempt, again.redelivered) == (2, True)
-        with pytest.raises(LeaseLost):
-            await held.ack()
-        await again.ack()
+        settings = {"lease": LEASE_S, "max_attempts": 2, "dead_letter": "expiring.dead", "backoff": 0.01}
+        queue = await declared(idle, "expiring", b"x", **settings)
+        stale: list[Message] = []
+        for attempt in (1, 1, 2):
+            message = await receive(queue)
+            assert (message.body, message.attempt, message.redelivered) == (b"x", attempt, attempt > 1)
+            stale.append(message)
+            await nothing_ready(other.queue("expiring"))
+        found = await receive(other.queue("expiring.dead"))
+        assert found.body == b"x"
+        await found.ack()
+        for message in stale:
+            with pytest.raises(LeaseLost):
+                await message.nack()
         info = await queue.info()
         assert (info.ready, info.leased, info.delayed) == (0, 0, 0)
+
+
+async def test_a_late_settlement_is_refused_once_somebody_else_has_the_message(single: LocalCluster) -> None:
+    async with haqactor.connect(single.url) as slow, haqactor.connect(single.url) as quick:
+        queue = await declared(slow, "stale", b"x", lease=LEASE_S)
+        held = await receive(queue)
+        again = await receive(quick.queue("stale"))
+        assert again.seq == held.seq
+        for settle in (held.ack, held.release, held.nack, held.reject):
+            with pytest.raises(LeaseLost):
+                await settle()
+        await again.ack()
+        assert (await queue.info()).next_seq == 2
+        await nothing_ready(queue)
 
 
 async def test_a_body_that_runs_keeps_its_lease(single: LocalCluster) -> None:
