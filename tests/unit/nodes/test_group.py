@@ -1,0 +1,430 @@
+"""One turn of a group's actor: what it persists, sends and applies, in which order, and who is answered.
+
+The core is a real one; the disk is done when the test says so.
+"""
+
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from typing import Any, cast
+
+import trio
+from trio.testing import MockClock, wait_all_tasks_blocked
+
+from haqactor import wire
+from haqactor.config import Limits
+from haqactor.entry import Entry, Kind, build
+from haqactor.env import NullProbe
+from haqactor.errors import Error, NotLeader
+from haqactor.frame import Decoder
+from haqactor.ids import GroupId, Index, NodeId, Term
+from haqactor.nodes.assembly import raft_config
+from haqactor.nodes.group import GroupActor, RaftItem, Service
+from haqactor.nodes.peerwire import parse_raft
+from haqactor.nodes.sessions import Disconnected, Request
+from haqactor.raft.core import RaftCore
+from haqactor.raft.messages import Append, AppendReply, Message, RequestVote, Vote
+from haqactor.raft.ready import HardState, SnapshotMeta
+from tests.builders.memory_environment import SeededRandom
+from tests.builders.node_context import node_context
+
+GROUP = GroupId(1)
+MS = 1_000_000
+
+
+class Owner:
+    """Who proposed an entry."""
+
+    def __init__(self) -> None:
+        self.told: list[Any] = []
+
+    def applied(self, replies: list[Any], now_ns: int) -> None:
+        self.told.append(replies)
+
+    def failed(self, error: Exception) -> None:
+        self.told.append(type(error))
+
+
+class FakeService:
+    """Proposes what it is asked, and writes down all that happens."""
+
+    def __init__(self, actor: GroupActor) -> None:
+        self.actor = actor
+        self.events: list[Any] = []
+        self.owners: list[Owner] = []
+        self.proposing: list[bytes] = []
+        self.state: list[bytes] = []
+        self.read_next = False
+
+    def request(self, request: Request, now_ns: int) -> None:
+        self.events.append(("request", request.message.rid))
+
+    def disconnected(self, session: Disconnected, now_ns: int) -> None:
+        self.events.append("disconnected")
+
+    def lead(self, term: Term, now_ns: int) -> None:
+        self.events.append(("lead", term))
+
+    def follow(self, now_ns: int) -> None:
+        self.events.append("follow")
+
+    def apply(self, entry: Entry, now_ns: int) -> None:
+        self.events.append(("apply", entry.index, entry.kind))
+        self.state.append(bytes(entry.body))
+        owner = self.actor.take_proposal(entry.index)
+        if owner is not None:
+            owner.applied([entry.index], now_ns)
+
+    def work(self, now_ns: int) -> None:
+        for body in self.proposing:
+            owner = Owner()
+            self.owners.append(owner)
+            try:
+                self.actor.propose(b"", body, owner, now_ns)
+            except Error as error:
+                owner.failed(error)
+        self.proposing.clear()
+        if self.read_next:
+            self.read_next = False
+            self.actor.read(9, now_ns)
+
+    def reads(self, contexts: tuple[int, ...], ok: bool, now_ns: int) -> None:
+        self.events.append(("reads", contexts, ok))
+
+    def covered(self, now_ns: int) -> None:
+        """Looked at by ``Delivery``'s own tests."""
+
+    def directory_moved(self, now_ns: int) -> None:
+        self.events.append("moved")
+
+    def next_deadline_ns(self) -> int:
+        return 1 << 62
+
+    def snapshot_chunks(self) -> Any:
+        return iter([b"".join(self.state)])
+
+    def live_entries(self) -> list[tuple[Index, Index]]:
+        return []
+
+    def restore(self, chunks: list[bytes]) -> None:
+        self.events.append(("restore", b"".join(chunks)))
+
+    def digest(self) -> bytes:
+        return b""
+
+    def status(self) -> dict[str, Any]:
+        return {}
+
+
+class FakeLink:
+    """A link that keeps what it is handed."""
+
+    def __init__(self) -> None:
+        self.connected = True
+        self.sent: list[Message] = []
+
+    def send(self, frame: bytes) -> bool:
+        self.sent.append(parse_raft(Decoder(1 << 20).feed(frame)[0])[1])
+        return True
+
+    def take(self) -> list[Message]:
+        sent, self.sent = self.sent, []
+        return sent
+
+
+class Session:
+    """A client that reads its errors."""
+
+    def __init__(self) -> None:
+        self.failed: list[tuple[int, str]] = []
+        self.open = True
+
+    def fail(self, rid: int, error: Error) -> None:
+        self.failed.append((rid, error.code))
+
+
+class Replica:
+    """An actor with its surroundings."""
+
+    def __init__(self, size: int, limits: Limits | None = None) -> None:
+        self.context, self.journal = node_context(0, size=size, limits=limits)
+        self.links = {node: FakeLink() for node in range(1, size)}
+        self.context.peers = cast(Any, self.links)
+        core = RaftCore(
+            GROUP,
+            NodeId(0),
+            raft_config(self.context),
+            hard_state=HardState(),
+            snapshot=SnapshotMeta(Index(0), Term(0), tuple(NodeId(node) for node in range(size))),
+            runs=(),
+            last_index=Index(0),
+            boot=1,
+            random=SeededRandom(3),
+            probe=NullProbe(),
+            now_ns=self.context.now(),
+        )
+        self.actor = GroupActor(self.context, GROUP, core, lambda actor: cast(Service, FakeService(actor)))
+        self.context.groups[GROUP] = self.actor
+        self.session = Session()
+
+    @property
+    def service(self) -> FakeService:
+        return cast(FakeService, self.actor.service)
+
+    def ask(self, rid: int, blob: bytes = b"") -> None:
+        self.actor.mailbox.put(Request(cast(Any, self.session), wire.Info(rid, GROUP, 1), blob))
+
+    async def step(self, sender: int, message: Message) -> None:
+        self.actor.mailbox.put(RaftItem(NodeId(sender), message))
+        await wait_all_tasks_blocked()
+
+    async def settle(self) -> None:
+        """Let the disk finish all it has, and what follows from that."""
+        while self.journal.submitted:
+            self.journal.settle()
+            await wait_all_tasks_blocked()
+
+    async def elect(self) -> None:
+        """Win an election among three with node 1's vote; the no-op is not committed yet."""
+        term = Term(self.actor.core.term + 1)
+        while self.actor.core.role.value != "pre_candidate":
+            await trio.sleep(0.1)
+        await self.step(1, Vote(term, True, True, 1))
+        await self.settle()
+        await self.step(1, Vote(term, True, False, 1))
+        assert self.actor.core.is_leader
+
+    async def confirm(self, index: int, **fields: Any) -> None:
+        """Node 1 has everything up to ``index``."""
+        core = self.actor.core
+        await self.step(1, AppendReply(core.term, True, Index(index), boot=1, **fields))
+
+
+@asynccontextmanager
+async def running(size: int = 1, limits: Limits | None = None) -> AsyncGenerator[Replica, None]:
+    replica = Replica(size, limits)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(replica.context.timers.run)
+        nursery.start_soon(replica.actor.run)
+        await wait_all_tasks_blocked()
+        yield replica
+        nursery.cancel_scope.cancel()
+
+
+async def test_one_alone_leads_once_its_disk_says_so() -> None:
+    """Its vote, then its no-op: neither counts before it is durable, and nobody is served before that."""
+    async with running() as one:
+        one.ask(1)
+        await wait_all_tasks_blocked()
+        (vote,) = one.journal.submitted
+        assert (vote.entries, vote.hard_state) == ((), HardState(Term(1), NodeId(0)))
+        assert one.session.failed == [(1, "not_leader")]
+        one.journal.settle()
+        await wait_all_tasks_blocked()
+        (noop,) = one.journal.submitted
+        assert [entry.kind for entry in noop.entries] == [Kind.NOOP]
+        one.ask(2)
+        one.ask(3)
+        await wait_all_tasks_blocked()
+        assert one.actor.leading
+        assert not one.actor.serving
+        assert one.service.events == []
+        await one.settle()
+        assert one.actor.serving
+        assert one.service.events == [
+            ("apply", 1, Kind.NOOP),
+            ("lead", 1),
+            ("request", 2),
+            ("request", 3),
+        ]
+        assert one.session.failed == [(1, "not_leader")]
+
+
+async def test_propose_apply_answer() -> None:
+    """An owner hears when its entry applied, which is when it is durable; several entries go in one write."""
+    async with running() as one:
+        await one.settle()
+        one.service.proposing = [b"a", b"b"]
+        one.actor.mailbox.wake()
+        await wait_all_tasks_blocked()
+        (write,) = one.journal.submitted
+        assert [bytes(entry.body) for entry in write.entries] == [b"a", b"b"]
+        assert [owner.told for owner in one.service.owners] == [[], []]
+        await one.settle()
+        assert [owner.told for owner in one.service.owners] == [[[2]], [[3]]]
+        assert one.service.state == [b"", b"a", b"b"]
+
+
+async def test_held_requests_are_bounded(autojump_clock: MockClock) -> None:
+    """A leader that cannot commit its no-op does not pile up what clients send."""
+    async with running(3, Limits(mailbox_batches_max=3, mailbox_bytes_max=100)) as one:
+        await one.elect()
+        for rid, size in ((1, 60), (2, 60), (3, 10), (4, 10), (5, 1)):
+            one.ask(rid, bytes(size))
+        await wait_all_tasks_blocked()
+        assert one.session.failed == [(2, "overloaded"), (5, "overloaded")]
+        await one.settle()
+        await one.confirm(1)
+        assert [event[1] for event in one.service.events if event[0] == "request"] == [1, 3, 4]
+
+
+async def test_a_follower_answers_after_its_disk(autojump_clock: MockClock) -> None:
+    """Votes and acknowledgements wait for the write they promise (R1), and for every write before it."""
+    async with running(3) as one:
+        await one.step(2, RequestVote(Term(1), NodeId(2), Index(0), Term(0), boot=1))
+        assert one.links[2].take() == []
+        assert one.journal.submitted[0].hard_state == HardState(Term(1), NodeId(2))
+        entry = build(GROUP, Index(1), Term(1), Kind.NOOP, b"")
+        await one.step(2, Append(Term(1), Index(0), Term(0), Index(0), (entry,)))
+        await one.step(1, RequestVote(Term(1), NodeId(1), Index(0), Term(0), boot=1))
+        assert one.links[1].take() == one.links[2].take() == []
+        assert len(one.journal.submitted) == 2
+        one.journal.submitted.pop(0).done()
+        await wait_all_tasks_blocked()
+        assert [type(message) for message in one.links[2].take()] == [Vote]
+        assert one.links[1].take() == []
+        one.journal.settle()
+        await wait_all_tasks_blocked()
+        (reply,) = one.links[2].take()
+        assert isinstance(reply, AppendReply)
+        assert (reply.accepted, reply.matched) == (True, 1)
+        (vote,) = one.links[1].take()
+        assert isinstance(vote, Vote)
+        assert not vote.granted
+
+
+async def test_a_leaders_appends_do_not_wait_for_its_disk(autojump_clock: MockClock) -> None:
+    """They promise nothing; its own copy counts when it is durable."""
+    async with running(3) as one:
+        await one.elect()
+        appends = [message for message in one.links[1].take() if isinstance(message, Append)]
+        assert [len(append.entries) for append in appends] == [1]
+        assert len(one.journal.submitted) == 1
+        await one.step(1, AppendReply(Term(1), True, Index(1), boot=1))
+        assert not one.actor.serving
+        await one.settle()
+        assert one.actor.serving
+
+
+async def test_a_lost_leadership_tells_everybody(autojump_clock: MockClock) -> None:
+    """Those who are held, and those who come later; an entry that another leader overwrites is not stored."""
+    async with running(3) as one:
+        await one.elect()
+        await one.settle()
+        await one.confirm(1)
+        one.service.proposing = [b"lost"]
+        one.actor.mailbox.wake()
+        await wait_all_tasks_blocked()
+        await one.settle()
+        other = build(GROUP, Index(2), Term(5), Kind.NOOP, b"")
+        one.service.events.clear()
+        await one.step(2, Append(Term(5), Index(1), Term(1), Index(1), (other,)))
+        assert one.service.events == ["follow"]
+        assert one.service.owners[0].told == [NotLeader]
+        assert one.context.leaders.leader(GROUP) == (2, 5)
+        one.ask(1)
+        await wait_all_tasks_blocked()
+        assert one.session.failed == [(1, "not_leader")]
+        await one.settle()
+        await one.step(2, Append(Term(5), Index(2), Term(5), Index(2)))
+        assert one.service.owners[0].told == [NotLeader]
+        assert not one.actor._proposals
+
+
+async def test_held_requests_are_told_when_the_term_ends_first(autojump_clock: MockClock) -> None:
+    """The service never saw this leadership, so it is not told of its end."""
+    async with running(3) as one:
+        await one.elect()
+        one.ask(1)
+        await wait_all_tasks_blocked()
+        await one.step(2, Append(Term(5), Index(0), Term(0), Index(0)))
+        assert one.session.failed == [(1, "not_leader")]
+        assert one.service.events == []
+
+
+async def test_a_leader_cut_off_serves_nobody(autojump_clock: MockClock) -> None:
+    """It steps down within its term, by the clock alone; a turn in which that happens does no more work."""
+    async with running(3) as one:
+        await one.elect()
+        await one.settle()
+        await one.confirm(1)
+        term = one.actor.core.term
+        worked: list[bool] = []
+        one.service.work = lambda now_ns: worked.append(one.actor.core.is_leader)  # type: ignore[method-assign]  # a spy
+        while one.actor.core.is_leader:
+            one.actor.mailbox.wake()
+            await trio.sleep(0.05)
+        assert one.actor.core.term == term
+        assert worked
+        assert all(worked)
+        assert one.service.events[-1] == "follow"
+        one.ask(1)
+        await wait_all_tasks_blocked()
+        assert one.session.failed == [(1, "not_leader")]
+
+
+async def test_hand_over_after_a_loss_in_the_same_turn(autojump_clock: MockClock) -> None:
+    """A stopping node may ask for it at any time."""
+    async with running(3) as one:
+        await one.elect()
+        await one.settle()
+        await one.confirm(1)
+        one.actor.mailbox.put(RaftItem(NodeId(2), Append(Term(5), Index(1), Term(1), Index(1))))
+        one.actor.mailbox.put(one.actor.hand_over)
+        await wait_all_tasks_blocked()
+        assert not one.actor.leading
+
+
+async def test_a_read_waits_for_a_round_and_fails_with_the_term(autojump_clock: MockClock) -> None:
+    """ReadIndex: confirmed by a majority after it was asked for."""
+    async with running(3) as one:
+        await one.elect()
+        await one.settle()
+        await one.confirm(1)
+        wanted: list[int] = []
+        one.context.beat_now = lambda: wanted.append(1)
+        one.service.read_next = True
+        one.actor.mailbox.wake()
+        await wait_all_tasks_blocked()
+        assert wanted
+        assert not [event for event in one.service.events if event[0] == "reads"]
+        row = one.actor.core.row()
+        assert row is not None
+        await one.confirm(1, read_context=row.context)
+        assert one.service.events[-1] == ("reads", (9,), True)
+        one.service.read_next = True
+        one.actor.mailbox.wake()
+        await wait_all_tasks_blocked()
+        await one.step(2, Append(Term(5), Index(1), Term(1), Index(1)))
+        assert ("reads", (9,), False) in one.service.events
+
+
+async def test_a_snapshot_that_the_log_has_passed_changes_nothing(autojump_clock: MockClock) -> None:
+    """It took long; meanwhile the entries came by themselves."""
+    async with running() as one:
+        await one.settle()
+        one.service.proposing = [b"a", b"b"]
+        one.actor.mailbox.wake()
+        await wait_all_tasks_blocked()
+        await one.settle()
+        meta = SnapshotMeta(Index(2), Term(1), (NodeId(0),))
+        one.actor.mailbox.put(lambda now: one.actor.restored(meta, [b"old"], now))
+        await wait_all_tasks_blocked()
+        assert one.actor.applier.applied == 3
+        assert ("restore", b"old") not in one.service.events
+        ahead = SnapshotMeta(Index(50), Term(1), (NodeId(0),))
+        one.actor.mailbox.put(lambda now: one.actor.restored(ahead, [b"new"], now))
+        await wait_all_tasks_blocked()
+        assert ("restore", b"new") in one.service.events
+        assert one.actor.applier.applied == 50
+
+
+async def test_the_end_of_a_connection_is_heard_by_who_serves_it() -> None:
+    """And by nobody else."""
+    async with running() as one:
+        one.actor.mailbox.put(Disconnected(cast(Any, one.session)))
+        await wait_all_tasks_blocked()
+        assert one.service.events == []
+        await one.settle()
+        one.actor.mailbox.put(Disconnected(cast(Any, one.session)))
+        await wait_all_tasks_blocked()
+        assert one.service.events[-1] == "disconnected"
