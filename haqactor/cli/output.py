@@ -30,7 +30,8 @@ def plain(value: Any) -> Any:
     if isinstance(value, tuple) and hasattr(cast("object", value), "_asdict"):
         return plain(cast("Any", value)._asdict())
     if isinstance(value, Mapping):
-        return {str(name): plain(item) for name, item in cast("Mapping[Any, Any]", value).items()}
+        items: Mapping[Any, Any] = value
+        return {str(name): plain(item) for name, item in items.items()}
     if isinstance(value, bytes):
         return text_of(value)
     if isinstance(value, list | tuple):
