@@ -6,9 +6,9 @@ before the payload's checksum is. Pure functions; the layout is in the package's
 """
 
 import struct
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import google_crc32c
 import zstandard
@@ -44,9 +44,10 @@ class Row(NamedTuple):
     last: Index
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class BlockHeader:
-    """A block's header, checked. Sizes in bytes."""
+    """A block's header. Sizes in bytes. Never changed; not frozen, since that would triple the cost of
+    making one."""
 
     kind: int
     flags: int
@@ -111,9 +112,12 @@ def aligned(size: int) -> int:
     return (size + SECTOR_BYTES - 1) // SECTOR_BYTES * SECTOR_BYTES
 
 
-def encode_header(header: BlockHeader) -> tuple[bytes, int]:
-    """The header's bytes and their checksum (``header.crc`` and ``header_bytes`` are not looked at)."""
-    rows = header.rows
+def encode_header(header: BlockHeader, rows: Sequence[tuple[int, ...]] | None = None) -> tuple[bytes, int]:
+    """The header's bytes and their checksum (``header.crc`` and ``header_bytes`` are not looked at).
+    ``rows``: in
+    place of ``header.rows``."""
+    if rows is None:
+        rows = header.rows
     fixed = _FIXED.pack(
         0,
         MAGIC,
@@ -172,8 +176,8 @@ def decode_header(data: bytes, at: int, file_id: int, offset: int, file_bytes: i
         Row(GroupId(group), count, Index(first), Index(last))
         for group, count, first, last in _ROW.iter_unpack(data[at + FIXED_BYTES : at + size])
     )
-    make: Callable[..., BlockHeader] = BlockHeader
-    header = make(*fields[3:20], fields[22], rows, crc)
+    values: tuple[Any, ...] = (*fields[3:20], fields[22], rows, crc)
+    header = BlockHeader(*values)
     if fields[2] != VERSION:
         raise DataDamaged(f"the block is of version {fields[2]}; this program reads {VERSION}")
     if fields[20] != len(rows):

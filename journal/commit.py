@@ -20,7 +20,7 @@ from haqactor.journal.group import Group
 from haqactor.journal.identity import CleanMark
 from haqactor.journal.segments import Segments
 from haqactor.journal.statistics import Counters
-from haqactor.journal.writer import Batch, BlockWriter, Change, Persist, check, take
+from haqactor.journal.writer import Batch, BlockWriter, Change, Persist, Queued, check, take
 
 _AHEAD: Final = 4
 """The next segment is prepared once a quarter of the present one is written."""
@@ -47,7 +47,7 @@ class Committer:
         self._segments = segments
         self._writer = writer
         self._counters = counters
-        self._queue: deque[Persist | Change] = deque()
+        self._queue: deque[Queued] = deque()
         self._waiting: dict[trio.Event, None] = {}
         self._wake = trio.Event()
         self._space = trio.Event()
@@ -60,8 +60,9 @@ class Committer:
     def submit(self, persist: Persist) -> None:
         """Queue; raises StorageFailed once the disk failed."""
         self.check_open()
-        self._queue.append(persist)
-        self.backlog += persist.size
+        size = persist.size
+        self._queue.append((persist, size))
+        self.backlog += size
         self._wake.set()
 
     def check_open(self) -> None:
@@ -100,7 +101,7 @@ class Committer:
             finished.set()
 
         self._waiting[finished] = None
-        self._queue.append(Change(change.plan, applied, change.oldest))
+        self._queue.append((Change(change.plan, applied, change.oldest), 0))
         self._wake.set()
         try:
             with trio.CancelScope(
@@ -144,14 +145,19 @@ class Committer:
         while True:
             self._space = trio.Event()
             if not self._filling:
-                await self._space.wait()
-                continue
+                with trio.move_on_after(_LOOK_EVERY_S):
+                    await self._space.wait()
             try:
-                await self._segments.prepare()
+                if self._filling:
+                    await self._segments.prepare()
+                else:
+                    await self._segments.look()
             except StorageFailed as error:
                 self.poison(error)
-            if not self._segments.prepared:
-                await trio.sleep(1)
+            except DiskError as error:
+                self.poison(StorageFailed(f"asking for free space failed: {error}"))
+            if self._filling:
+                await trio.sleep(_RETRY_EVERY_S)
 
     @property
     def _filling(self) -> bool:
@@ -193,8 +199,8 @@ class Committer:
             await self._write_block(batch, block.DATA)
         elif any(each.entries or each.hard_state is not None for each in batch.persists):
             await self._write_block(batch, block.DATA)
+        self.backlog -= batch.size
         for persist in batch.persists:
-            self.backlog -= persist.size
             persist.done()
 
     async def _write_block(self, batch: Batch, kind: int) -> None:
@@ -236,7 +242,7 @@ class Committer:
                 return None
             writer = self._writer
             try:
-                await self._write_block(Batch([]), block.END)
+                await self._write_block(Batch([], 0), block.END)
             except DiskError as error:
                 self.fail(StorageFailed(f"writing the end block failed: {error}"))
                 return None
@@ -251,7 +257,6 @@ async def unwrapped() -> AsyncGenerator[None, None]:
     try:
         yield
     except BaseExceptionGroup as group:
-        error: BaseException = group
-        while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
-            error = error.exceptions[0]
-        raise error from None
+        if len(group.exceptions) == 1:
+            raise group.exceptions[0] from None
+        raise

@@ -52,8 +52,13 @@ class SealedWriter:
             pass
         file = await disk.open(path, create=True)
         rest = _HEAD.pack(0, magic, group, number, epoch)[4:]
-        await file.pwrite(0, [google_crc32c.value(rest).to_bytes(4, "little") + rest])
-        return cls(disk, directory, name, file, magic, group, number)
+        writer = cls(disk, directory, name, file, magic, group, number)
+        try:
+            await file.pwrite(0, [google_crc32c.value(rest).to_bytes(4, "little") + rest])
+        except DiskError:
+            await writer.abandon()
+            raise
+        return writer
 
     async def add(self, buffers: Sequence[Buffer]) -> int:
         """Append; returns the offset of the first byte."""

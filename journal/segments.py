@@ -66,7 +66,7 @@ class Segments:
     async def look(self) -> None:
         """See how much space there is. Raises DiskError."""
         free = await self._disk.free_bytes(self._directory)
-        self.space_low = self._spare is None or free < self._config.reserve_bytes
+        self.space_low = free < self._config.reserve_bytes
 
     @property
     def prepared(self) -> bool:

@@ -22,7 +22,6 @@ from haqactor.journal.block import (
     FLAG_PACKED,
     BlockHeader,
     Packer,
-    Row,
     aligned,
     encode_header,
     header_size,
@@ -78,6 +77,7 @@ class Batch:
     """What one block will hold."""
 
     persists: list[Persist]
+    size: int
     change: Change | None = None
     updates: list[Update] | None = None
 
@@ -94,27 +94,32 @@ class Layout:
     packed: tuple[int, int, int] | None
 
 
-def take(queue: "deque[Persist | Change]", bytes_max: int) -> Batch:
+Queued = tuple[Persist | Change, int]
+"""Something queued, and its bytes."""
+
+
+def take(queue: deque[Queued], bytes_max: int) -> Batch:
     """From the head of the queue what one block may hold; at least one thing. A change stands alone."""
-    first = queue[0]
+    first, _size = queue[0]
     if isinstance(first, Change):
         queue.popleft()
-        return Batch([], first, first.plan())
-    batch = Batch([])
-    size = 0
+        return Batch([], 0, first, first.plan())
+    persists: list[Persist] = []
+    total = 0
     lasts: dict[GroupId, Index] = {}
     while queue:
-        head = queue[0]
-        if isinstance(head, Change) or (size and size + head.size > bytes_max):
+        head, size = queue[0]
+        if isinstance(head, Change) or (total and total + size > bytes_max):
             break
-        if head.entries:
-            if lasts.get(head.group, Index(0)) >= head.entries[0].index:
+        entries = head.entries
+        if entries:
+            if head.group in lasts and lasts[head.group] >= entries[0].index:
                 break
-            lasts[head.group] = head.entries[-1].index
+            lasts[head.group] = entries[-1].index
         queue.popleft()
-        batch.persists.append(head)
-        size += head.size
-    return batch
+        persists.append(head)
+        total += size
+    return Batch(persists, total)
 
 
 def check(persist: Persist, group: Group, last: Index) -> None:
@@ -198,7 +203,10 @@ class BlockWriter:
                     row[1] = entries[0].index
                 row[0] += len(entries)
                 row[2] = entries[-1].index
-                frames += [entry.frame for entry in entries]
+                if len(entries) == 1:
+                    frames.append(entries[0].frame)
+                else:
+                    frames += [entry.frame for entry in entries]
             if persist.hard_state is not None:
                 hard[persist.group] = persist.hard_state
         records += [encode_hard(group, state) for group, state in hard.items()]
@@ -231,10 +239,10 @@ class BlockWriter:
             section_bytes=len(section),
             section_raw_bytes=section_raw,
             entry_count=len(frames),
-            rows=tuple([Row(group, row[0], Index(row[1]), Index(row[2])) for group, row in rows.items()]),
+            rows=(),
             crc=0,
         )
-        head_bytes, head_crc = encode_header(header)
+        head_bytes, head_crc = encode_header(header, [(group, *row) for group, row in rows.items()])
         used = header_bytes + header.payload_bytes
         size = aligned(used)
         padding = _ZEROS[: size - used]

@@ -43,7 +43,7 @@ class Story:
         self.live: dict[int, list[int]] = {}
 
     def excuse(self, journal: Journal) -> Callable[[int, int], bool]:
-        """May a reported entry be missing? Below a snapshot that does not refer to it, or was not reported yet."""
+        """May a reported entry be missing? Below a snapshot without it, or one not reported yet."""
 
         def gone(group: int, index: int) -> bool:
             state = journal.recovered.get(GroupId(group))

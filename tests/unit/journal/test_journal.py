@@ -1,6 +1,7 @@
 """The writer: group commit, order, failures, closing, reading."""
 
 from dataclasses import replace
+from functools import partial
 from random import Random
 
 import pytest
@@ -231,7 +232,7 @@ async def test_an_empty_persist_is_reported_in_order_without_a_block() -> None:
     async with running(MemoryDisk()) as journal:
         order: list[int] = []
         for number in range(3):
-            journal.submit(Persist(G, (), None, lambda number=number: order.append(number)))  # type: ignore[misc]  # mypy cannot infer it
+            journal.submit(Persist(G, (), None, partial(order.append, number)))
         while len(order) < 3:
             await trio.lowlevel.checkpoint()
         assert order == [0, 1, 2]

@@ -4,6 +4,7 @@ One rule: each J of the pitfalls that recovery can meet has a test here that fai
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 from random import Random
 
 import pytest
@@ -259,8 +260,7 @@ async def test_a_block_of_another_file_epoch_is_garbage() -> None:
     places = await blocks(disk)
     data = segment(disk).data
     old = decode_header(bytes(data), places[-1], 1, places[-1], 4096)
-    values = {name: getattr(old, name) for name in type(old).__slots__}
-    fresh, _crc = encode_header(type(old)(**{**values, "file_epoch": 9}))
+    fresh, _crc = encode_header(replace(old, file_epoch=9))
     data[places[-1] : places[-1] + len(fresh)] = fresh
     journal = await reopen(disk)
     assert journal.cut is not None
@@ -310,9 +310,9 @@ async def test_a_missing_sealed_file_is_damage_and_orphans_go() -> None:
             pass
     names = [name for name in disk.names if "cold" in name or "snapshot" in name]
     assert len(names) == 2
+    orphan = f"{DIRECTORY}/cold-{1:08d}-{99:016d}"
     for name in names:
         kept = disk.names.pop(name)
-        orphan = f"{DIRECTORY}/cold-{1:08d}-{99:016d}"
         disk.names[orphan] = Inode(bytearray(b"remains"))
         with pytest.raises(DataDamaged, match=f"{name} is missing"):
             await reopen(disk)

@@ -1,0 +1,72 @@
+"""The identity file: two slots, the newest valid one counts."""
+
+from dataclasses import replace
+from random import Random
+
+import pytest
+
+from haqactor.errors import DataDamaged
+from haqactor.journal import Identity, IdentityFile
+from haqactor.journal.identity import SLOT_BYTES, CleanMark
+from tests.builders.journal_bench import running
+from tests.builders.memory_disk import Crashed, MemoryDisk
+
+WHO = Identity(
+    cluster_id=b"c" * 16,
+    node_id=2,
+    nonce=b"n",
+    members=((0, "a:1", b"x"), (2, "b:2", b"n")),
+    boot=3,
+    clean=CleanMark(4, 512, 99, 7),
+    suspects=(1, 5),
+    suspect_all=True,
+    cured=(6,),
+)
+
+
+async def test_it_comes_back_and_the_newest_counts() -> None:
+    disk = MemoryDisk()
+    file = await IdentityFile.create(disk, "d", WHO)
+    assert file.current == WHO
+    for boot in range(4, 8):
+        await file.store(replace(WHO, boot=boot))
+        assert (await IdentityFile.load(disk, "d")).current.boot == boot
+
+
+async def test_one_bad_slot_leaves_the_other_and_two_are_damage() -> None:
+    disk = MemoryDisk()
+    file = await IdentityFile.create(disk, "d", WHO)
+    await file.store(replace(WHO, boot=4))
+    data = disk.names["d/identity"].data
+    data[30] ^= 1
+    assert (await IdentityFile.load(disk, "d")).current.boot == 3
+    data[SLOT_BYTES + 30] ^= 1
+    with pytest.raises(DataDamaged, match="neither copy"):
+        await IdentityFile.load(disk, "d")
+
+
+@pytest.mark.parametrize("keep", ["none", "all", "torn"])
+async def test_power_lost_while_storing_leaves_the_old_or_the_new(keep: str) -> None:
+    for seed in range(10):
+        disk = MemoryDisk()
+        file = await IdentityFile.create(disk, "d", WHO)
+        disk.crash_at = disk.operations
+        with pytest.raises(Crashed):
+            await file.store(replace(WHO, boot=4, nonce=bytes(2000)))
+        disk.crash(Random(seed), keep=keep)
+        assert (await IdentityFile.load(disk, "d")).current.boot in (3, 4)
+
+
+async def test_what_belongs_to_the_journal_cannot_be_changed_from_outside() -> None:
+    disk = MemoryDisk()
+    async with running(disk) as journal:
+        await journal.update_identity(
+            lambda now: replace(now, node_id=1, cluster_id=b"z", boot=77, suspect_all=True)
+        )
+        assert (journal.identity.node_id, journal.identity.boot, journal.identity.suspect_all) == (
+            1,
+            1,
+            False,
+        )
+    async with running(disk) as journal:
+        assert (journal.identity.cluster_id, journal.boot) == (b"z", 2)
