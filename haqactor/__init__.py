@@ -13,6 +13,12 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
+    from haqactor.client.broker import Broker
+    from haqactor.client.deliveries import Batch
+    from haqactor.client.errors import Closed, ConnectionLost
+    from haqactor.client.message import Message
+    from haqactor.client.producer import Outgoing, Producer, Receipt
+    from haqactor.client.queue import Queue
     from haqactor.config import NodeConfig, QueueConfig
     from haqactor.errors import (
         ConfigError,
@@ -36,6 +42,8 @@ if TYPE_CHECKING:
         Unauthorized,
         Unroutable,
     )
+    from haqactor.runtime.embedded import Node, open_broker, open_node
+    from haqactor.runtime.remote import connect
 
 _EXPORTS: Final[dict[str, str]] = {
     "connect": "haqactor.runtime.remote",
@@ -76,21 +84,31 @@ _EXPORTS: Final[dict[str, str]] = {
 }
 
 __all__ = [
+    "Batch",
+    "Broker",
+    "Closed",
     "ConfigError",
     "Conflict",
+    "ConnectionLost",
     "DataDamaged",
     "Error",
     "Fenced",
     "InvalidArgument",
     "InvariantViolation",
     "LeaseLost",
+    "Message",
     "NoQuorum",
+    "Node",
     "NodeConfig",
     "NotFound",
     "OutcomeUnknown",
+    "Outgoing",
     "Overloaded",
+    "Producer",
     "ProtocolError",
+    "Queue",
     "QueueConfig",
+    "Receipt",
     "SequenceConflict",
     "SequenceExpired",
     "SequenceGap",
@@ -98,6 +116,9 @@ __all__ = [
     "TooLarge",
     "Unauthorized",
     "Unroutable",
+    "connect",
+    "open_broker",
+    "open_node",
 ]
 
 

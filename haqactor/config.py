@@ -173,6 +173,7 @@ class NodeConfig:
         if len(dict.fromkeys(self.bootstrap)) != len(self.bootstrap):
             raise ConfigError("bootstrap names an address twice")
         self._check_listen()
+        _choice("sync", self.sync, ("auto", "process", "thread", "yield", "inline"))
         _choice("log_level", self.log_level, ("debug", "info", "warning", "error"))
         _choice("log_format", self.log_format, ("auto", "console", "json"))
 

@@ -115,8 +115,7 @@ class Applier:
             del self.digests[next(iter(self.digests))]
 
     def compare_digest(self, peer: NodeId, index: int, digest: bytes) -> None:
-        """Another replica's digest at ``index``. A difference means that apply was not deterministic:
-        stop."""
+        """Another replica's digest at ``index``. A difference: apply was not deterministic; stop."""
         mine = self.digests.get(Index(index))
         if mine is not None and mine != digest:
             raise InvariantViolation(

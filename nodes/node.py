@@ -4,7 +4,7 @@ One rule: everything runs in one nursery; a journal failure or a broken invarian
 loudly, and nothing else does."""
 
 from collections.abc import Awaitable, Callable
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Any
 
 import trio
@@ -12,7 +12,7 @@ from structlog.typing import FilteringBoundLogger
 
 from haqactor.config import NodeConfig, peer_address
 from haqactor.env import AddressInUse, Environment, Listener, NetworkError, Stream
-from haqactor.errors import ConfigError, Conflict
+from haqactor.errors import ConfigError, Conflict, InvariantViolation
 from haqactor.ids import METADATA_GROUP, GroupId, NodeId
 from haqactor.journal.config import JournalConfig
 from haqactor.journal.identity import Identity
@@ -21,6 +21,7 @@ from haqactor.journal.tail import TailCache
 from haqactor.nodes.assembly import Assembly, metadata_members
 from haqactor.nodes.beats import Beats
 from haqactor.nodes.context import Context
+from haqactor.nodes.embedding import own_session
 from haqactor.nodes.founding import Founding, cluster_id, own_address
 from haqactor.nodes.intake import Intake
 from haqactor.nodes.leaders import Leaders
@@ -36,8 +37,7 @@ _COMPACT_EVERY_S = 0.5
 
 
 class Node:
-    """One member. ``run`` serves until ``stop`` or a failure; ``accept`` serves a client inside this
-    program."""
+    """One member. ``run`` serves until ``stop`` or a failure; ``accept`` serves a client of this program."""
 
     def __init__(self, config: NodeConfig, env: Environment, log: FilteringBoundLogger) -> None:
         self.config = config
@@ -45,6 +45,7 @@ class Node:
         self.log = log
         self.context: Context | None = None
         self.assembly: Assembly | None = None
+        self.journal: Journal | None = None
         self.clients: ClientListener | None = None
         self.beats: Beats | None = None
         self.listening = ""
@@ -64,7 +65,9 @@ class Node:
         limits = config.limits
         directory = str(config.data_dir)
         journal_config = JournalConfig(segment_bytes=limits.segment_bytes)
-        journal = await Journal.open(self.env.disk, directory, journal_config, probe=self.env.probe)
+        journal = self.journal = await Journal.open(
+            self.env.disk, directory, journal_config, probe=self.env.probe
+        )
         if journal.cut is not None:
             self.log.warning(
                 "the journal's last block was bad after an unclean stop; it was cut", block=str(journal.cut)
@@ -258,6 +261,13 @@ class Node:
         if self.clients is not None:
             await self.clients.serve(stream)
 
+    def own_session(self) -> bytes:
+        """The id for a client session inside this program; once ``run`` has said ``started``."""
+        journal = self.journal
+        if journal is None:
+            raise InvariantViolation("an embedded client was opened before its node")
+        return own_session(journal.identity.nonce, journal.boot, self.env.random)
+
     def resolve(self, name: str) -> list[Any] | None:
         """A queue's row from this node's copy of the directory."""
         row: list[Any] | None = self.assembly.directory.resolve(name) if self.assembly is not None else None
@@ -307,6 +317,7 @@ class Node:
                 "misses": tail.misses,
                 "hit_rate": tail.hits / looked if looked else 1.0,
             },
+            "journal": asdict(context.journal.statistics()),
             "counters": dict(sorted(context.gauges.items())),
         }
 

@@ -16,6 +16,7 @@ from haqactor.errors import (
     NotFound,
     NotLeader,
     OutcomeUnknown,
+    Overloaded,
     ProtocolError,
     TooLarge,
 )
@@ -28,6 +29,7 @@ from haqactor.machine.machine import GroupMachine
 from haqactor.nodes import peeking
 from haqactor.nodes.clockwork import GroupTime
 from haqactor.nodes.delivery import Delivery
+from haqactor.nodes.embedding import died
 from haqactor.nodes.missing import Missing
 from haqactor.nodes.proposals import Draft, answer_request, seal
 from haqactor.nodes.sessions import ClientSession, Disconnected, Request
@@ -67,10 +69,14 @@ class QueueService:
         """Begin to serve: a new dispatcher over the applied state."""
         actor, limits = self.actor, self.actor.context.limits
         self.time.begin(self.machine.time_ns, now_ns)
-        self.dispatcher = Dispatcher(self.machine, term, limits, now_ns)
+        self.dispatcher = Dispatcher(self.machine, term, limits, now_ns, self._died)
         self.delivery = Delivery(actor, self.sessions)
         self._draft = Draft()
         self._following = False
+
+    def _died(self, session: bytes) -> bool:
+        context = self.actor.context
+        return died(session, context.identity.nonce, context.boot)
 
     def follow(self, now_ns: int) -> None:
         """Stop serving: everyone who waits is told to go to the new leader."""
@@ -165,6 +171,8 @@ class QueueService:
     def _publish(self, request: Request, message: wire.Publish) -> None:
         head = batch.head(request.blob)
         limits = self.actor.context.limits
+        if self.actor.context.journal.space_low:
+            raise Overloaded("the leader's disk is nearly full; free space on it", retry_after=1.0)
         alone = limits.message_bytes_max + _EXTRAS_BYTES_MAX
         bound = alone if head.count == 1 else max(batch.PACKED_BYTES_MAX, 0) + _EXTRAS_BYTES_MAX
         if head.content_bytes > bound or head.size > bound + batch.HEAD_BYTES + head.table_bytes:

@@ -33,7 +33,8 @@ class Session:
         self.closed = False
         random = environment.random
         seeds = list(transport.seeds)
-        self.core = Core(random.token(16), seeds, options, random.below(len(seeds)), self.now_ns())
+        name = options.session or random.token(16)
+        self.core = Core(name, seeds, options, random.below(len(seeds)), self.now_ns())
         self._transport = transport
         self._dialing: dict[tuple[str, bool], None] = {}
         self._scopes: dict[Link, trio.CancelScope] = {}

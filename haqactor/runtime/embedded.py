@@ -7,7 +7,7 @@ shorter."""
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from os import PathLike, fspath
-from typing import Any
+from typing import Any, cast
 
 import trio
 
@@ -21,7 +21,7 @@ from haqactor.nodes.founding import own_address
 from haqactor.nodes.memory_stream import memory_stream_pair
 from haqactor.nodes.node import Node as NodeServer
 from haqactor.runtime.logs import node_logger
-from haqactor.runtime.real import environment
+from haqactor.runtime.real import Sync, environment
 
 
 class _OwnNode:
@@ -108,12 +108,13 @@ async def open_broker(path: str | PathLike[str]) -> AsyncGenerator[Broker, None]
 
 @asynccontextmanager
 async def _running(config: NodeConfig) -> AsyncGenerator[tuple[NodeServer, Broker], None]:
-    env = environment() if config.sync == "auto" else environment(sync=config.sync)
+    env = environment() if config.sync == "auto" else environment(sync=cast("Sync", config.sync))
     server = NodeServer(config, env, node_logger(config))
     async with OpenNursery() as nursery:
         await nursery.start(server.run)
         async with OpenNursery() as links:
-            async with open_session(_OwnNode(server, env, links), env, Options(client="embedded")) as broker:
+            options = Options(client="embedded", session=server.own_session())
+            async with open_session(_OwnNode(server, env, links), env, options) as broker:
                 yield server, broker
             links.cancel_scope.cancel()
         server.stop()
