@@ -11,6 +11,7 @@ from typing import TypeVar
 
 import trio
 
+from haqactor.config import split_address
 from haqactor.env import (
     AddressInUse,
     ConnectFailed,
@@ -22,7 +23,6 @@ from haqactor.env import (
     Stream,
 )
 from haqactor.errors import Error
-from haqactor.config import split_address
 from haqactor.nodes.memory_stream import MemoryStream, memory_stream_pair
 from tests.builders.memory_disk import MemoryDisk
 
@@ -157,5 +157,3 @@ def memory_environment(
         offload=InlineOffload(),
         probe=NullProbe(),
     )
-
-

@@ -347,7 +347,12 @@ async def test_a_broken_invariant_is_not_swallowed() -> None:
     """Not even where a peer's frame brought it to light."""
     network = MemoryNetwork()
     listener = PeerListener(
-        memory_environment(network), quiet_log(), 5.0, lambda: member_identity(1), lambda: 1, lambda _a, _n: None
+        memory_environment(network),
+        quiet_log(),
+        5.0,
+        lambda: member_identity(1),
+        lambda: 1,
+        lambda _a, _n: None,
     )
     receiver = Receiver()
     receiver.error = InvariantViolation("two states")

@@ -1,0 +1,217 @@
+"""Deliveries keep their order per consumer, and none leaves before its leader is confirmed or after its end."""
+
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from typing import Any, cast
+
+import pytest
+import trio
+from trio.testing import wait_all_tasks_blocked
+
+from haqactor import batch, wire
+from haqactor.entry import Entry, Kind, build
+from haqactor.ids import GroupId, Index, Term
+from haqactor.machine.actions import Deliver, Part
+from haqactor.nodes.delivery import Delivery
+from haqactor.nodes.group import GroupActor
+from tests.builders.node_context import node_context
+
+GROUP = GroupId(1)
+
+
+class FakeCore:
+    """Rounds as the test says."""
+
+    def __init__(self) -> None:
+        self.round = 0
+        self.covered = 0
+
+    def cover(self, now_ns: int) -> int:
+        self.round += 1
+        return self.round
+
+
+class Session:
+    """A connection that keeps what is sent to it."""
+
+    def __init__(self) -> None:
+        self.got: list[tuple[int, list[bytes]]] = []
+        self.rows: list[Any] = []
+
+    def send(self, message: wire.Deliver, *blobs: bytes) -> None:
+        self.got.append((message.consumer, [bytes(blob) for blob in blobs]))
+        self.rows += message.parts
+
+
+class Place:
+    """A delivery with a journal that is read only when the test lets it."""
+
+    def __init__(self, nursery: trio.Nursery) -> None:
+        self.context, self.journal = node_context()
+        self.gate = trio.Event()
+        self.core = FakeCore()
+        self.applier = self
+        self.group = GROUP
+        self.nursery = nursery
+        self.session = Session()
+        self.sessions: dict[bytes, Any] = {b"s": self.session}
+        self.delivery = Delivery(cast(GroupActor, self), self.sessions)
+        read = self.journal.read
+
+        async def gated(group: GroupId, first: Index, last: Index, bytes_max: int) -> tuple[Entry, ...]:
+            await self.gate.wait()
+            return await read(group, first, last, bytes_max)
+
+        self.journal.read = gated  # type: ignore[method-assign]  # a disk that takes its time
+
+    def store(self, index: int, body: bytes, *, cold: bool = False) -> None:
+        entry = build(GROUP, Index(index), Term(1), Kind.COMMAND, b"head", b"...." + body)
+        if cold:
+            self.journal.entries[GROUP, index] = entry
+        else:
+            self.context.tail.put(entry)
+
+    def deliver(
+        self, *indexes: int, size: int = 3, consumer: int = 1, rows: tuple[int, ...] | None = None
+    ) -> None:
+        parts = [Part(1, index, index, ((index, index),), (), 5, index, 4, size, rows) for index in indexes]
+        self.delivery.add(Deliver(b"s", consumer, 7, 1000, parts))
+
+    def cover(self, covered: int) -> list[tuple[int, list[bytes]]]:
+        self.core.covered = covered
+        self.delivery.release()
+        got, self.session.got = self.session.got, []
+        return got
+
+
+@asynccontextmanager
+async def place() -> AsyncGenerator[Place, None]:
+    async with trio.open_nursery() as nursery:
+        yield Place(nursery)
+        nursery.cancel_scope.cancel()
+
+
+async def test_nothing_leaves_before_its_round() -> None:
+    """One round covers all of a turn; a later turn needs a later one."""
+    async with place() as here:
+        for index in (1, 2, 3):
+            here.store(index, b"b%02d" % index)
+        here.deliver(1)
+        here.deliver(2, consumer=2)
+        here.delivery.seal(0)
+        here.delivery.seal(0)
+        here.deliver(3)
+        here.delivery.seal(0)
+        assert here.core.round == 2
+        assert here.cover(0) == []
+        assert here.cover(1) == [(1, [b"b01"]), (2, [b"b02"])]
+        assert here.cover(1) == []
+        assert here.cover(2) == [(1, [b"b03"])]
+        assert here.session.rows[0] == [1, 1, 1, ((1, 1),), (), 5, 3]
+
+
+async def test_a_cold_batch_holds_its_consumer_only() -> None:
+    """What follows it in memory waits behind it; other consumers do not."""
+    async with place() as here:
+        here.store(1, b"hot")
+        here.store(2, b"ice", cold=True)
+        here.store(3, b"mid")
+        for index in (1, 2, 3):
+            here.deliver(index)
+        here.deliver(3, consumer=2)
+        here.delivery.seal(0)
+        await wait_all_tasks_blocked()
+        assert here.cover(1) == [(1, [b"hot"]), (2, [b"mid"])]
+        here.deliver(1)
+        here.delivery.seal(0)
+        assert here.cover(2) == []
+        here.gate.set()
+        await wait_all_tasks_blocked()
+        assert here.cover(2) == [(1, [b"ice"]), (1, [b"mid"]), (1, [b"hot"])]
+        here.deliver(3)
+        here.delivery.seal(0)
+        assert here.cover(3) == [(1, [b"mid"])]
+        assert not here.delivery._lanes
+
+
+async def test_a_cold_batch_that_is_read_early_waits_for_its_round() -> None:
+    """Reading it is no permission."""
+    async with place() as here:
+        here.gate.set()
+        here.store(1, b"ice", cold=True)
+        here.store(2, b"hot")
+        here.deliver(1, 2)
+        here.delivery.seal(0)
+        await wait_all_tasks_blocked()
+        assert here.session.got == []
+        assert here.cover(1) == [(1, [b"ice", b"hot"])]
+
+
+async def test_nothing_leaves_after_the_end() -> None:
+    """Neither what waits for its round, nor what comes from the disk late."""
+    async with place() as here:
+        here.store(1, b"hot")
+        here.store(2, b"ice", cold=True)
+        here.deliver(2)
+        here.delivery.seal(0)
+        await wait_all_tasks_blocked()
+        assert here.cover(1) == []
+        here.deliver(1)
+        here.delivery.seal(0)
+        here.delivery.close()
+        here.gate.set()
+        await wait_all_tasks_blocked()
+        assert here.cover(9) == []
+
+
+async def test_a_session_that_came_back_is_another_one() -> None:
+    """What was meant for the old connection is not sent on the new; leases of it are claimed or returned."""
+    async with place() as here:
+        here.store(1, b"hot")
+        here.deliver(1)
+        here.delivery.seal(0)
+        fresh = here.sessions[b"s"] = Session()
+        assert here.cover(1) == []
+        assert fresh.got == []
+        del here.sessions[b"s"]
+        here.deliver(1)
+        here.delivery.seal(0)
+        assert here.cover(2) == []
+
+
+async def test_an_entry_that_was_compacted_meanwhile() -> None:
+    """Is not sent, and holds up nobody."""
+    async with place() as here:
+        here.gate.set()
+        here.store(2, b"hot")
+        here.deliver(1)
+        here.deliver(2)
+        here.delivery.seal(0)
+        await wait_all_tasks_blocked()
+        assert here.cover(1) == [(1, [b"hot"])]
+        assert here.context.gauges["deliveries_gone"] == 1
+
+
+async def test_wanted_rows_only() -> None:
+    """A part with rows is cut out of its batch."""
+    async with place() as here:
+        whole = batch.Packer().pack([batch.Content(b"zero"), batch.Content(b"one"), batch.Content(b"two")])
+        here.store(1, whole)
+        here.deliver(1, size=len(whole), rows=(0, 2))
+        here.delivery.seal(0)
+        await wait_all_tasks_blocked()
+        ((_consumer, (blob,)),) = here.cover(1)
+        assert batch.head(blob).count == 2
+        assert here.session.rows[0][-1] == len(blob)
+        assert here.context.gauges["sliced_batches"] == 1
+
+
+@pytest.mark.parametrize("count", [1, 5])
+async def test_hits_are_counted(count: int) -> None:
+    """The cache knows how often it helped."""
+    async with place() as here:
+        here.store(1, b"hot")
+        for _ in range(count):
+            here.deliver(1)
+        here.delivery.seal(0)
+        assert here.context.tail.hits == count
