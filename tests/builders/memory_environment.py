@@ -1,4 +1,4 @@
-"""A whole environment in memory: trio's clock, streams within the program, a disk that forgets, seeded chance.
+"""An environment in memory: trio's clock, streams within the program, a disk that forgets, seeded chance.
 
 One rule: it keeps what ``haqactor.env`` promises, so that under ``autojump_clock`` a node runs on it without
 waiting for anything real.

@@ -1,4 +1,4 @@
-"""Deliveries keep their order per consumer, and none leaves before its leader is confirmed or after its end."""
+"""Deliveries keep their order per consumer, and none leaves unconfirmed or after the term's end."""
 
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager

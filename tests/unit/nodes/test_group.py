@@ -24,6 +24,7 @@ from haqactor.nodes.sessions import Disconnected, Request
 from haqactor.raft.core import RaftCore
 from haqactor.raft.messages import Append, AppendReply, Message, RequestVote, Vote
 from haqactor.raft.ready import HardState, SnapshotMeta
+from haqactor.raft.state import Role
 from tests.builders.memory_environment import SeededRandom
 from tests.builders.node_context import node_context
 
@@ -186,8 +187,8 @@ class Replica:
     async def elect(self) -> None:
         """Win an election among three with node 1's vote; the no-op is not committed yet."""
         term = Term(self.actor.core.term + 1)
-        while self.actor.core.role.value != "pre_candidate":
-            await trio.sleep(0.1)
+        await trio.sleep(1.05)  # longer than any election timeout
+        assert self.actor.core.role is Role.PRE_CANDIDATE
         await self.step(1, Vote(term, True, True, 1))
         await self.settle()
         await self.step(1, Vote(term, True, False, 1))
@@ -349,7 +350,11 @@ async def test_a_leader_cut_off_serves_nobody(autojump_clock: MockClock) -> None
         await one.confirm(1)
         term = one.actor.core.term
         worked: list[bool] = []
-        one.service.work = lambda now_ns: worked.append(one.actor.core.is_leader)  # type: ignore[method-assign]  # a spy
+
+        def spy(now_ns: int) -> None:
+            worked.append(one.actor.core.is_leader)
+
+        one.service.work = spy  # type: ignore[method-assign]  # a spy
         while one.actor.core.is_leader:
             one.actor.mailbox.wake()
             await trio.sleep(0.05)

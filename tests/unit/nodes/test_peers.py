@@ -36,12 +36,14 @@ class Watcher:
 
     def __init__(self) -> None:
         self.heard: list[str] = []
+        self.death = trio.Event()
 
     def link_up(self, peer: NodeId) -> None:
         self.heard.append(f"up {peer}")
 
     def link_died(self, peer: NodeId) -> None:
         self.heard.append(f"died {peer}")
+        self.death.set()
 
     def link_foreign(self, peer: NodeId) -> None:
         self.heard.append(f"foreign {peer}")
@@ -177,8 +179,7 @@ async def test_reset_and_then_refused_is_a_death(autojump_clock: MockClock) -> N
         await trio.sleep(1)
         began = trio.current_time()
         await here.kill()
-        while len(here.watcher.heard) < 2:
-            await trio.sleep(0.001)
+        await here.watcher.death.wait()
         assert trio.current_time() - began < 0.01
         assert not here.link.connected
         assert here.link.refused
@@ -270,7 +271,7 @@ async def test_another_disk_at_the_address_is_not_trusted(autojump_clock: MockCl
     """Nor another node."""
     for change in ({"nonce": b"w" * 16}, {"node_id": 2}, {"cluster_id": b"x" * 16}):
         async with pair() as here:
-            here.identity = replace(here.identity, **change)  # type: ignore[arg-type]  # fields by name
+            here.identity = replace(here.identity, **change)
             await here.listen()
             here.start_link()
             await trio.sleep(2)

@@ -63,6 +63,10 @@ class Client:
             self.frames += self.decoder.feed(data)
         return wire.parse(self.frames.pop(0))
 
+    async def until_the_end(self) -> None:
+        while await self.receive() is not None:
+            pass
+
     async def greet(self) -> wire.Welcome:
         await self.send(HELLO)
         welcome = await self.receive()
@@ -302,8 +306,7 @@ async def test_a_client_far_behind_is_dropped() -> None:
         await wait_all_tasks_blocked()
         assert not here.listener.sessions
         with pytest.raises(StreamReset):
-            while await client.receive() is not None:
-                pass
+            await client.until_the_end()
 
 
 async def test_a_bug_in_one_connection_spares_the_others() -> None:
@@ -315,10 +318,7 @@ async def test_a_bug_in_one_connection_spares_the_others() -> None:
         client = here.connect()
         await client.greet()
         await client.send(wire.Status(1))
-        with pytest.raises(StreamReset):
-            while await client.receive() is not None:
-                pass
-            raise StreamReset
+        await client.until_the_end()
         await other.send(wire.Ping(2))
         assert await other.receive() == wire.Pong(2)
         assert here.context.gauges["connections_failed"] == 1

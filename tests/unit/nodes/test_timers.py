@@ -1,5 +1,7 @@
 """One task wakes actors at their deadlines, and not before."""
 
+from functools import partial
+
 import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
@@ -13,8 +15,12 @@ async def test_each_key_is_woken_at_its_latest_deadline(autojump_clock: MockCloc
     """A deadline set anew replaces the former one, earlier or later; each wakes once."""
     timers = Timers(TrioClock())
     woken: list[tuple[int, int]] = []
+
+    def wake(key: int) -> None:
+        woken.append((key, round(trio.current_time() * 1000)))
+
     for key in (1, 2, 3):
-        timers.add(key, lambda key=key: woken.append((key, round(trio.current_time() * 1000))))
+        timers.add(key, partial(wake, key))
     async with trio.open_nursery() as nursery:
         nursery.start_soon(timers.run)
         await wait_all_tasks_blocked()
