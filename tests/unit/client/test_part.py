@@ -1,0 +1,106 @@
+"""Parts, their rows and states, and the settlements made of them."""
+
+from typing import Any
+
+import pytest
+
+from haqactor.batch import Content, Packer
+from haqactor.client.outcome import Outcome
+from haqactor.client.part import BUFFERED, GONE, HANDED, SETTLING, Part
+from haqactor.client.settling import NACK, Settlement
+from haqactor.errors import NoQuorum, ProtocolError
+
+
+def part(ranges: list[list[int]], base: int = -1, count: int | None = None) -> Part:
+    total = sum(last - first + 1 for first, last in ranges) if count is None else count
+    blob = Packer().pack([Content(b"%d" % row) for row in range(total)])
+    found = Part([3, 7, base, ranges, [[ranges[0][0], 2]], 1, len(blob)], b"", 100)
+    found.blob = blob
+    return found
+
+
+def test_rows_are_the_ranges_in_order() -> None:
+    found = part([[5, 6], [9, 9]])
+    assert [found.seq(row) for row in range(3)] == [5, 6, 9]
+    assert (found.row(9), found.row(7)) == (2, -1)
+    assert found.content(2, 1000).body == b"2"
+    assert (found.failures(5), found.failures(6)) == (2, 0)
+    assert found.spans(0, 2) == [[3, 7, 5, 6], [3, 7, 9, 9]]
+
+
+def test_rows_are_picked_from_a_whole_batch() -> None:
+    found = part([[102, 103], [105, 105]], base=100, count=8)
+    assert [found.content(row, 1000).body for row in range(3)] == [b"2", b"3", b"5"]
+
+
+@pytest.mark.parametrize(
+    "row",
+    [[], [1, 1, -1, [], [], 1, 9], [1, 1, -1, [[1]], [], 1, 9], [1, 1, -1, [[1, 9999]], [], 1, 9], [1] * 7],
+)
+def test_malformed_parts(row: list[Any]) -> None:
+    with pytest.raises(ProtocolError):
+        Part(row, b"", 0)
+
+
+def test_a_batch_that_is_not_what_it_says() -> None:
+    with pytest.raises(ProtocolError, match="leases"):
+        part([[1, 3]], count=2).content(0, 1000)
+    with pytest.raises(ProtocolError, match="does not have"):
+        part([[105, 108]], base=100, count=8).content(0, 1000)
+
+
+def test_states_move_on_only() -> None:
+    found = part([[1, 4]])
+    assert found.move(1, HANDED)
+    assert not found.move(1, BUFFERED)
+    assert (found.handed, found.open) == (1, 4)
+    assert found.move(1, GONE)
+    assert not found.move(1, GONE)
+    assert (found.handed, found.open) == (0, 3)
+    assert found.runs(BUFFERED) == [(0, 0), (2, 3)]
+
+
+def test_credit_adds_up_to_the_bytes_delivered() -> None:
+    found = part([[1, 3]])
+    assert sum(found.bytes_for(1) for _ in range(3)) + found.rest_bytes() == found.blob_bytes
+
+
+def test_acknowledgements_in_order_are_one_range() -> None:
+    found = part([[1, 10]])
+    settlement = Settlement()
+    for row in (0, 1, 2, 5, 6):
+        settlement.ack(found, row, row)
+    settlement.other(NACK, found, 8, 8, [-1, "why"])
+    acks, nacks, rejects, releases = settlement.wire_rows()
+    assert acks == [[3, 7, 1, 3], [3, 7, 6, 7]]
+    assert nacks == [[3, 7, 9, 9, -1, "why"]]
+    assert (rejects, releases) == ([], [])
+
+
+def test_a_verdict_names_what_nobody_waits_for() -> None:
+    found = part([[1, 3]])
+    settlement = Settlement()
+    found.states[0:3] = bytes([SETTLING]) * 3
+    settlement.ack(found, 0, 2)
+    settlement.loud[2] = None
+    refused, empty = settlement.judged([[2, 3]])
+    assert list(refused) == [2, 3]
+    assert settlement.quiet(refused) == [(found, 2)]
+    assert empty == [found]
+    for wrong in (None, [[1]], [["a", 1]], [[0, 1 << 40]]):
+        with pytest.raises(ProtocolError):
+            settlement.judged(wrong)
+
+
+def test_an_outcome_is_decided_once() -> None:
+    outcome: Outcome[int] = Outcome()
+    outcome.resolve(1)
+    outcome.fail(NoQuorum())
+    assert outcome.get() == 1
+    failed: Outcome[int] = Outcome()
+    failed.fail(NoQuorum(reason="damaged"))
+    failed.resolve(2)
+    with pytest.raises(NoQuorum) as caught:
+        failed.get()
+    assert caught.value.reason == "damaged"
+    assert caught.value is not failed.error

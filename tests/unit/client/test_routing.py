@@ -1,0 +1,57 @@
+"""What a client believes about leaders, and whom it dials."""
+
+from haqactor.client.options import Options
+from haqactor.client.protocol import Core
+from haqactor.client.routing import Routing
+
+MS = 1_000_000
+
+
+def test_rows_of_lower_terms_are_stale() -> None:
+    routing = Routing(["a:1", "b:1"], 0)
+    routing.learn([[1, 0, 5, "a:1"]])
+    routing.learn([[1, 1, 4, "b:1"], [2, -1, 0, ""]])
+    assert routing.leader(1) == (0, 5, "a:1")
+    routing.learn([[1, -1, 5, ""]])
+    assert routing.leader(1).node == 0
+    routing.learn([[1, -1, 6, ""]])
+    assert routing.leader(1).node == -1
+    routing.learn([[1, 1, 6, "b:1"]])
+    assert routing.leader(1) == (1, 6, "b:1")
+
+
+def test_a_refusal_names_the_leader_or_forgets_it() -> None:
+    routing = Routing(["a:1"], 0)
+    routing.learn([[1, 0, 5, "a:1"]])
+    routing.learn_node(2, "c:1")
+    routing.refused(1, 0, 2, 6)
+    assert routing.leader(1) == (2, 6, "c:1")
+    routing.refused(1, 1, 0, 4)
+    assert routing.leader(1).node == 2
+    routing.refused(1, 2, -1, 6)
+    assert routing.leader(1).node == -1
+
+
+def test_dials_back_off_and_then_a_proxy_is_due() -> None:
+    routing = Routing(["a:1"], 0)
+    now, waits = 0, []
+    for _ in range(10):
+        routing.dial_failed("a:1", now, 1.0)
+        waits.append((routing.next_dial_ns("a:1") - now) // MS)
+        now = routing.next_dial_ns("a:1")
+    assert waits == [20, 40, 80, 160, 320, 640, 1000, 1000, 1000, 1000]
+    assert routing.unreachable("a:1", now)
+    routing.dial_worked("a:1")
+    assert not routing.unreachable("a:1", now)
+    assert routing.may_dial("a:1", now)
+
+
+def test_two_connections_are_wanted_and_every_seed_gets_its_turn() -> None:
+    core = Core(b"s" * 16, ["a:1", "b:1", "c:1"], Options(), 1, 0)
+    assert core.wanted() == [("b:1", False), ("c:1", False)]
+    core.dial_failed("b:1", 0, 1.0)
+    core.dial_failed("c:1", 0, 1.0)
+    assert core.wanted()[0] == ("a:1", False)
+    for _ in range(3):
+        core.dial_failed("a:1", 0, 1.0)
+    assert ("a:1", False) not in core.wanted()
