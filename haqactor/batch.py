@@ -24,7 +24,7 @@ import struct
 from array import array
 from collections.abc import Sequence
 from hashlib import blake2b
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, cast
 
 import google_crc32c
 import zstandard
@@ -209,7 +209,7 @@ def _open(piece: bytes) -> Content:
     if 4 + size > len(piece):
         raise ProtocolError("a message's extras are longer than the message")
     extras = codec.loads(piece[4 : 4 + size])
-    if not isinstance(extras, list) or len(extras) != 3:
+    if not isinstance(extras, list) or len(cast("list[Any]", extras)) != 3:
         raise ProtocolError("a message's extras are not [key, headers, message_id]")
     return Content(piece[4 + size :], (extras[0], extras[1], extras[2]))
 

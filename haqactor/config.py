@@ -202,9 +202,9 @@ class NodeConfig:
         _known("", values, [item.name for item in fields(cls)])
         given = dict(values)
         if "limits" in given:
-            table = given["limits"]
-            if not isinstance(table, Mapping):
+            if not isinstance(given["limits"], Mapping):
                 raise ConfigError("limits must be a table")
+            table: dict[str, Any] = dict(given["limits"])
             _known("limits.", table, [item.name for item in fields(Limits)])
             given["limits"] = Limits(**table)
         if "data_dir" not in given:

@@ -12,7 +12,7 @@ Times are ``_ns``: spans in nanoseconds, T in nanoseconds since 1970 (logged tim
 last]``, inclusive. A lease row is ``[term, counter, first, last]``."""
 
 from enum import IntEnum
-from typing import Any, Final, NamedTuple, TypeAlias
+from typing import Any, Final, NamedTuple, TypeAlias, cast
 
 from haqactor.env import Buffer
 from haqactor.errors import Error, ProtocolError
@@ -447,9 +447,8 @@ def parse(frame: Frame) -> Message:
     if kinds is None:
         raise ProtocolError(f"frame kind {frame.kind} is unknown in protocol version {VERSION_MAX}")
     kind = _TYPES[frame.kind]
-    header = frame.header
-    if not isinstance(header, list) or len(header) != len(kinds):
-        raise ProtocolError(f"{kind.__name__} has {len(kinds)} fields, not {header!r:.80}")
+    if not isinstance(frame.header, list) or len(header := cast("list[Any]", frame.header)) != len(kinds):
+        raise ProtocolError(f"{kind.__name__} has {len(kinds)} fields, not {frame.header!r:.80}")
     for at, expected in enumerate(kinds):
         value = header[at]
         if expected is not None and type(value) is not expected:
