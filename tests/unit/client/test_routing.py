@@ -34,7 +34,8 @@ def test_a_refusal_names_the_leader_or_forgets_it() -> None:
 
 def test_dials_back_off_and_then_a_proxy_is_due() -> None:
     routing = Routing(["a:1"], 0)
-    now, waits = 0, []
+    now = 0
+    waits: list[int] = []
     for _ in range(10):
         routing.dial_failed("a:1", now, 1.0)
         waits.append((routing.next_dial_ns("a:1") - now) // MS)
