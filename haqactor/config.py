@@ -9,7 +9,7 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from os import PathLike, fspath
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from haqactor.errors import ConfigError, InvalidArgument
 
@@ -202,9 +202,10 @@ class NodeConfig:
         _known("", values, [item.name for item in fields(cls)])
         given = dict(values)
         if "limits" in given:
-            if not isinstance(given["limits"], Mapping):
+            limits: object = given["limits"]
+            if not isinstance(limits, Mapping):
                 raise ConfigError("limits must be a table")
-            table: dict[str, Any] = dict(given["limits"])
+            table = cast("Mapping[str, Any]", limits)
             _known("limits.", table, [item.name for item in fields(Limits)])
             given["limits"] = Limits(**table)
         if "data_dir" not in given:

@@ -447,8 +447,10 @@ def parse(frame: Frame) -> Message:
     if kinds is None:
         raise ProtocolError(f"frame kind {frame.kind} is unknown in protocol version {VERSION_MAX}")
     kind = _TYPES[frame.kind]
-    if not isinstance(frame.header, list) or len(header := cast("list[Any]", frame.header)) != len(kinds):
-        raise ProtocolError(f"{kind.__name__} has {len(kinds)} fields, not {frame.header!r:.80}")
+    given: object = frame.header
+    header = cast("list[Any]", given) if isinstance(given, list) else []
+    if len(header) != len(kinds):
+        raise ProtocolError(f"{kind.__name__} has {len(kinds)} fields, not {given!r:.80}")
     for at, expected in enumerate(kinds):
         value = header[at]
         if expected is not None and type(value) is not expected:
