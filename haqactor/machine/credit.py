@@ -72,5 +72,5 @@ class Consumer:
         if self.credit_messages <= 0 or (self.whole_messages >= messages and self.whole_bytes >= size):
             return 0
         each = -(-size // messages)
-        count = min(messages, self.credit_messages, self.credit_bytes // each)
+        count = min(messages, self.credit_messages, max(0, self.credit_bytes) // each)
         return count or (0 if self.leases else 1)

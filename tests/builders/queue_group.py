@@ -58,8 +58,13 @@ class Group:
     def claim(self, first: int, count: int, **other: Any) -> Any:
         """A publish of any kind; its reply."""
         values: dict[str, Any] = {
-            "uid": Q, "producer": PRODUCER, "epoch": 0, "crc": first, "below": 0, "began_ns": BEGAN + self.now,
-        }  # fmt: skip
+            "uid": Q,
+            "producer": PRODUCER,
+            "epoch": 0,
+            "crc": first,
+            "below": 0,
+            "began_ns": BEGAN + self.now,
+        }
         values.update(other, first=first, count=count, body_at=0, body_bytes=10 * count)
         return self.apply(commands.publish(**values))[0]
 

@@ -1,4 +1,5 @@
-"""The queue machine as a person would write it: one record a message, every command applied message by message.
+"""The queue machine as a person would write it: one record a message, every command applied message by
+message.
 
 One rule: slow and obvious. It shares no code with ``haqactor.machine`` but the numbers of the commands.
 """
@@ -37,8 +38,8 @@ class ModelQueue:
 
     def standing(self, low: int, high: int) -> list[int]:
         """Neither gone nor waiting."""
-        found = (self.messages.get(seq) for seq in range(low, high + 1))
-        return [low + at for at, message in enumerate(found) if message and not message.gone and not message.until]
+        known = [(seq, self.messages[seq]) for seq in range(low, high + 1) if seq in self.messages]
+        return [seq for seq, message in known if not message.gone and not message.until]
 
 
 @dataclass

@@ -28,7 +28,9 @@ def expand(ranges: list[tuple[int, int]]) -> list[int]:
 
 
 @given(STEPS, SPAN)
-def test_a_set_of_intervals_is_a_set(steps: list[tuple[bool, tuple[int, int]]], span: tuple[int, int]) -> None:
+def test_a_set_of_intervals_is_a_set(
+    steps: list[tuple[bool, tuple[int, int]]], span: tuple[int, int]
+) -> None:
     real, model = build(steps)
     low, high = span
     inside = sorted(model & set(range(low, high + 1)))
@@ -62,7 +64,9 @@ def test_a_map_of_runs_is_a_map(steps: list[tuple[tuple[int, int], int]], span: 
     for key in range(75):
         assert real.get(key) == model.get(key, 0)
     runs = real.runs(*span)
-    assert [key for low, high, _value in runs for key in range(low, high + 1)] == list(range(span[0], span[1] + 1))
+    assert [key for low, high, _value in runs for key in range(low, high + 1)] == list(
+        range(span[0], span[1] + 1)
+    )
     assert all(model.get(key, 0) == value for low, high, value in runs for key in range(low, high + 1))
     assert all(a[1] + 1 < b[0] or a[2] != b[2] for a, b in zip(list(real), list(real)[1:], strict=False))
 
