@@ -31,11 +31,20 @@ def triple(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalCluster]:
     yield from running(tmp_path_factory.mktemp("triple"), 3, {})
 
 
-def running(directory: Path, nodes: int, limits: dict[str, float | int]) -> Iterator[LocalCluster]:
+@pytest.fixture(scope="module")
+def small(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalCluster]:
+    """Three running nodes with few groups and small segments, quick to stop, break and start again."""
+    limits = {"segment_bytes": 1024 * 1024}
+    yield from running(tmp_path_factory.mktemp("small"), 3, limits, groups=4)
+
+
+def running(
+    directory: Path, nodes: int, limits: dict[str, float | int], **more: int
+) -> Iterator[LocalCluster]:
     """A started cluster; stopped at the end, in order."""
 
     async def start() -> LocalCluster:
-        settings = {"limits": limits} if limits else {}
+        settings = {**more, **({"limits": limits} if limits else {})}
         cluster = LocalCluster.found(directory / "cluster", nodes, await free_base_port(nodes), settings)
         await cluster.start()
         return cluster

@@ -1,0 +1,160 @@
+"""What a power loss leaves at the journals' ends is cured without anybody's help; any other damage is refused,
+by name.
+"""
+
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import trio
+
+import haqactor
+from haqactor import Broker
+from haqactor.cli import exits
+from haqactor.cli.launcher import LocalCluster
+from tests.builders.journal_damage import Place, flip, tear_header, tear_payload, tear_unfinished
+from tests.builders.ledger import Ledger, publish_batches
+from tests.builders.local_cluster import events, kill_all, no_tracebacks, until
+
+CUT = "the journal's last block was bad after an unclean stop; it was cut"
+Tear = Callable[[Path], Place]
+
+
+class Load:
+    """Producers of six queues, whose books are kept from life to life."""
+
+    def __init__(self, prefix: str) -> None:
+        self.queues = [f"{prefix}-{number}" for number in range(6)]
+        self.books = {queue: Ledger() for queue in self.queues}
+        self.life = 0
+
+    async def until_killed(self, cluster: LocalCluster) -> None:
+        """At work; then every node is killed in the middle of it."""
+        self.life += 1
+        async with haqactor.connect(cluster.url) as broker, trio.open_nursery() as nursery:
+            for queue in self.queues:
+                await broker.declare(queue)
+                nursery.start_soon(self._publish, broker, queue)
+            before = {queue: len(book.confirmed) for queue, book in self.books.items()}
+            await until(lambda: all(len(self.books[q].confirmed) > before[q] + 150 for q in self.queues))
+            kill_all(cluster)
+            nursery.cancel_scope.cancel()
+
+    async def _publish(self, broker: Broker, queue: str) -> None:
+        name = f"life{self.life}"
+        async with broker.producer(f"{queue}-{name}") as producer:
+            await publish_batches(producer, queue, name, self.books[queue], lambda: True)
+
+    async def check(self, cluster: LocalCluster) -> None:
+        """Everything that was confirmed is there, at its place."""
+        async with haqactor.connect(cluster.url) as broker:
+            for queue, book in self.books.items():
+                async with broker.queue(queue).consume_batches() as batches:
+                    while book.missing:
+                        async with await batches.receive() as batch:
+                            for message in batch.messages:
+                                book.arrive(message.body, message.seq)
+                book.check()
+
+
+async def test_every_tail_is_torn(small: LocalCluster) -> None:
+    """Three lives. What was confirmed stands whole in two of the three journals, behind or before the tear."""
+    load = Load("all")
+    for tears in (
+        (tear_unfinished, tear_unfinished, tear_unfinished),
+        (tear_payload, tear_unfinished, tear_unfinished),
+        (tear_unfinished, tear_header, tear_unfinished),
+    ):
+        await load.until_killed(small)
+        cuts = [events(small, number).count(CUT) for number in range(3)]
+        for node, tear in zip(small.nodes, tears, strict=True):
+            tear(node.data)
+        await small.start()
+        assert [events(small, number).count(CUT) for number in range(3)] == [count + 1 for count in cuts]
+        await load.check(small)
+    no_tracebacks(small)
+
+
+@pytest.mark.parametrize("tear", [tear_payload, tear_header])
+async def test_one_torn_tail_is_cured_and_counts_again(small: LocalCluster, tear: Tear) -> None:
+    """Cured by the others; then a majority that needs it confirms and elects."""
+    load = Load(tear.__name__)
+    await load.until_killed(small)
+    tear(small.node(1).data)
+    await small.start()
+    small.kill(2)
+    async with haqactor.connect(small.url) as broker:
+        for queue, book in load.books.items():
+            body = b"last 1"
+            book.confirm(body, await broker.publish(queue, body))
+        small.kill(0)
+        await small.restart(2)
+        await small.wait_ready()
+        await load.check(small)
+    await small.restart(0)
+    no_tracebacks(small)
+
+
+async def test_a_cluster_of_one_comes_back(tmp_path: Path) -> None:
+    """An embedded broker's process is killed; whatever its last block was, the directory opens again."""
+    data = tmp_path / "data"
+    confirmed = 0
+    for tear in (tear_unfinished, tear_payload, tear_header):
+        with subprocess.Popen(
+            [sys.executable, "-m", "tests.builders.embedded_publisher", str(data), "orders"],
+            stdout=subprocess.PIPE,
+            cwd=Path(__file__).parents[2],
+        ) as process:
+            assert process.stdout is not None
+            line = b""
+            for _ in range(20):
+                line = await trio.to_thread.run_sync(process.stdout.readline)
+                assert line, "it ended"
+            process.kill()
+        place = tear(data)
+        with trio.fail_after(10):
+            async with haqactor.open_broker(data) as broker:
+                info = await broker.queue("orders").info()
+                if tear is tear_unfinished:
+                    assert info.next_seq > int(line)
+                assert info.next_seq > confirmed, place
+                bodies = [message.body for message in await broker.queue("orders").peek(limit=10_000)]
+                assert bodies == [b"%d" % number for number in range(1, info.next_seq)]
+                confirmed = (await broker.publish("orders", b"%d" % info.next_seq)).seq
+    async with haqactor.open_broker(data) as broker:  # left in order: nothing is cut any more
+        assert (await broker.queue("orders").info()).next_seq == confirmed + 1
+
+
+async def test_any_other_damage_is_refused_by_name(small: LocalCluster) -> None:
+    """A flipped bit in the middle: that node does not start and says why in one line; the others go on."""
+    load = Load("flipped")
+    await load.until_killed(small)
+    place = flip(small.node(0).data, 5)
+    whole = place.file.read_bytes()
+    process = small.node(0).spawn()
+    done = subprocess.run(
+        [sys.executable, "-m", "haqactor", "node", "run", "--config", str(small.node(0).config)],
+        capture_output=True,
+        text=True,
+        timeout=20,
+        check=False,
+    )
+    assert process.wait(10)
+    assert done.returncode == exits.FAILED
+    lines = [line for line in done.stderr.splitlines() if not line.startswith("{")]
+    assert len(lines) == 1, done.stderr
+    assert place.file.name in lines[0]
+    assert str(place.offset) in lines[0]
+    assert "group" in lines[0]
+    assert place.file.read_bytes() == whole, "a refused journal is left as it is"
+    for number in (1, 2):
+        await small.restart(number)
+    await small.wait_ready()
+    await load.check(small)
+    flip(small.node(0).data, 5)  # back
+    await small.start()
+    await load.until_killed(small)
+    await small.start()
+    await load.check(small)
