@@ -15,8 +15,9 @@ from haqactor.runtime.real import environment as real_environment
 
 @asynccontextmanager
 async def connect(url: str, *, environment: Environment | None = None) -> AsyncGenerator[Broker]:
-    """Connect to a cluster: ``haq://host:port,host:port``, any of its nodes; ``?route=proxy`` where only those addresses can be
-    reached. Raises InvalidArgument for a wrong URL, NoQuorum where no node answers, ProtocolError where something else does."""
+    """Connect to a cluster: ``haq://host:port,host:port``, any of its nodes; ``?route=proxy`` where only
+    those addresses can be reached. Raises InvalidArgument for a wrong URL, NoQuorum where no node answers,
+    ProtocolError where something else does."""
     parts = parse_url(url)
     world = environment or real_environment(sync="thread")
     transport = NetworkTransport(world.network, parts.seeds)
