@@ -93,14 +93,14 @@ def test_a_second_process_on_one_directory(single: LocalCluster) -> None:
 
 
 def test_the_directory_of_another_cluster(tmp_path: Path) -> None:
-    async def once() -> LocalCluster:
+    async def once() -> tuple[LocalCluster, str]:
         cluster = LocalCluster.found(tmp_path / "c", 1, await free_base_port(1))
         await cluster.start()
+        other = f"127.0.0.1:{await free_base_port(1)}"  # not the one that is about to be free
         cluster.stop()
-        return cluster
+        return cluster, other
 
-    cluster = trio.run(once)
-    other = f"127.0.0.1:{trio.run(free_base_port, 1)}"
+    cluster, other = trio.run(once)
     done = run("--data-dir", str(cluster.nodes[0].data), "--listen", other, "--bootstrap", other)
     assert done.returncode in {exits.USAGE, exits.CONFLICT}
     assert "belongs to" in done.stderr
