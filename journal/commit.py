@@ -54,6 +54,7 @@ class Committer:
         self._busy = trio.Lock()
         self._closing = False
         self._stopped = False
+        self._running = False
         self.failure: Error | None = None
         self.backlog = 0
 
@@ -91,6 +92,8 @@ class Committer:
     async def commit(self, change: Change) -> bool:
         """Put a change of the journal itself through the writer. False if it was no longer wanted."""
         self.check_open()
+        if not self._running:
+            raise StorageFailed("the journal's writer does not run")
         finished = trio.Event()
         wanted = answered = False
 
@@ -120,6 +123,7 @@ class Committer:
         """Write until closed."""
         async with unwrapped(), trio.open_nursery() as nursery:
             nursery.start_soon(self._prepare_ahead)
+            self._running = True
             task_status.started()
             try:
                 while True:
@@ -134,6 +138,7 @@ class Committer:
                         if self._queue:
                             await self._write_next()
             finally:
+                self._running = False
                 if not self._closing:
                     self._stopped = True
                     self._release()
@@ -208,8 +213,8 @@ class Committer:
         layout = writer.layout(batch, kind)
         if writer.file is None or writer.offset + layout.size > writer.file.size:
             states = sum([len(record) for record in writer.states(batch.updates, head=True)])
-            rows = block.header_size(len(self._groups))
-            writer.roll_to(await self._segments.roll(block.aligned(layout.size + states + rows)))
+            unpacked = sum(layout.lengths) if layout.packed is not None else 0  # it may not pack there
+            writer.roll_to(await self._segments.roll(block.aligned(layout.size + states + unpacked)))
             layout = writer.layout(batch, kind)
         file = writer.file
         if file is None:

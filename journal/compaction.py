@@ -3,7 +3,7 @@
 One rule: what replaces a file is durable, and named in the journal, before the file goes (J7).
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import trio
 
@@ -239,14 +239,12 @@ def _with(manifest: Manifest, ref: SealedRef) -> Manifest:
     return Manifest(manifest.snapshot, manifest.snapshot_file, (*manifest.cold, ref))
 
 
-def _living(group: Group, files: Sequence[DataFile], keep: Ranges) -> list[Location]:
-    """What these files hold that must be kept."""
-    found: list[Location] = []
-    for piece in group.index.pieces:
-        if any(piece.file is file for file in files):
-            for start, end in piece.live_rows(keep):
-                found += [piece.location(row) for row in range(start, end)]
-    return found
+def _living(group: Group, files: Sequence[DataFile], keep: Ranges) -> Iterator[Location]:
+    """What these files hold that must be kept, as of now: the index may move on while this is drawn from."""
+    pieces = [
+        piece.filtered(keep) for piece in group.index.pieces if any(piece.file is file for file in files)
+    ]
+    return (piece.location(row) for piece in pieces for row in range(len(piece)))
 
 
 def _portions(locations: Iterable[Location], bytes_max: int) -> Iterable[list[Location]]:

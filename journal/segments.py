@@ -3,12 +3,17 @@
 One rule: a segment has its full size, zero-filled and durable, before it has its name (J6-J8).
 """
 
+from typing import Final
+
 import trio
 
 from haqactor.env import Disk, DiskError, DiskFull, FileMissing
 from haqactor.errors import StorageFailed
 from haqactor.journal.config import JournalConfig
 from haqactor.journal.files import TEMPORARY, DataFile, segment_name
+
+FIRST_BYTES: Final = 4 * 1024 * 1024
+"""A directory's first segment is small, so that a new node need not wait for a large one to be zeroed."""
 
 
 class Segments:
@@ -92,7 +97,10 @@ class Segments:
                     await self.remove(spare)
                     spare = None
                 if spare is None:
-                    spare = await self._create(number, max(size, self._config.segment_bytes))
+                    wanted = self._config.segment_bytes
+                    if not self.files:
+                        wanted = min(wanted, FIRST_BYTES)
+                    spare = await self._create(number, max(size, wanted))
             except DiskError as error:
                 raise StorageFailed(f"no new segment in {self._directory}: {error}") from error
             self.files[number] = spare

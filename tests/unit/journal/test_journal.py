@@ -152,7 +152,7 @@ async def test_disk_full_is_said_before_anything_fails() -> None:
             index += 1
             ledger.submit(1, (entry(1, index, size=600),))
             await ledger.wait()
-        for _ in range(5):
+        for _ in range(3):
             index += 1
             ledger.submit(1, (entry(1, index, size=600),))
         await ledger.wait()
@@ -260,3 +260,42 @@ async def test_many_random_batches_come_back() -> None:
                     await ledger.wait()
             await ledger.wait()
             groups = ledger.groups
+
+
+async def test_a_writer_that_was_cancelled_can_still_be_closed_cleanly() -> None:
+    disk = MemoryDisk()
+    journal = await Journal.open(disk, DIRECTORY, SMALL, probe=NullProbe())
+    ledger = Ledger(journal)
+    async with trio.open_nursery() as nursery:
+        await nursery.start(journal.run)
+        ledger.submit(1, entries(1, 1, 2))
+        await ledger.wait()
+        nursery.cancel_scope.cancel()
+    with pytest.raises(StorageFailed):
+        ledger.submit(1, entries(1, 3, 3))
+    with pytest.raises(StorageFailed):
+        await journal.save_snapshot(G, meta(1), [b"x"], [])
+    await journal.aclose()
+    await journal.aclose()
+    again = await Journal.open(disk, DIRECTORY, SMALL, probe=NullProbe())
+    assert again.recovered[G].last_index == 2
+    assert disk.log.count(("write_durable", f"{DIRECTORY}/segment-{1:016d}")) == 2
+    await again.aclose()
+
+
+async def test_what_packs_here_may_not_pack_at_the_head_of_a_segment() -> None:
+    """The block that is laid out anew behind a roll must fit, packed or not."""
+    disk = MemoryDisk()
+    random = Random(5)
+    async with running(disk, replace(SMALL, compress_bytes_min=64)) as journal:
+        ledger = Ledger(journal)
+        last = 0
+        for _ in range(40):
+            count = random.randrange(1, 9)
+            body = random.choice((bytes(600), random.randbytes(600)))
+            new = [build(G, Index(last + n + 1), Term(1), Kind.COMMAND, b"", body) for n in range(count)]
+            ledger.submit(1, tuple(new))
+            last += count
+            await ledger.wait()
+    async with running(disk) as journal:
+        await check(journal, ledger.groups, lambda _group, _index: False)
