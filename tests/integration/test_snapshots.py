@@ -1,0 +1,85 @@
+"""A node that was down while the others snapshot and compact: it gets the snapshot with the live entries, and
+can lead with it.
+"""
+
+from pathlib import Path
+
+import trio
+
+import haqactor
+from haqactor import Broker
+from haqactor.cli.launcher import LocalCluster
+from tests.builders.journal_damage import segments
+from tests.builders.local_cluster import kill_all, no_tracebacks, running, until
+
+LIMITS: dict[str, float | int] = {
+    "segment_bytes": 64 * 1024,
+    "snapshot_entries": 40,
+    "snapshot_bytes": 64 * 1024,
+    "tail_cache_bytes": 32 * 1024,
+    "message_bytes_max": 65_536,
+}
+QUEUES = ["one", "two", "three", "four"]
+ROUNDS = 40
+EVERY = 7  # of so many messages one stays
+
+
+def body(queue: str, number: int) -> bytes:
+    return b"%s %d " % (queue.encode(), number) + bytes((number * 31 + k) % 251 for k in range(400))
+
+
+async def publish_and_settle(broker: Broker, queue: str, live: dict[str, list[int]]) -> None:
+    """Batches of which all but some are acknowledged; ``live`` gets the places of those that stay."""
+    handle = await broker.declare(queue, lease=120.0)
+    async with broker.producer(queue) as producer, handle.consume_batches(credit=5000) as batches:
+        number = 0
+        for _ in range(ROUNDS):
+            bodies = [body(queue, number + offset + 1) for offset in range(10)]
+            number += 10
+            await producer.publish_many(queue, bodies)
+            batch = await batches.receive()
+            keep = [message for message in batch.messages if message.seq % EVERY == 0]
+            await batch.ack([message for message in batch.messages if message.seq % EVERY])
+            live[queue] += [message.seq for message in keep]
+
+
+async def only_node_two_may_lead(cluster: LocalCluster) -> None:
+    """Node 0 becomes patient, node 1 stays down: who leads is decided."""
+    kill_all(cluster)
+    config = cluster.node(0).config
+    text = config.read_text(encoding="utf-8")
+    config.write_text(text + "election_min = 20.0\nelection_max = 30.0\n", encoding="utf-8")
+    for number in (2, 0):
+        await cluster.restart(number)
+    await cluster.wait_ready()
+
+
+async def test_a_node_that_was_down_gets_the_snapshot_and_leads(tmp_path: Path) -> None:
+    live: dict[str, list[int]] = {queue: [] for queue in QUEUES}
+    async with running(tmp_path, limits=LIMITS) as cluster:
+        cluster.kill(2)
+        async with haqactor.connect(cluster.url) as broker, trio.open_nursery() as nursery:
+            for queue in QUEUES:
+                nursery.start_soon(publish_and_settle, broker, queue, live)
+        for number in (0, 1):
+            await until(lambda: segments(cluster.node(number).data)[0].name != "segment-0000000000000001")
+            assert list(cluster.node(number).data.glob("cold-*")), "nothing that lives was kept"
+        await cluster.restart(2)
+        async with haqactor.connect(f"haq://{cluster.node(2).listen}") as broker:
+            with trio.fail_after(15):
+                while (await broker.status())["counters"].get("installs_received", 0) < len(QUEUES):
+                    await trio.sleep(0.02)
+        await only_node_two_may_lead(cluster)
+        async with haqactor.connect(cluster.url) as broker:
+            for queue in QUEUES:
+                info = await broker.queue(queue).info()
+                assert (info.leader, info.next_seq) == (2, ROUNDS * 10 + 1)
+                arrived: dict[int, bytes] = {}
+                async with broker.queue(queue).consume() as deliveries:
+                    while len(arrived) < len(live[queue]):
+                        async with await deliveries.receive() as message:
+                            arrived[message.seq] = message.body
+                assert sorted(arrived) == sorted(live[queue])
+                assert arrived == {seq: body(queue, seq) for seq in live[queue]}
+                assert (await broker.queue(queue).info()).ready == 0
+        no_tracebacks(cluster)
