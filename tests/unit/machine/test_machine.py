@@ -1,0 +1,259 @@
+"""Applying entries: determinism (R14), dead letters, purge and deletion (Q14), snapshots, what stays live."""
+
+import subprocess
+import sys
+from array import array
+from typing import Any
+
+import pytest
+
+from haqactor.errors import Conflict, DataDamaged, InvalidArgument, InvariantViolation, NotFound
+from haqactor.ids import Index, Term
+from haqactor.machine import commands
+from haqactor.machine.commands import Cause
+from haqactor.machine.effects import Awake, Published, Purged, Settled
+from haqactor.machine.machine import TICK_BUDGET, GroupMachine
+from tests.builders.queue_group import ALICE, BEGAN, DEAD, NS, PRODUCER, Group, Q
+
+SCRIPT = """
+import sys
+from tests.unit.machine.test_machine import story
+print(story().machine.digest().hex())
+"""
+
+
+def story() -> Group:
+    """A bit of everything, the same each time."""
+    group = Group(max_attempts=2, dead_letter="q.dead")
+    for number in range(20):
+        group.claim(1, 7, producer=bytes([number]) * 16)
+        group.claim(8, 3, producer=bytes([number]) * 16, epoch=number % 3)
+    group.apply(commands.reserve(Q, 100, [[ALICE, 1], [PRODUCER, 2]]))
+    group.apply(commands.settle(Q, [[1, 9], [20, 20]], [[30, 50, -1, "no"]], [[60, 61, "bad"]], [[70, 71]]))
+    group.apply(commands.return_(Q, Cause.SESSION_LOST, [[10, 12]], [[35, 36], [80, 81]], [[90, 99]]))
+    group.now += 3 * NS
+    group.apply(commands.tick(sessions=True), commands.end_session(bytes(16)))
+    group.apply(commands.settle(Q, [], [[30, 32, 0, "again"]], [], []), commands.purge(Q, [[90, 95]]))
+    return group
+
+
+def test_the_same_entries_give_the_same_digest_in_every_process() -> None:
+    digests = [
+        subprocess.run(
+            [sys.executable, "-c", SCRIPT],
+            env={"PYTHONHASHSEED": seed, "PYTHONPATH": ":".join(sys.path)},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout.strip()
+        for seed in ("1", "4242")
+    ]
+    assert digests == [story().machine.digest().hex()] * 2
+
+
+def test_a_difference_in_a_reply_alone_shows_in_the_digest() -> None:
+    one, two = story(), story()
+    one.apply(commands.producer_epoch(PRODUCER, 7, Q))
+    two.apply(commands.producer_epoch(PRODUCER, 7, 99))
+    assert one.machine.digest() != two.machine.digest()
+
+
+def test_entries_are_applied_once_and_in_order() -> None:
+    group = Group()
+    header = commands.encode(BEGAN, [])
+    with pytest.raises(InvariantViolation):
+        group.machine.apply(Index(1), Term(1), header, 0)
+    group.machine.apply(Index(5), Term(3), b"", 0)
+    with pytest.raises(InvariantViolation):
+        group.machine.apply(Index(6), Term(2), header, 0)
+
+
+@pytest.mark.parametrize("command", [[99, 1], [1, 2], [], "x", [32, "name", {}]])
+def test_an_unknown_command_stops_the_node(command: Any) -> None:
+    group = Group()
+    with pytest.raises(InvariantViolation):
+        group.machine.apply(Index(2), Term(1), commands.encode(BEGAN, [command]), 0)
+
+
+def test_logged_time_never_goes_back() -> None:
+    group = Group()
+    group.now -= 10 * NS
+    before = group.machine.time_ns
+    group.publish(1)
+    assert group.machine.time_ns == before
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        commands.settle(99, [[1, 2]], [], [], []),
+        commands.return_(99, Cause.EXPIRED, [[1, 2]], [], []),
+        commands.reserve(99, 5, []),
+        commands.purge(99, []),
+        commands.producer_epoch(PRODUCER, 1, 99),
+        commands.publish(99, PRODUCER, 0, 1, 1, 1, 0, BEGAN, 0, 10),
+    ],
+)
+def test_a_queue_that_is_gone_is_an_answer(command: list[Any]) -> None:
+    assert isinstance(Group().apply(command)[0], NotFound)
+
+
+def test_a_claim_of_nothing_is_an_answer() -> None:
+    assert isinstance(Group().claim(1, 0), InvalidArgument)
+
+
+def test_settling_is_idempotent_and_clipped() -> None:
+    group = Group()
+    group.publish(10)
+    for _ in range(2):
+        group.apply(
+            commands.settle(Q, [[3, 99], [0, 1]], [[2, 2, -1, "no"], [5, 5, 0, "late"]], [], [[3, 3]])
+        )
+    queue = group.machine.queues[Q]
+    assert list(queue.gone) == [(3, 10)]
+    assert queue.low == 2
+    assert queue.failures.get(2) == 1, "a message that waits fails no second time"
+    assert group.applied[-1].effects == [
+        Settled(Q, ((3, 99), (0, 1)), ((2, 2), (5, 5), (3, 3)), (), (), ()),
+    ]
+
+
+def test_the_backoff_doubles_up_to_its_bound() -> None:
+    group = Group(backoff=1.0, backoff_max=5.0)
+    group.publish(1)
+    waits: list[int] = []
+    for _ in range(5):
+        group.apply(commands.settle(Q, [], [[1, 1, -1, "no"]], [], []))
+        until = group.machine.queues[Q].deferrals[0][0]
+        waits.append((until - BEGAN - group.now) // NS)
+        group.now = until - BEGAN
+        group.apply(commands.tick(sessions=False))
+        assert Awake(Q, ((1, 1),)) in group.applied[-1].effects
+    assert waits == [1, 2, 4, 5, 5]
+
+
+def test_without_a_dead_letter_queue_attempts_park_and_rejects_discard() -> None:
+    group = Group(max_attempts=1)
+    group.publish(5)
+    group.apply(commands.settle(Q, [], [[1, 2, 0, "no"]], [[3, 3, "bad"]], []))
+    info = group.machine.info(Q)
+    assert (info["ready"], info["dead"], info["delayed"]) == (2, 3, 0)
+    assert list(group.machine.queues[Q].parked) == [(1, 2)]
+    assert group.apply(commands.purge(Q, [[4, 4]])) == [3]
+    assert group.machine.info(Q)["dead"] == 1
+    assert group.applied[-1].effects == [Purged(Q, ((1, 2), (5, 5)))]
+
+
+def test_dead_letters_refer_to_the_stored_entry_which_lives_on() -> None:
+    group = Group(dead_letter="q.dead", max_attempts=1)
+    group.publish(10)
+    group.publish(10)
+    group.apply(commands.settle(Q, [[1, 8], [11, 20]], [[9, 9, 0, "no"]], [[10, 10, "bad"]], []))
+    assert group.machine.live_entries() == [(2, 2)]
+    assert [effect for effect in group.applied[-1].effects if isinstance(effect, Published)] == [
+        Published(DEAD, 1, 1),
+        Published(DEAD, 2, 1),
+    ]
+    located = group.machine.locate(DEAD, [(1, 2)])
+    assert [(row.entry_index, row.skip, row.total) for row in located] == [(2, 8, 10), (2, 9, 10)]
+    group.apply(commands.settle(DEAD, [[1, 2]], [], [], []))
+    assert group.machine.live_entries() == []
+    assert not group.machine.queues[DEAD].origins
+
+
+def test_a_named_dead_letter_queue_that_is_not_there_loses_nothing() -> None:
+    group = Group(dead_letter="elsewhere")
+    group.publish(2)
+    group.apply(commands.settle(Q, [], [], [[1, 1, "bad"]], []))
+    assert list(group.machine.queues[Q].parked) == [(1, 1)]
+
+
+def test_a_late_change_of_the_directory_revives_nothing() -> None:
+    group = Group()
+    settings = group.machine.queues[Q].settings
+    group.apply(commands.follow_directory(5, [Q], []))
+    group.apply(commands.follow_directory(4, [], [[Q, 1, "q", settings]]))
+    group.apply(commands.follow_directory(5, [], [[Q, 1, "q", settings]]))
+    assert Q not in group.machine.queues
+    assert group.machine.dir_index == 5
+
+
+def test_a_tick_is_bounded() -> None:
+    group = Group()
+    count = TICK_BUDGET + 100
+    group.publish(250, batches=5)
+    for seq in range(1, count + 1):
+        group.apply(commands.settle(Q, [], [[seq, seq, NS, "no"]], [], []))
+    group.now += 2 * NS
+    group.apply(commands.tick(sessions=False))
+    assert group.machine.queues[Q].deferred.total == 100
+    assert group.machine.wakes_ns() is not None
+    group.apply(commands.tick(sessions=False))
+    assert group.machine.wakes_ns() is None
+
+
+def test_peek_walks_over_what_is_settled() -> None:
+    group = Group()
+    group.publish(10, batches=3)
+    group.apply(commands.settle(Q, [[2, 15], [21, 21]], [], [], []))
+    assert [(row.first, row.last) for row in group.machine.peek(Q, 8)] == [(1, 1), (16, 20), (22, 23)]
+    assert len(group.machine.peek(Q, 0)) == 0
+    assert sum(row.last - row.first + 1 for row in group.machine.peek(Q, 999)) == 15
+    with pytest.raises(NotFound):
+        group.machine.peek(99, 1)
+
+
+def test_a_snapshot_is_the_state_at_its_beginning() -> None:
+    group = story()
+    digest = group.machine.digest()
+    chunks = group.machine.snapshot_chunks()
+    read = [next(chunks)]
+    group.publish(5)
+    group.apply(commands.settle(Q, [[96, 97]], [], [], []), commands.end_session(bytes([3]) * 16))
+    group.apply(commands.follow_directory(9, [DEAD], []))
+    whole = b"".join([*read, *chunks])
+    fresh = GroupMachine()
+    fresh.restore([whole[:7], whole[7:1000], whole[1000:]])
+    assert fresh.digest() == digest
+    with pytest.raises(DataDamaged):
+        GroupMachine().restore([whole[:-3]])
+    with pytest.raises(DataDamaged):
+        GroupMachine().restore([])
+
+
+def test_a_newer_snapshot_ends_an_older_one() -> None:
+    group = story()
+    old, new = group.machine.snapshot_chunks(), None
+    next(old)
+    new = group.machine.snapshot_chunks()
+    with pytest.raises(Conflict):
+        list(old)
+    fresh = GroupMachine()
+    fresh.restore(new)
+    assert fresh.digest() == group.machine.digest()
+
+
+def test_ten_million_messages_fit_in_ten_megabytes() -> None:
+    group = Group()
+    queue = group.machine.queues[Q]
+    group.publish(100, batches=2000)
+    size = sum(len(column) * column.itemsize for column in columns(queue.batches))
+    assert size * 50 <= 10_000_000
+    group.apply(commands.settle(Q, [[1, 199_950]], [], [], []))
+    assert sum(len(column) * column.itemsize for column in columns(queue.batches)) < 1000
+
+
+def columns(batches: Any) -> "list[array[int]]":
+    """The columns of a queue."""
+    found = [getattr(batches, name) for name in type(batches).__slots__]
+    return [column for column in found if isinstance(column, array)]
+
+
+def test_rows_settled_behind_a_slow_message_are_dropped() -> None:
+    group = Group()
+    group.publish(200, batches=700)
+    group.apply(commands.settle(Q, [[2, 139_800]], [], [], []))
+    queue = group.machine.queues[Q]
+    assert len(queue.batches) == 2
+    assert group.machine.live_entries() == [(2, 2), (701, 701)]
+    assert [(row.first, row.last) for row in group.machine.peek(Q, 500)] == [(1, 1), (139_801, 140_000)]
