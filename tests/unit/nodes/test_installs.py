@@ -1,0 +1,114 @@
+"""A node that was away longer than any log reaches back gets a snapshot and is as the others."""
+
+from typing import Any
+
+import trio
+from trio.testing import MockClock
+
+from haqactor import batch, wire
+from haqactor.config import Limits, NodeConfig
+from haqactor.env import NetworkError
+from haqactor.frame import Decoder
+from haqactor.ids import GroupId
+from haqactor.nodes.memory_stream import memory_stream_pair
+from haqactor.nodes.node import Node
+from tests.builders.memory_disk import MemoryDisk
+from tests.builders.memory_environment import MemoryNetwork, memory_environment
+from tests.builders.node_context import quiet_log
+
+ADDRESSES = ["127.0.0.1:7000", "127.0.0.1:7010", "127.0.0.1:7020"]
+LIMITS = Limits(snapshot_entries=20, tail_cache_bytes=20_000, segment_bytes=65_536)
+GROUP = GroupId(1)
+
+
+class Cluster:
+    """Three nodes in one program."""
+
+    def __init__(self, nursery: trio.Nursery) -> None:
+        self.nursery = nursery
+        self.network = MemoryNetwork()
+        self.disks = [MemoryDisk() for _ in ADDRESSES]
+        self.nodes: dict[int, Node] = {}
+        self.scopes: dict[int, trio.CancelScope] = {}
+
+    def start(self, number: int, seed: int) -> None:
+        config = NodeConfig(
+            data_dir="d", listen=ADDRESSES[number], bootstrap=ADDRESSES, groups=1, limits=LIMITS
+        )
+        env = memory_environment(self.network, self.disks[number], seed=seed)
+        node = self.nodes[number] = Node(config, env, quiet_log())
+        scope = self.scopes[number] = trio.CancelScope()
+
+        async def run() -> None:
+            with scope:
+                await node.run()
+
+        self.nursery.start_soon(run)
+
+    def group(self, number: int) -> dict[str, Any]:
+        """The data group's status at a node."""
+        found: list[dict[str, Any]] = self.nodes[number].status().get("groups", [])
+        return next((row for row in found if row["group"] == GROUP), {"applied": 0})
+
+    def digest(self, number: int) -> bytes:
+        context = self.nodes[number].context
+        assert context is not None
+        return context.groups[GROUP].service.digest()
+
+
+class Client:
+    """Asks one thing after the other, through any node."""
+
+    def __init__(self, node: Node, nursery: trio.Nursery) -> None:
+        self._near, far = memory_stream_pair("client", "node")
+        self._decoder = Decoder(1 << 20)
+        self._rid = 0
+        nursery.start_soon(node.accept, far)
+
+    async def greet(self) -> None:
+        await self._near.send_all(wire.pack(wire.Hello(1, 1, ["none"], "a test", b"s" * 16, b"", True)))
+
+    async def ask(self, message: Any, *blobs: bytes) -> Any:
+        self._rid += 1
+        await self._near.send_all(wire.pack(message._replace(rid=self._rid), *blobs))
+        while data := await self._near.receive_some():
+            for frame in self._decoder.feed(data):
+                answer = wire.parse(frame)
+                if isinstance(answer, wire.Reply | wire.Failed) and answer.rid == self._rid:
+                    assert isinstance(answer, wire.Reply), answer
+                    return answer.result
+        raise NetworkError("the node ended the connection")
+
+
+async def test_a_node_that_was_away_too_long(autojump_clock: MockClock) -> None:
+    """It takes state and live entries from the leader, and goes on from there."""
+    async with trio.open_nursery() as nursery:
+        cluster = Cluster(nursery)
+        for number in range(3):
+            cluster.start(number, number)
+        with trio.fail_after(60):
+            for node in cluster.nodes.values():
+                await node.wait_ready()
+        context = cluster.nodes[0].context
+        assert context is not None
+        leaders = [context.leaders.leader(group)[0] for group in sorted(context.groups)]
+        away = next(number for number in (2, 1) if number not in leaders)
+        client = Client(cluster.nodes[0], nursery)
+        await client.greet()
+        queue = await client.ask(wire.Declare(0, "q", {}))
+        await client.ask(wire.Await(0, GROUP, queue["uid"], queue["version"], False))
+        began, _last = await client.ask(wire.Begin(0, GROUP, queue["uid"], b"p" * 16, 0))
+        cluster.scopes[away].cancel()
+        body = batch.Packer().pack([batch.Content(b"x" * 500)] * 2)
+        for first in range(1, 200, 2):
+            await client.ask(wire.Publish(0, GROUP, queue["uid"], b"p" * 16, 0, first, 2, first, began), body)
+        await trio.sleep(3)
+        cluster.start(away, 9)
+        await trio.sleep(10)
+        status = cluster.nodes[away].status()
+        assert status["counters"]["installs_received"] == 1
+        assert cluster.group(away)["applied"] == cluster.group(0)["applied"] > 100
+        await client.ask(wire.Publish(0, GROUP, queue["uid"], b"p" * 16, 0, 201, 2, 201, began), body)
+        await trio.sleep(2)
+        assert cluster.digest(away) == cluster.digest(leaders[1])
+        nursery.cancel_scope.cancel()
