@@ -146,7 +146,8 @@ class QueueService:
         if uid is not None and (self.machine.queues.get(uid) is None or isinstance(message, wire.Await)):
             if isinstance(message, wire.Credit):
                 return
-            self._missing.wait(self.actor.group, uid, request)
+            gone = isinstance(message, wire.Await) and message.gone
+            self._missing.wait(self.actor.group, uid, request, gone=gone)
             self.actor.mailbox.wake()
             return
         if isinstance(message, wire.Publish):

@@ -18,6 +18,7 @@ from haqactor.nodes.outbox import Outbox
 if TYPE_CHECKING:
     from haqactor.nodes.proxy import ProxyLink
 
+_HELLO_BYTES_MAX: Final = 16 * 1024
 _OUTBOX_BYTES_MAX: Final = 64 * 1024 * 1024
 _METADATA: Final = (wire.Declare, wire.Delete, wire.Queues, wire.OpenProducer, wire.Resolve)
 _GROUPED: Final = (
@@ -86,7 +87,7 @@ class ClientSession:
         self.nursery: trio.Nursery | None = None
         limits = context.limits
         self.frame_bytes_max = max(limits.message_bytes_max, 256 * 1024) + 256 * 1024
-        self._decoder = Decoder(self.frame_bytes_max)
+        self._decoder = Decoder(_HELLO_BYTES_MAX)
 
     def send(self, message: wire.Message, *blobs: Buffer) -> None:
         """Queue one message; a client that does not read for long is dropped, not buffered for."""
@@ -168,6 +169,7 @@ class ClientSession:
             if not data:
                 raise ProtocolError("the connection ended before a hello")
             frames = self._decoder.feed(data)
+        self._decoder.frame_bytes_max = self.frame_bytes_max
         hello = wire.parse(frames[0])
         if not isinstance(hello, wire.Hello):
             raise ProtocolError(f"the first frame must be Hello, not {type(hello).__name__}")

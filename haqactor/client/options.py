@@ -12,12 +12,13 @@ from haqactor.config import MIB
 class Options:
     """``proxy``: let one node pass everything on, as behind a load balancer. ``client``: a name for the
     nodes' logs. ``cluster``: the id that is expected, b"" for any. ``patience_ns``: how long to wait without
-    a leader. ``session``: 16 bytes that name the session, b"" for random ones. ``grace_ns``: how long leaving
-    a block may take once it was cancelled. ``dial_ns``: how long a connection may take.
-    ``message_bytes_max``: until a node told its own."""
+    a leader. ``session``: 16 bytes that name the session, b"" for random ones. ``wait_welcome``: enter only
+    once a node answered. ``grace_ns``: how long leaving a block may take once it was cancelled. ``dial_ns``:
+    how long a connection may take. ``message_bytes_max``: until a node told its own."""
 
     proxy: bool = False
     session: bytes = b""
+    wait_welcome: bool = True
     client: str = "haqactor"
     cluster: bytes = b""
     patience_ns: int = 5_000_000_000

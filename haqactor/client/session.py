@@ -167,10 +167,11 @@ async def running(
     async with OpenNursery() as nursery:
         nursery.start_soon(session.run, nursery)
         try:
-            with trio.move_on_after(options.patience_ns / NS) as patience:
-                await result(session.core.welcomed)
-            if patience.cancelled_caught:
-                raise NoQuorum(f"none of {', '.join(transport.seeds)} answers")
+            if options.wait_welcome:
+                with trio.move_on_after(options.patience_ns / NS) as patience:
+                    await result(session.core.welcomed)
+                if patience.cancelled_caught:
+                    raise NoQuorum(f"none of {', '.join(transport.seeds)} answers")
             yield session
         finally:
             session.close()

@@ -113,7 +113,7 @@ async def _running(config: NodeConfig) -> AsyncGenerator[tuple[NodeServer, Broke
     async with OpenNursery() as nursery:
         await nursery.start(server.run)
         async with OpenNursery() as links:
-            options = Options(client="embedded", session=server.own_session())
+            options = Options(client="embedded", session=server.own_session(), wait_welcome=False)
             async with open_session(_OwnNode(server, env, links), env, options) as broker:
                 yield server, broker
             links.cancel_scope.cancel()

@@ -1,0 +1,90 @@
+"""Settings: what is wrong is refused by name, with advice, before anything starts."""
+
+from typing import Any
+
+import pytest
+
+from haqactor.config import Limits, NodeConfig, QueueConfig, check_name, peer_address
+from haqactor.errors import ConfigError, InvalidArgument
+
+
+@pytest.mark.parametrize("name", ["orders", "a.b-c_d:e", "x" * 255, "9"])
+def test_names_that_are_fine(name: str) -> None:
+    assert check_name(name) == name
+
+
+@pytest.mark.parametrize("name", ["", "x" * 256, "a b", "ä", "-x", "a/b", 5, None])
+def test_names_that_are_not(name: Any) -> None:
+    with pytest.raises(InvalidArgument):
+        check_name(name)
+
+
+def test_a_queue_config_survives_its_settings() -> None:
+    config = QueueConfig(
+        "orders", lease=1.5, max_attempts=3, dead_letter="dead", backoff=0.25, backoff_max=9.0
+    )
+    assert QueueConfig.from_settings("orders", config.settings()) == config
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"lease": 0},
+        {"lease": "30"},
+        {"lease": float("nan")},
+        {"max_attempts": -1},
+        {"max_attempts": True},
+        {"max_attempts": 1.5},
+        {"dead_letter": "q"},
+        {"dead_letter": "no good"},
+        {"backoff": -1},
+    ],
+)
+def test_impossible_queue_settings(settings: dict[str, Any]) -> None:
+    with pytest.raises(InvalidArgument):
+        QueueConfig("q", **settings)
+
+
+def test_an_unknown_setting_is_refused_with_the_nearest_known_one() -> None:
+    with pytest.raises(ConfigError, match="did you mean listen"):
+        NodeConfig.from_toml('data_dir = "x"\nlisen = "127.0.0.1:1"')
+    with pytest.raises(ConfigError, match=r"did you mean limits\.segment_bytes"):
+        NodeConfig.from_toml('data_dir = "x"\n[limits]\nsegment_byte = 5')
+
+
+@pytest.mark.parametrize(
+    ("text", "part"),
+    [
+        ("", "data_dir is missing"),
+        ("data_dir = 5", "must be a path"),
+        ('data_dir = "x"\nlisten = "nowhere"', "host:port"),
+        ('data_dir = "x"\nlisten = "0.0.0.0:7420"', "insecure = true"),
+        ('data_dir = "x"\nlisten = "127.0.0.1:1"\nbootstrap = ["127.0.0.1:2"]', "own address"),
+        ('data_dir = "x"\nbootstrap = ["127.0.0.1:2"]', "must listen"),
+        ('data_dir = "x"\nlisten = "127.0.0.1:1"\nbootstrap = ["127.0.0.1:1", "127.0.0.1:1"]', "twice"),
+        ('data_dir = "x"\ngroups = 0', "groups"),
+        ('data_dir = "x"\nsync = "maybe"', "sync"),
+        ('data_dir = "x"\nlog_level = "loud"', "log_level"),
+        ('data_dir = "x"\n[limits]\nsegment_bytes = 100', "at least 4096"),
+        ('data_dir = "x"\n[limits]\nheartbeat = 5.0', "election_min"),
+        ('data_dir = "x"\n[limits]\nlease = 1', "unknown setting"),
+        ('data_dir = "x"\nlimits = 5', "must be a table"),
+        ("data_dir = ", "not a TOML file"),
+    ],
+)
+def test_impossible_files(text: str, part: str) -> None:
+    with pytest.raises(ConfigError, match=part):
+        NodeConfig.from_toml(text)
+
+
+def test_a_good_file() -> None:
+    config = NodeConfig.from_toml(
+        'data_dir = "d"\nlisten = "127.0.0.1:7420"\nbootstrap = ["127.0.0.1:7420", "127.0.0.1:7430"]\n[limits]\ngrace = 1.0'
+    )
+    assert config.limits == Limits(grace=1.0)
+    assert list(config.bootstrap) == ["127.0.0.1:7420", "127.0.0.1:7430"]
+
+
+def test_peers_meet_on_the_next_port() -> None:
+    assert peer_address("127.0.0.1:7420") == "127.0.0.1:7421"
+    assert peer_address("[::1]:7420") == "[::1]:7421"

@@ -1,0 +1,72 @@
+"""Frames: any chunking gives the same frames; whatever is wrong is refused before it costs memory."""
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from haqactor.errors import ProtocolError
+from haqactor.frame import PRELUDE_BYTES, Decoder, Frame, encode
+
+headers = st.lists(
+    st.one_of(st.integers(0, 2**40), st.binary(max_size=20), st.text(max_size=10), st.booleans()), max_size=6
+)
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 255), headers, st.binary(max_size=200)), max_size=6), st.integers(1, 50)
+)
+def test_any_chunking_gives_the_same_frames(frames: list[tuple[int, list[Any], bytes]], step: int) -> None:
+    data = b"".join(encode(kind, header, blob) for kind, header, blob in frames)
+    decoder = Decoder(10_000)
+    found: list[Frame] = []
+    for at in range(0, len(data), step):
+        found += decoder.feed(data[at : at + step])
+    assert found == [Frame(kind, header, blob) for kind, header, blob in frames]
+    assert decoder.pending_bytes == 0
+
+
+@given(st.data())
+def test_a_flipped_bit_never_makes_another_frame(data: st.DataObject) -> None:
+    good = bytearray(encode(7, [1, b"two", "three"], b"blob" * 10))
+    at = data.draw(st.integers(0, len(good) * 8 - 1))
+    good[at // 8] ^= 1 << at % 8
+    decoder = Decoder(10_000)
+    try:
+        assert decoder.feed(bytes(good)) == []
+    except ProtocolError:
+        return
+
+
+def test_an_oversized_frame_is_refused_at_its_prelude() -> None:
+    huge = encode(1, [], b"x" * 5000)
+    with pytest.raises(ProtocolError, match="over the limit of 4096"):
+        Decoder(4096).feed(huge[:PRELUDE_BYTES])
+
+
+def test_another_protocol_is_told_apart() -> None:
+    with pytest.raises(ProtocolError, match="is the port right"):
+        Decoder(4096).feed(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+
+
+def test_memory_is_bounded_by_one_frame() -> None:
+    decoder = Decoder(1_000_000)
+    part = encode(1, [], b"x" * 900_000)[:-1]
+    decoder.feed(part)
+    assert decoder.pending_bytes == len(part)
+
+
+def test_a_header_that_is_no_cbor_is_a_protocol_error() -> None:
+    import google_crc32c
+
+    rest = (
+        (9).to_bytes(1, "little")
+        + b"\0"
+        + (0x4A51).to_bytes(2, "little")
+        + (3).to_bytes(4, "little")
+        + b"\xff\xff\xff"
+    )
+    data = (len(rest) + 8).to_bytes(4, "little") + google_crc32c.value(rest).to_bytes(4, "little") + rest
+    with pytest.raises(ProtocolError, match="CBOR"):
+        Decoder(1000).feed(data)
