@@ -4,8 +4,10 @@ import re
 from pathlib import Path
 
 import pytest
+import trio
 
-from tests.checks.blocks import blocks, matches, run
+from haqactor.cli.launcher import free_base_port
+from tests.checks.blocks import NODES, blocks, matches, moved, moved_back, run, stop_clusters
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "examples").rglob("*.md")])
@@ -16,8 +18,13 @@ NAMES = [str(page.relative_to(ROOT)) for page in PAGES]
 @pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_page_runs(name: str, tmp_path: Path) -> None:
-    for block in blocks((ROOT / name).read_text(encoding="utf-8")):
-        run(block, tmp_path)
+    found = blocks((ROOT / name).read_text(encoding="utf-8"))
+    base_port = trio.run(free_base_port, NODES) if found else 0
+    try:
+        for block in found:
+            run(block, tmp_path, base_port)
+    finally:
+        stop_clusters(tmp_path)
 
 
 def test_readme_says_what_happens_to_each_block() -> None:
@@ -85,3 +92,10 @@ def test_dots_stand_for_any_text() -> None:
     assert matches("a ... c\n", "a b\nb c")
     assert matches("...", "")
     assert not matches("a ... c", "a b d")
+
+
+def test_ports_of_a_page_are_moved_to_free_ones() -> None:
+    page = "listens at 127.0.0.1:7430, not at 17430 or 7450; 7421 is for peers"
+    there = moved(page, 12_000)
+    assert there == "listens at 127.0.0.1:12010, not at 17430 or 7450; 12001 is for peers"
+    assert moved_back(there, 12_000) == page

@@ -6,6 +6,8 @@
 - ``<!-- show -->``: the block is only shown.
 
 All blocks of a page share one empty folder. The programs of the running environment come first on the path.
+Pages name the ports that a reader would use, from 7420 on; a run takes free ones in their place, and what it
+printed is compared as if they were the page's. Whatever a page left running is stopped by ``stop_clusters``.
 """
 
 import os
@@ -15,7 +17,13 @@ import sys
 from pathlib import Path
 from typing import NamedTuple
 
+from haqactor.cli.launcher import LocalCluster
+
 SECONDS_MAX = 180
+BASE_PORT = 7420
+NODES = 3
+_PORT = re.compile(r"(?<!\d)74[2-4]\d(?!\d)")
+_PORTS = 10 * NODES
 
 
 class Block(NamedTuple):
@@ -45,9 +53,29 @@ def matches(expected: str, printed: str) -> bool:
     return re.fullmatch(".*".join(parts), printed.strip(), re.DOTALL) is not None
 
 
+def moved(text: str, base_port: int) -> str:
+    """The text with the ports of a local cluster at ``base_port`` in place of those at 7420."""
+    return _PORT.sub(lambda found: str(int(found[0]) - BASE_PORT + base_port), text)
+
+
+def moved_back(text: str, base_port: int) -> str:
+    """The inverse of ``moved``."""
+    numbers = "|".join(str(base_port + offset) for offset in range(_PORTS))
+    return re.sub(
+        rf"(?<!\d)({numbers})(?!\d)", lambda found: str(int(found[0]) - base_port + BASE_PORT), text
+    )
+
+
+def stop_clusters(folder: Path) -> None:
+    """Stop the local clusters that blocks started in this folder and, having failed, did not stop."""
+    for file in sorted(folder.rglob("cluster.json")):
+        LocalCluster.load(file.parent).stop(seconds=10)
+
+
 def _shell(command: list[str], folder: Path) -> str:
     path = os.pathsep.join((str(Path(sys.executable).parent), os.environ.get("PATH", "")))
-    environment = {**os.environ, "PATH": path, "NO_COLOR": "1", "COLUMNS": "100", "PYTHONUNBUFFERED": "1"}
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("HAQ_")}
+    environment = {**kept, "PATH": path, "NO_COLOR": "1", "COLUMNS": "100", "PYTHONUNBUFFERED": "1"}
     done = subprocess.run(
         command, cwd=folder, env=environment, timeout=SECONDS_MAX, check=False,
         stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
@@ -57,16 +85,18 @@ def _shell(command: list[str], folder: Path) -> str:
     return done.stdout
 
 
-def run(block: Block, folder: Path) -> None:
-    """Does with one block what it asks for; raises AssertionError if it fails or prints something else."""
+def run(block: Block, folder: Path, base_port: int = BASE_PORT) -> None:
+    """Does with one block what it asks for, at the ports from ``base_port`` on; raises AssertionError if it
+    fails or prints something else."""
+    text = moved(block.text, base_port)
     if block.mark.startswith("file: "):
-        (folder / block.mark.removeprefix("file: ")).write_text(block.text)
+        (folder / block.mark.removeprefix("file: ")).write_text(text)
     elif block.mark == "run" and block.language == "python":
-        _shell([sys.executable, "-c", block.text], folder)
+        _shell([sys.executable, "-c", text], folder)
     elif block.mark == "run":
-        lines = block.text.splitlines()
+        lines = text.splitlines()
         script = "\n".join(line.removeprefix("$ ") for line in lines if line.startswith("$ "))
-        expected = "\n".join(line for line in lines if not line.startswith("$ "))
-        printed = _shell(["bash", "-euo", "pipefail", "-c", script], folder)
+        expected = "\n".join(line for line in block.text.splitlines() if not line.startswith("$ "))
+        printed = moved_back(_shell(["bash", "-euo", "pipefail", "-c", script], folder), base_port)
         if expected and not matches(expected, printed):
             raise AssertionError(f"line {block.line} promises\n{expected}\nbut it prints\n{printed}")

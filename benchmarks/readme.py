@@ -1,0 +1,80 @@
+"""``python -m benchmarks.readme``: the figures of ``out/results.json`` as the table of README.md.
+
+One rule: a figure is copied from one run, never typed, and stands beside what it means and where it was
+measured.
+"""
+
+import argparse
+import json
+import os
+import platform
+from pathlib import Path
+from typing import Any, Final
+
+from benchmarks.clusters import OUT
+
+README: Final = Path(__file__).resolve().parent.parent / "README.md"
+BEGIN: Final = "<!-- figures -->\n"
+END: Final = "<!-- end of figures -->"
+
+MEANING: Final = {
+    "ceiling_100B": "a bare program that moves and syncs the same bytes: no consensus, no queue",
+    "publish_100B": "`publish_many` of 100 messages of 100 B",
+    "end_to_end_100B": "the same, consumed with `consume_batches` and acknowledged",
+    "publish_100B_single": "1,000 single publishes of 100 B in flight",
+    "end_to_end_100B_single": "the same, consumed and acknowledged",
+    "end_to_end_1KiB": "as `end_to_end_100B`, with 1 KiB",
+    "publish_await": "1,000 tasks, each awaiting its own publish",
+    "consume_each": "one task, `async with message`",
+    "confirm_p50_ms": "one publish to its confirm at 100 a second, half are faster",
+    "confirm_p99_ms": "the same, 1 % are slower",
+    "failover_ms_median": "`kill -9` of the leader to the confirm of a publish begun after it, median",
+    "failover_ms_max": "the same, the slowest",
+    "failover_lost": "confirmed messages lost over all these kills",
+    "failover_duplicates": "messages stored twice over all these kills",
+    "start_s": "three fresh nodes to the first confirm",
+    "rss_idle_mb": "resident memory of a node, idle",
+    "rss_1M_mb": "resident memory of a node that holds a million messages",
+    "disk_bytes_per_message": "bytes on one node's disk for a 100 B record in JSON",
+}
+"""What each figure is; one that is not named here is shown by its name alone."""
+
+
+def table(results: list[dict[str, Any]], where: str) -> str:
+    """The Markdown table of one run. ``where``: the machine."""
+    rows = ["| figure | value | of the ceiling | what it is |", "|---|---:|---:|---|"]
+    for result in results:
+        name, value, unit = result["name"], float(result["value"]), result["unit"]
+        shown = f"{value:,.0f}" if value >= 100 or value == int(value) else f"{value:,.3g}"
+        ratio = result.get("ratio_to", {}).get("ceiling")
+        share = "" if ratio is None else f"{ratio:.3f}"
+        rows.append(f"| `{name}` | {shown} {unit} | {share} | {MEANING.get(name, '')} |")
+    return "\n".join([*rows, "", f"One run of `make bench`: {where}. Three nodes on that machine."])
+
+
+def here() -> str:
+    """This machine in a few words."""
+    cores = len(os.sched_getaffinity(0))
+    python = f"{platform.python_implementation()} {platform.python_version()}"
+    return f"{cores} cores, {platform.system()} {platform.release()} {platform.machine()}, {python}"
+
+
+def filled(page: str, results: list[dict[str, Any]], where: str) -> str:
+    """The page with the table between its marks. Raises ValueError where they are missing."""
+    before, rest = page.split(BEGIN, 1)
+    _old, after = rest.split(END, 1)
+    return f"{before}{BEGIN}\n{table(results, where)}\n\n{END}{after}"
+
+
+def main() -> None:
+    """Rewrite README.md."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.readme", description=__doc__)
+    parser.add_argument("--results", type=Path, default=OUT / "results.json", help="what make bench wrote")
+    parser.add_argument("--where", default=here(), help="the machine; by default this one")
+    arguments = parser.parse_args()
+    results = json.loads(arguments.results.read_text(encoding="utf-8"))
+    README.write_text(filled(README.read_text(encoding="utf-8"), results, arguments.where), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
