@@ -149,6 +149,9 @@ class Dispatcher:
         known = self._consumers.get(key)
         desk = self._desks.get(known.uid) if known is not None else None
         if known is None or desk is None:
+            for uid in self._unopened:  # a holder that an older leader knew, with nothing to claim
+                self._desks[uid].opening.heard(key)
+                self._active[uid] = True
             return
         if known.leases:
             command, _notice = desk.give_back(known, list(known.leases.values()), Cause.UNSUBSCRIBED)
@@ -348,8 +351,9 @@ class Dispatcher:
             self._give_up(consumer, actions)
         while (lease := self._expiry.pop(now_ns)) is not None:
             self._expire(self._desks[lease.uid], lease, actions)
-        if self._unopened and now_ns >= self._began_ns + self._grace_ns:
+        if now_ns >= self._began_ns + self._grace_ns:
             self._active.update(self._unopened)
+            self._closed.clear()
         for uid in list(self._active):
             del self._active[uid]
             self._serve(self._desks[uid], now_ns, actions)

@@ -134,6 +134,8 @@ class Queue:
         new = self._add_gone(low, high)
         if self.batches.stored > self.compact_at:
             self.batches.compact(self.gone)
+            kept = dict.fromkeys(self.batches.first)
+            self.origins = OrderedDict(item for item in self.origins.items() if item[0] in kept)
             self.compact_at = max(_COMPACT_FROM, 2 * self.batches.stored)
         return new
 

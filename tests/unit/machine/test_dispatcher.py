@@ -1,5 +1,7 @@
 """Credit, leases, openings, timers: what a leader decides, and what it must not."""
 
+from typing import Any
+
 import pytest
 
 from haqactor.config import Limits
@@ -12,7 +14,7 @@ from haqactor.machine.producers import ANONYMOUS_EXPIRY_NS
 from tests.builders.queue_group import ALICE, BEGAN, BOB, DEAD, NS, Group, Q, leases, ranges
 
 
-def serving(*, messages: int = 10, credit: int = 512, **settings: object) -> tuple[Group, list[list[int]]]:
+def serving(*, messages: int = 10, credit: int = 512, **settings: Any) -> tuple[Group, list[list[int]]]:
     """A group whose consumer ALICE holds what her credit allows."""
     group = Group(**settings)
     group.publish(messages)
@@ -27,9 +29,9 @@ def test_nothing_is_leased_before_the_log_names_the_consumer() -> None:
     group = Group()
     group.publish(10)
     group.subscribe(ALICE)
-    actions = group.work()
-    assert [type(action) for action in actions] == [Propose]
-    command = actions[0].command  # type: ignore[union-attr]  # the line above says what it is
+    (proposal,) = group.work()
+    assert isinstance(proposal, Propose)
+    command = proposal.command
     assert command[:2] == [Op.RESERVE, Q]
     assert command[2] >= 11
     assert command[3] == [[ALICE, 1]]
@@ -344,6 +346,14 @@ def test_a_closed_session_is_not_waited_for() -> None:
     group.new_term()
     group.subscribe(BOB)
     group.d.session_closed(ALICE)
+    assert ranges(group.run()) == [(1, 10)]
+
+
+def test_a_consumer_that_ended_meanwhile_is_not_waited_for() -> None:
+    group, _rows = serving()
+    group.new_term()
+    group.subscribe(BOB)
+    group.d.unsubscribe(ALICE, 1)
     assert ranges(group.run()) == [(1, 10)]
 
 

@@ -10,6 +10,7 @@ import pytest
 from haqactor.errors import Conflict, DataDamaged, InvalidArgument, InvariantViolation, NotFound
 from haqactor.ids import Index, Term
 from haqactor.machine import commands
+from haqactor.machine.batches import COLUMNS, Batches
 from haqactor.machine.commands import Cause
 from haqactor.machine.effects import Awake, Published, Purged, Settled
 from haqactor.machine.machine import TICK_BUDGET, GroupMachine
@@ -243,10 +244,9 @@ def test_ten_million_messages_fit_in_ten_megabytes() -> None:
     assert sum(len(column) * column.itemsize for column in columns(queue.batches)) < 1000
 
 
-def columns(batches: Any) -> "list[array[int]]":
+def columns(batches: Batches) -> "list[array[int]]":
     """The columns of a queue."""
-    found = [getattr(batches, name) for name in type(batches).__slots__]
-    return [column for column in found if isinstance(column, array)]
+    return [getattr(batches, name) for name, _code in COLUMNS]
 
 
 def test_rows_settled_behind_a_slow_message_are_dropped() -> None:
