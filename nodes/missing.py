@@ -27,7 +27,8 @@ class Missing:
         self._count = 0
 
     def wait(self, group: GroupId, uid: int, request: "Request", *, gone: bool = False) -> None:
-        """Keep a request until its queue is there (``gone``: until it is not). Raises NotFound, Overloaded."""
+        """Keep a request until its queue is there (``gone``: until it is not). Raises NotFound,
+        Overloaded."""
         if not gone and uid <= self.directory.applied and not self.directory.lists(uid, group):
             raise NotFound("this queue was deleted (or never existed); declare it again")
         if self._count >= _WAITING_MAX:

@@ -78,8 +78,9 @@ def test_impossible_files(text: str, part: str) -> None:
 
 
 def test_a_good_file() -> None:
+    addresses = '["127.0.0.1:7420", "127.0.0.1:7430"]'
     config = NodeConfig.from_toml(
-        'data_dir = "d"\nlisten = "127.0.0.1:7420"\nbootstrap = ["127.0.0.1:7420", "127.0.0.1:7430"]\n[limits]\ngrace = 1.0'
+        f'data_dir = "d"\nlisten = "127.0.0.1:7420"\nbootstrap = {addresses}\n[limits]\ngrace = 1.0'
     )
     assert config.limits == Limits(grace=1.0)
     assert list(config.bootstrap) == ["127.0.0.1:7420", "127.0.0.1:7430"]
