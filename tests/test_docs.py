@@ -92,6 +92,7 @@ def test_dots_stand_for_any_text() -> None:
     assert matches("a ... c\n", "a b\nb c")
     assert matches("...", "")
     assert not matches("a ... c", "a b d")
+    assert matches("a\nb", "a  \nb \n")
 
 
 def test_ports_of_a_page_are_moved_to_free_ones() -> None:

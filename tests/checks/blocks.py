@@ -48,9 +48,14 @@ def blocks(page: str) -> list[Block]:
 
 
 def matches(expected: str, printed: str) -> bool:
-    """Whether the printed text is the expected one; ``...`` stands for any text, also over several lines."""
-    parts = [re.escape(part) for part in expected.strip().split("...")]
-    return re.fullmatch(".*".join(parts), printed.strip(), re.DOTALL) is not None
+    """Whether the printed text is the expected one; ``...`` stands for any text, also over several lines.
+    Spaces at the end of a line do not count."""
+    parts = [re.escape(part) for part in _trimmed(expected).split("...")]
+    return re.fullmatch(".*".join(parts), _trimmed(printed), re.DOTALL) is not None
+
+
+def _trimmed(text: str) -> str:
+    return "\n".join(line.rstrip() for line in text.strip().splitlines())
 
 
 def moved(text: str, base_port: int) -> str:
