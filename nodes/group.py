@@ -12,7 +12,7 @@ from typing import Any, Protocol
 import trio
 
 from haqactor.entry import Entry, Kind
-from haqactor.errors import NotLeader, Overloaded
+from haqactor.errors import NotLeader, OutcomeUnknown, Overloaded
 from haqactor.frame import Frame
 from haqactor.ids import NO_NODE, GroupId, Index, NodeId, Term
 from haqactor.journal.writer import Persist
@@ -319,7 +319,7 @@ class GroupActor:
     def _drop_proposals(self, first: Index) -> None:
         for index in [index for index in self._proposals if index >= first]:
             self._proposals.pop(index).failed(
-                NotLeader("another leader took over before this was stored", leader=self.core.leader)
+                OutcomeUnknown("another leader took over; it may be stored yet")
             )
 
     # -- roles

@@ -9,7 +9,7 @@ import trio
 
 from haqactor import wire
 from haqactor.env import NetworkError, Stream
-from haqactor.errors import NotLeader, ProtocolError
+from haqactor.errors import NotLeader, OutcomeUnknown, ProtocolError
 from haqactor.frame import Decoder, Frame, encode
 from haqactor.ids import NO_NODE, GroupId
 from haqactor.nodes.outbox import Outbox
@@ -29,6 +29,7 @@ class ProxyLink:
         self.node = node
         self.address = address
         self.outbox = Outbox()
+        self._reached = False
         self._pending: dict[int, bool] = {}
         self._consumers: dict[tuple[int, int], bool] = {}
 
@@ -47,6 +48,7 @@ class ProxyLink:
         except NetworkError:
             self._broken()
             return
+        self._reached = True  # what was passed on from now on may have been done
         try:
             await self._relay(stream)
         except (NetworkError, ProtocolError):
@@ -88,8 +90,10 @@ class ProxyLink:
 
     def _broken(self) -> None:
         self.session.proxies.pop(self.node, None)
+        text = "the connection to the leader broke"
+        error = OutcomeUnknown(text) if self._reached else NotLeader(text, leader=NO_NODE)
         for rid in self._pending:
-            self.session.fail(rid, NotLeader("the connection to the leader broke", leader=NO_NODE))
+            self.session.fail(rid, error)
         for group, consumer in self._consumers:
             self.session.send(
                 wire.ConsumerGone(group, consumer, NotLeader.code, "the connection to the leader broke")

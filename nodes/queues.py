@@ -84,7 +84,7 @@ class QueueService:
         self._draft.failed(error)
         self._draft = Draft()
         for draft in self._open.values():
-            draft.failed(error)
+            draft.failed(OutcomeUnknown("leadership moved; the next leader may store it yet"))
         self._open.clear()
         boxes = (self._reading, self._polls, self._later)
         waiting = [request for box in boxes for requests in box.values() for request in requests]
