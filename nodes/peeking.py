@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from haqactor import wire
 from haqactor.errors import DataDamaged, Error
+from haqactor.machine import picking
 from haqactor.machine.actions import Part
 from haqactor.machine.machine import GroupMachine
 from haqactor.nodes.delivery import load
@@ -23,21 +24,7 @@ def start(actor: "GroupActor", machine: GroupMachine, request: Request) -> None:
     """Answer ``wire.Peek`` in a task of its own."""
     message = request.message
     located = machine.peek(message.uid, max(0, min(message.limit, _LIMIT_MAX)))
-    parts = [
-        Part(
-            0,
-            0,
-            at.first - at.skip,
-            ((at.first, at.last),),
-            (),
-            at.enqueued_ns,
-            at.entry_index,
-            at.body_at,
-            at.body_bytes,
-            None,
-        )
-        for at in located
-    ]
+    parts = [picking.peek_part(row) for row in located]
     if actor.applier.nursery is not None:
         actor.applier.nursery.start_soon(_answer, actor, request, parts)
 
