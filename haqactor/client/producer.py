@@ -85,9 +85,9 @@ class Outstanding:
     count: int
 
 
-async def _confirmed(queue: str, parcel: Parcel, item: Item | None) -> None:
+async def _confirmed(queue: str, parcel: Parcel, item: Item | None, *, single: bool = False) -> None:
     """Until the parcel is decided. Raises what refused it, or OutcomeUnknown once the session's patience is
-    over."""
+    over; its ``retry`` gives one receipt for a ``single`` message or an item, else a list."""
     expired = parcel.expired
     while not parcel.done:
         if parcel.signal is None:
@@ -96,8 +96,10 @@ async def _confirmed(queue: str, parcel: Parcel, item: Item | None) -> None:
         if not parcel.done and parcel.expired != expired:
 
             async def retry() -> Receipt | list[Receipt]:
-                await _confirmed(queue, parcel, item)
-                return _receipts(queue, parcel) if item is None else Receipt(queue, parcel, item.offset)
+                await _confirmed(queue, parcel, item, single=single)
+                if item is None and not single:
+                    return _receipts(queue, parcel)
+                return Receipt(queue, parcel, 0 if item is None else item.offset)
 
             first = parcel.first + (item.offset if item is not None else 0)
             raise PublishUnknown(
@@ -184,7 +186,7 @@ class Publisher:
             else:
                 parcel = stream.add_parcel([content], seq)
             try:
-                await _confirmed(queue, parcel, item)
+                await _confirmed(queue, parcel, item, single=True)
             except NotFound:
                 if not again or not await self._moved(queue, stream):
                     raise
