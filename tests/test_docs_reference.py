@@ -58,6 +58,14 @@ def test_a_part_that_drifted_is_found() -> None:
     assert reference.filled(page).endswith("<!-- end of errors -->\nrest\n")
 
 
+@pytest.mark.parametrize("page", [*PAGES, README], ids=lambda page: str(page.relative_to(ROOT)))
+def test_files_that_are_named_exist(page: Path) -> None:
+    prose = re.sub(r"^```.*?^```$", "", page.read_text(encoding="utf-8"), flags=re.DOTALL | re.MULTILINE)
+    for name in re.findall(r"`([a-z_]+/[a-z_/]*(?:\.py)?)`", prose):
+        places = [ROOT / name, ROOT / "haqactor" / name]
+        assert any(place.exists() for place in places), f"{page.name} names {name}"
+
+
 def test_every_error_is_on_its_page() -> None:
     text = text_of("reference/errors.md")
     for code, kind in errors.BY_CODE.items():
