@@ -76,6 +76,17 @@ class Delivery:
             lane.append(parcel)
             self._drain(key, lane)
 
+    def forget(self, session: bytes, consumer: int) -> None:
+        """The consumer subscribes anew and names what it holds: what it has not been sent yet went back with
+        that."""
+        key = (session, consumer)
+        self._fresh = [deliver for deliver in self._fresh if (deliver.session, deliver.consumer) != key]
+        held = [
+            parcel for parcel in self._uncovered if (parcel.deliver.session, parcel.deliver.consumer) != key
+        ]
+        self._uncovered = deque(held)
+        self._lanes.pop(key, None)
+
     def close(self) -> None:
         """The term ended: nothing of it may leave any more."""
         self.closed = True

@@ -234,6 +234,8 @@ class QueueService:
                 return  # its end was heard before its turn came; nobody would ever lose these leases
             self._polls.pop((session.id, message.consumer), None)
             self.sessions[session.id] = session
+            if self.delivery is not None:
+                self.delivery.forget(session.id, message.consumer)
             lost = dispatcher.subscribe(
                 session.id,
                 message.consumer,
