@@ -13,8 +13,8 @@ from haqactor.errors import ProtocolError
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QueueInfo:
-    """The leader's view of a queue. ``dead``: parked messages; ``next_seq``: the place of the next one;
-    ``leader``: a node."""
+    """The leader's view of a queue. ``dead``: messages that died here, parked or moved on; ``next_seq``: the
+    place of the next one; ``leader``: a node."""
 
     name: str
     ready: int
