@@ -27,6 +27,7 @@ ROOT = Path(__file__).resolve().parent.parent
 DOCS = ROOT / "docs"
 SAMPLE = ROOT / "deploy" / "haqactor.sample.toml"
 PAGES = sorted(DOCS.rglob("*.md"))
+ROOMS = ("haqactor", "nodes", "journal", "sim", "tests")
 ROW = re.compile(r"^\| `?(?P<first>[^|`]+)`? \| (?P<second>[^|]*) \|", re.MULTILINE)
 
 
@@ -64,6 +65,14 @@ def test_files_that_are_named_exist(page: Path) -> None:
     for name in re.findall(r"`([a-z_]+/[a-z_/]*(?:\.py)?)`", prose):
         places = [ROOT / name, ROOT / "haqactor" / name]
         assert any(place.exists() for place in places), f"{page.name} names {name}"
+
+
+def test_every_trap_that_is_named_is_explained() -> None:
+    known = re.findall(r"^\| ([RJSQ]\d+) \|", text_of("internals/traps.md"), re.MULTILINE)
+    places = [*PAGES, *(path for top in ROOMS for path in (ROOT / top).rglob("*.py"))]
+    for path in places:
+        for name in re.findall(r"\b([RJSQ]\d{1,2})[a-f]?\b", path.read_text(encoding="utf-8")):
+            assert name in known, f"{path.relative_to(ROOT)} names {name}"
 
 
 def test_every_error_is_on_its_page() -> None:

@@ -89,11 +89,21 @@ def layouts(module: ModuleType) -> str:
     return "\n\n".join(f"```text\n{block}\n```" for block in kept)
 
 
+def decisions() -> str:
+    """The records of ``docs/adr`` by number."""
+    lines: list[str] = []
+    for page in sorted((ROOT / "docs" / "adr").glob("[0-9]*.md"))[1:]:
+        number, title = page.read_text(encoding="utf-8").splitlines()[0].removeprefix("# ").split(". ", 1)
+        lines.append(f"- [{number}](adr/{page.name}): {title}")
+    return "\n".join(lines)
+
+
 def _cell(text: str) -> str:
     return " ".join(text.split()).replace("``", "`").replace("|", "\\|")
 
 
 PARTS: Final[dict[str, Callable[[], str]]] = {
+    "decisions": decisions,
     "errors": error_table,
     "commands": commands,
     "client frames": client_frames,
