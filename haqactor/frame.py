@@ -53,10 +53,11 @@ class Decoder:
     """Bytes in, frames out. Memory is bounded by one frame of ``frame_bytes_max`` and what was fed behind
     it."""
 
-    __slots__ = ("_buffer", "frame_bytes_max")
+    __slots__ = ("_buffer", "_fault", "frame_bytes_max")
 
     def __init__(self, frame_bytes_max: int) -> None:
         self._buffer = bytearray()
+        self._fault: ProtocolError | None = None
         self.frame_bytes_max = frame_bytes_max
 
     @property
@@ -66,10 +67,27 @@ class Decoder:
 
     def feed(self, data: Buffer) -> list[Frame]:
         """All frames that ``data`` completes. Raises ProtocolError; the stream is then out of step and must
-        end."""
-        buffer = self._buffer
-        buffer += data
+        end. Good frames ahead of what is wrong are returned first: ``check``, or the next ``feed``, raises
+        then."""
+        self.check()
+        self._buffer += data
         frames: list[Frame] = []
+        try:
+            self._parse(frames)
+        except ProtocolError as error:
+            self._fault = error
+            self._buffer.clear()
+            if not frames:
+                raise
+        return frames
+
+    def check(self) -> None:
+        """Raise what was wrong behind the frames that ``feed`` returned. Raises ProtocolError."""
+        if self._fault is not None:
+            raise self._fault
+
+    def _parse(self, frames: list[Frame]) -> None:
+        buffer = self._buffer
         at, end = 0, len(buffer)
         while end - at >= PRELUDE_BYTES:
             length, crc, kind, _flags, magic, head = _PRELUDE.unpack_from(buffer, at)
@@ -88,4 +106,3 @@ class Decoder:
             at += length
         if at:
             del buffer[:at]
-        return frames

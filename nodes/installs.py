@@ -39,17 +39,23 @@ class Step(IntEnum):
 
 
 class Sending:
-    """The sender's side of one install; ``acked`` moves with the follower's answers."""
+    """The sender's side of one install of the snapshot at ``index``, offered in ``term``; ``acked`` moves
+    with the follower's answers."""
 
-    def __init__(self) -> None:
+    def __init__(self, term: Term, index: Index) -> None:
+        self.term = term
+        self.index = index
         self.number = 0
         self.acked = 0
         self.refused = False
         self.have: dict[int, bool] = {}
         self.moved = trio.Event()
 
-    def answer(self, number: int, refused: bool) -> None:
-        """The follower answered."""
+    def answer(self, term: int, index: int, number: int, refused: bool) -> None:
+        """The follower answered. An answer to an earlier install, or to what was never sent, says nothing
+        about this one."""
+        if (term, index) != (self.term, self.index) or number > self.number:
+            return
         self.acked = max(self.acked, number)
         self.refused = self.refused or refused
         self.moved.set()
@@ -60,7 +66,7 @@ async def send(actor: "GroupActor", peer: NodeId, offer: InstallSnapshot) -> Non
     reader = actor.context.journal.snapshot(actor.group)
     ok = False
     if reader is not None and peer not in actor.installs_out:
-        sending = actor.installs_out[peer] = Sending()
+        sending = actor.installs_out[peer] = Sending(offer.term, reader.meta.index)
         try:
             reader.pin()
             ok = await _stream(actor, peer, offer, reader, sending)
@@ -216,7 +222,7 @@ def on_frame(actor: "GroupActor", sender: NodeId, frame: Frame) -> None:
     if header[3] in (Step.ACK, Step.NO):
         sending = actor.installs_out.get(sender)
         if sending is not None:
-            sending.answer(header[4], header[3] == Step.NO)
+            sending.answer(header[1], header[2], header[4], header[3] == Step.NO)
         return
     receiving = actor.installs_in.get(sender)
     if header[3] == Step.OFFER and receiving is None and actor.applier.nursery is not None:

@@ -47,10 +47,11 @@ class ClientListener:
         try:
             with trio.move_on_after(1):
                 await stream.send_all(wire.pack(wire.Refused(error.code, str(error), error.fields())))
+                await stream.aclose()
         except NetworkError:
             self._context.count("refused_lost")
         finally:
-            await stream.aclose()
+            stream.abort()
 
     def goodbye(self, reason: str) -> None:
         """Tell every client that this node stops."""

@@ -47,17 +47,23 @@ class MemoryStream:
         return self._remote
 
     async def send_all(self, data: Buffer) -> None:
-        """Wait for room, then hand over."""
+        """Hand over as much as there is room for, wait, and so on. Cancelled, a part of it may be out."""
         await trio.lowlevel.checkpoint()
         pipe = self._out
-        while pipe.size > _BUFFER_BYTES_MAX and not (pipe.broken or pipe.ended):
-            await pipe.wait()
-        if pipe.broken or pipe.ended:
-            raise StreamReset("the other end of an in-memory stream is gone")
-        if len(data):
-            pipe.parts.append(bytes(data))
-            pipe.size += len(data)
-            pipe.touch()
+        left = memoryview(data)
+        while True:
+            while pipe.size >= _BUFFER_BYTES_MAX and not (pipe.broken or pipe.ended):
+                await pipe.wait()
+            if pipe.broken or pipe.ended:
+                raise StreamReset("the other end of an in-memory stream is gone")
+            part = left[: _BUFFER_BYTES_MAX - pipe.size]
+            if len(part):
+                pipe.parts.append(bytes(part))
+                pipe.size += len(part)
+                pipe.touch()
+            left = left[len(part) :]
+            if not len(left):
+                return
 
     async def receive_some(self, max_bytes: int = 262_144) -> bytes:
         """What is there, up to ``max_bytes``."""

@@ -11,7 +11,7 @@ import trio
 from structlog.typing import FilteringBoundLogger
 
 from haqactor.config import NodeConfig, peer_address
-from haqactor.env import AddressInUse, Environment, Listener, NetworkError, Stream
+from haqactor.env import Environment, Listener, NetworkError, Stream
 from haqactor.errors import ConfigError, Conflict, InvariantViolation
 from haqactor.ids import METADATA_GROUP, GroupId, NodeId
 from haqactor.journal.config import JournalConfig
@@ -129,11 +129,14 @@ class Node:
             raise Conflict(f"cannot listen for clients on {self.config.listen}: {error}") from error
         try:
             peer_port = await self.env.network.listen(peer_address(self.config.listen))
-        except AddressInUse as error:
-            await listener.aclose()
-            raise Conflict(
-                f"cannot listen for peers on {peer_address(self.config.listen)}: {error}"
-            ) from error
+        except BaseException as error:
+            with trio.CancelScope(shield=True):
+                await listener.aclose()
+            if isinstance(error, NetworkError):
+                raise Conflict(
+                    f"cannot listen for peers on {peer_address(self.config.listen)}: {error}"
+                ) from error
+            raise
         self.listening = listener.address
         self.log.info("listens", clients=listener.address, peers=peer_port.address)
         return listener, peer_port

@@ -40,6 +40,11 @@ class Outbox:
                 self._space = trio.Event()
             await self._space.wait()
 
+    async def wait_ended(self) -> None:
+        """Return once nobody sends any more."""
+        while not self._ended:
+            await self.wait_below(0)
+
     def end(self) -> None:
         """Nobody will send any more: whoever waits for room goes on, and finds the connection gone."""
         self._ended = True

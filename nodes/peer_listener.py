@@ -112,6 +112,7 @@ class PeerListener:
         while data := await stream.receive_some():
             for item in decoder.feed(data):
                 receiver.peer_frame(peer, boot, item)
+            decoder.check()
 
     def _check(self, frame: Frame) -> tuple[NodeId, int]:
         low, high, auth, cluster, node, nonce, boot = peerwire.hello_fields(

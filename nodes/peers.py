@@ -191,9 +191,17 @@ class PeerLink:
     async def _watch(self, stream: Stream, decoder: Decoder) -> None:
         try:
             while data := await stream.receive_some():
-                decoder.feed(data)
+                for frame in decoder.feed(data):
+                    if frame.kind == PeerOp.REFUSED:
+                        self._ended_by_peer(frame)
         except (NetworkError, ProtocolError):
             return
+
+    def _ended_by_peer(self, frame: Frame) -> None:
+        code, message = peerwire.hello_fields(frame.header, (str, str), "Refused")
+        self._context.log.error(
+            "peer ended the link", peer=self.peer, address=self.address, code=code, reason=message
+        )
 
 
 async def receive_frame(stream: Stream, decoder: Decoder) -> Frame:

@@ -18,6 +18,7 @@ from haqactor.wire import Op
 if TYPE_CHECKING:
     from haqactor.nodes.sessions import ClientSession
 
+_SAFE_TO_REPEAT = (Op.DECLARE, Op.OPEN_PRODUCER, Op.RESOLVE, Op.QUEUES)
 _OWN = (Op.WELCOME, Op.LEADERS, Op.PONG, Op.GOODBYE, Op.REFUSED)
 
 
@@ -30,13 +31,14 @@ class ProxyLink:
         self.address = address
         self.outbox = Outbox()
         self._reached = False
-        self._pending: dict[int, bool] = {}
+        self.ended = False
+        self._pending: dict[int, int] = {}
         self._consumers: dict[tuple[int, int], bool] = {}
 
     def send(self, rid: int, frame: Frame) -> None:
         """Pass a client's frame on."""
         if rid:
-            self._pending[rid] = True
+            self._pending[rid] = frame.kind
         if frame.kind == Op.SUBSCRIBE:
             self._consumers[frame.header[1], frame.header[3]] = True
         self.outbox.put(encode(frame.kind, frame.header, frame.blob))
@@ -71,6 +73,7 @@ class ProxyLink:
                 while data := await stream.receive_some():
                     for frame in decoder.feed(data):
                         self._back(frame)
+                    await session.outbox.wait_below(session.context.limits.connection_buffer_bytes)
             except (NetworkError, ProtocolError):
                 session.context.count("proxy_lost")
             nursery.cancel_scope.cancel()
@@ -82,18 +85,20 @@ class ProxyLink:
             scope.cancel()
 
     def _back(self, frame: Frame) -> None:
-        if frame.kind in _OWN:
+        if frame.kind in _OWN or not self.session.open:
             return
         if frame.kind in (Op.REPLY, Op.FAILED):
             self._pending.pop(frame.header[0], None)
         self.session.outbox.put(encode(frame.kind, frame.header, frame.blob))
 
     def _broken(self) -> None:
+        if self.ended:
+            return
+        self.ended = True
         self.session.proxies.pop(self.node, None)
-        text = "the connection to the leader broke"
-        error = OutcomeUnknown(text) if self._reached else NotLeader(text, leader=NO_NODE)
-        for rid in self._pending:
-            self.session.fail(rid, error)
+        self.outbox.end()
+        for rid, kind in self._pending.items():
+            self.session.fail(rid, self._lost(kind))
         for group, consumer in self._consumers:
             self.session.send(
                 wire.ConsumerGone(group, consumer, NotLeader.code, "the connection to the leader broke")
@@ -101,9 +106,17 @@ class ProxyLink:
         self._pending.clear()
         self._consumers.clear()
 
+    def _lost(self, kind: int) -> OutcomeUnknown | NotLeader:
+        """What became of a request. The directory's clients repeat what may be repeated by themselves only
+        where they are told that it was not done."""
+        text = "the connection to the leader broke"
+        if self._reached and kind not in _SAFE_TO_REPEAT:
+            return OutcomeUnknown(text)
+        return NotLeader(text, leader=NO_NODE)
 
-def forward(session: "ClientSession", group: GroupId, rid: int, frame: Frame) -> None:
-    """Pass a frame to the group's leader, or answer that none is known."""
+
+async def forward(session: "ClientSession", group: GroupId, rid: int, frame: Frame) -> None:
+    """Pass a frame to the group's leader, once the hop has room for it, or answer that none is known."""
     context = session.context
     node, term = context.leaders.leader(group)
     address = context.leaders.address(node)
@@ -115,7 +128,11 @@ def forward(session: "ClientSession", group: GroupId, rid: int, frame: Frame) ->
         link = session.proxies[node] = ProxyLink(session, node, address)
         session.nursery.start_soon(link.run)
         context.count("proxy_links")
-    link.send(rid, frame)
+    await link.outbox.wait_below(context.limits.connection_buffer_bytes)
+    if link.ended:
+        _no_leader(session, frame, rid, node, term)
+    else:
+        link.send(rid, frame)
 
 
 def _no_leader(session: "ClientSession", frame: Frame, rid: int, node: Any, term: int) -> None:

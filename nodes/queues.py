@@ -288,6 +288,7 @@ class QueueService:
     def disconnected(self, session: Disconnected, now_ns: int) -> None:
         """A connection ended; its session's leases wait for the grace."""
         client = session.session
+        self._missing.drop(client)
         if self.sessions.get(client.id) is client and self.dispatcher is not None:
             del self.sessions[client.id]
             for key in [key for key in self._subscribed if key[0] == client.id]:

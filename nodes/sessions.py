@@ -139,8 +139,10 @@ class ClientSession:
                 nursery.start_soon(self._pump, failure)
                 try:
                     await self._receive(frames)
-                except (NetworkError, Error) as error:
+                except NetworkError as error:
                     failure.append(error)
+                except Error as error:
+                    await self._last_words(error)
                 nursery.cancel_scope.cancel()
         finally:
             unsubscribe()
@@ -155,12 +157,25 @@ class ClientSession:
             self.stream.abort()
 
     async def _refuse(self, error: Error) -> None:
-        self.context.log.info("client refused", remote=self.stream.remote, code=error.code, reason=str(error))
+        """In the handshake, while nothing else is on its way."""
+        refused = self._refused(error)
         with trio.move_on_after(1, shield=True):
             try:
-                await self.stream.send_all(wire.pack(wire.Refused(error.code, str(error), error.fields())))
+                await self.stream.send_all(refused)
             except NetworkError:
                 return
+
+    async def _last_words(self, error: Error) -> None:
+        """Behind what is on its way already, for a frame that is half out must not be torn."""
+        self.open = False
+        self.outbox.put(self._refused(error))
+        self.outbox.finish()
+        with trio.move_on_after(1, shield=True):
+            await self.outbox.wait_ended()
+
+    def _refused(self, error: Error) -> bytes:
+        self.context.log.info("client refused", remote=self.stream.remote, code=error.code, reason=str(error))
+        return wire.pack(wire.Refused(error.code, str(error), error.fields()))
 
     async def _handshake(self) -> list[Frame]:
         frames: list[Frame] = []
@@ -210,6 +225,7 @@ class ClientSession:
         while True:
             for frame in frames:
                 await self._dispatch(frame)
+            self._decoder.check()
             if self.outbox.pending_bytes > bound:
                 await self.outbox.wait_below(bound)
             if self._decoder.pending_bytes:
@@ -254,7 +270,7 @@ class ClientSession:
         if self.proxy and not actor.leading and self.nursery is not None:
             from haqactor.nodes.proxy import forward
 
-            forward(self, group, rid, frame)
+            await forward(self, group, rid, frame)
             return
         self.served[group] = True
         await actor.mailbox.wait_space()

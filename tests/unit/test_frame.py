@@ -70,3 +70,17 @@ def test_a_header_that_is_no_cbor_is_a_protocol_error() -> None:
     data = (len(rest) + 8).to_bytes(4, "little") + google_crc32c.value(rest).to_bytes(4, "little") + rest
     with pytest.raises(ProtocolError, match="CBOR"):
         Decoder(1000).feed(data)
+
+
+@pytest.mark.parametrize("more", [b"", b"x", encode(1, ["good again"])])
+def test_good_frames_ahead_of_garbage_are_not_lost(more: bytes) -> None:
+    """They are returned first; then the stream is over, whatever follows."""
+    decoder = Decoder(10_000)
+    good = encode(7, [1], b"one") + encode(7, [2], b"two")
+    assert decoder.feed(good + b"GET / HTTP/1.1\r\n\r\n") == [Frame(7, [1], b"one"), Frame(7, [2], b"two")]
+    assert decoder.pending_bytes == 0
+    for _ in range(2):
+        with pytest.raises(ProtocolError, match="is the port right"):
+            decoder.feed(more)
+        with pytest.raises(ProtocolError, match="is the port right"):
+            decoder.check()

@@ -9,7 +9,8 @@ from haqactor import batch, wire
 from haqactor.config import Limits, NodeConfig
 from haqactor.env import NetworkError
 from haqactor.frame import Decoder
-from haqactor.ids import GroupId
+from haqactor.ids import GroupId, Index, Term
+from haqactor.nodes.installs import Sending
 from haqactor.nodes.memory_stream import memory_stream_pair
 from haqactor.nodes.node import Node
 from tests.builders.memory_disk import MemoryDisk
@@ -112,3 +113,18 @@ async def test_a_node_that_was_away_too_long(autojump_clock: MockClock) -> None:
         await trio.sleep(2)
         assert cluster.digest(away) == cluster.digest(leaders[1])
         nursery.cancel_scope.cancel()
+
+
+def test_an_answer_counts_for_its_own_install_only() -> None:
+    """Late words about an earlier snapshot, or about frames that were never sent, move nothing."""
+    sending = Sending(Term(3), Index(40))
+    sending.number = 2
+    for term, index, number in ((2, 40, 1), (3, 39, 1), (3, 40, 3)):
+        for refused in (False, True):
+            sending.answer(term, index, number, refused)
+    assert (sending.acked, sending.refused, sending.moved.is_set()) == (0, False, False)
+    sending.answer(3, 40, 2, False)
+    sending.answer(3, 40, 1, False)
+    assert (sending.acked, sending.refused, sending.moved.is_set()) == (2, False, True)
+    sending.answer(3, 40, 2, True)
+    assert sending.refused

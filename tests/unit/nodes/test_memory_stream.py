@@ -95,3 +95,18 @@ async def test_a_sender_waits_for_a_reader() -> None:
         assert sent > before
         far.abort()
     assert reset.is_set()
+
+
+async def test_one_large_write_is_taken_in_parts() -> None:
+    """The buffer holds no more than its bound, and nothing is lost or out of order."""
+    near, far = memory_stream_pair("near", "far")
+    data = bytes(range(256)) * (20 << 10)
+    got = bytearray()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(near.send_all, data)
+        while len(got) < len(data):
+            await wait_all_tasks_blocked()
+            part = await far.receive_some(1 << 30)
+            assert len(part) <= 1 << 20
+            got += part
+    assert got == data

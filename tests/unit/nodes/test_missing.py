@@ -27,8 +27,8 @@ def make() -> tuple[Missing, FakeDirectory]:
     return Missing(cast(DirectoryMachine, directory)), directory
 
 
-def request(name: Any) -> Request:
-    return Request(cast(Any, None), name, b"")
+def request(name: Any, session: Any = None) -> Request:
+    return Request(session, name, b"")
 
 
 def names(requests: list[Request]) -> list[Any]:
@@ -64,9 +64,28 @@ def test_the_bound_holds_over_all_groups_and_frees_up() -> None:
     """What was taken makes room."""
     missing, _directory = make()
     for number in range(4096):
-        missing.wait(GroupId(number % 3), 11, request(number))
+        missing.wait(GroupId(number % 3), 11, request(number, number // 256))
     with pytest.raises(Overloaded):
         missing.wait(GroupId(1), 11, request("one more"))
     assert len(missing.take(GroupId(0), 11)) == 1366
     missing.wait(GroupId(1), 11, request("one more"))
     assert names(missing.take_all(GroupId(1)))[-1] == "one more"
+
+
+def test_one_connection_cannot_take_every_place() -> None:
+    """Others still find room; its places come back one by one, or all when it ends."""
+    missing, _directory = make()
+    group, other = GroupId(1), GroupId(2)
+    for number in range(256):
+        missing.wait((group, other)[number % 2], 11 + number % 4, request(number, "greedy"))
+    with pytest.raises(Overloaded):
+        missing.wait(group, 11, request("one more", "greedy"))
+    missing.wait(group, 11, request("somebody else's", "modest"))
+    assert len(missing.take(other, 12)) == 64
+    missing.wait(group, 11, request("room again", "greedy"))
+    missing.drop(cast(Any, "greedy"))
+    missing.drop(cast(Any, "greedy"))
+    assert names(missing.take_all(group)) == ["somebody else's"]
+    assert missing.take_all(other) == []
+    for number in range(256):
+        missing.wait(group, 11, request(number, "greedy"))

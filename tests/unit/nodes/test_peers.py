@@ -3,7 +3,7 @@
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import trio
@@ -370,3 +370,35 @@ async def test_a_broken_invariant_is_not_swallowed() -> None:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(speak)
             nursery.start_soon(listener.run, port)
+
+
+async def test_why_a_peer_ended_the_link_is_logged(autojump_clock: MockClock) -> None:
+    """A Refused frame behind the handshake; a broken one only ends the link."""
+    for header, logged in ((["protocol_error", "beats are malformed"], 1), ([7], 0)):
+        async with trio.open_nursery() as nursery:
+            pair = Pair(nursery)
+            log = Log()
+            pair.context.log = cast(Any, log)
+            port = await pair.network.listen(ADDRESS)
+            pair.start_link()
+            stream = await port.accept()
+            await receive_frame(stream, Decoder(1 << 16))
+            await stream.send_all(encode(PeerOp.WELCOME, [1, CLUSTER, 1, member_nonce(1), 1]))
+            await stream.send_all(encode(PeerOp.REFUSED, header))
+            await stream.aclose()
+            await trio.sleep(0.01)
+            assert [fields["reason"] for fields in log.errors] == ["beats are malformed"] * logged
+            nursery.cancel_scope.cancel()
+
+
+class Log:
+    """Keeps what is said with ``error``."""
+
+    def __init__(self) -> None:
+        self.errors: list[dict[str, Any]] = []
+
+    def error(self, event: str, **fields: Any) -> None:
+        self.errors.append(fields)
+
+    def debug(self, event: str, **fields: Any) -> None:
+        """Nobody reads it."""

@@ -324,6 +324,54 @@ async def test_a_bug_in_one_connection_spares_the_others() -> None:
         assert here.context.gauges["connections_failed"] == 1
 
 
+async def test_a_refusal_tears_no_frame(autojump_clock: MockClock) -> None:
+    """It comes behind what was on its way already; a client that does not read on gets no part of it."""
+    async with place() as here:
+        client = here.connect()
+        await client.greet()
+        (session,) = here.listener.sessions.values()
+        for rid in range(4):
+            session.send(wire.Reply(rid, bytes(1 << 20)))
+        await wait_all_tasks_blocked()
+        await client.stream.send_all(bytes(64))
+        await wait_all_tasks_blocked()
+        session.send(wire.Pong(9))
+        assert [(await client.receive()).rid for _ in range(4)] == [0, 1, 2, 3]
+        assert (await refused(client)).code == "protocol_error"
+        silent = here.connect()
+        await silent.greet()
+        (session,) = here.listener.sessions.values()
+        session.send(wire.Reply(1, bytes(8 << 20)))
+        await wait_all_tasks_blocked()
+        await silent.stream.send_all(bytes(64))
+        await trio.sleep(5)
+        assert not here.listener.sessions
+        assert b"protocol_error" not in await silent.stream.receive_some(1 << 24)
+
+
+async def test_requests_ahead_of_garbage_are_taken() -> None:
+    """Though both came in one chunk; and the end does not wait for more."""
+    async with place() as here:
+        client = here.connect()
+        await client.greet()
+        await client.stream.send_all(wire.pack(wire.Ping(5)) + wire.pack(wire.Info(6, 1, 7)) + bytes(64))
+        assert await client.receive() == wire.Pong(5)
+        assert (await refused(client)).code == "protocol_error"
+        assert [type(item) for item in await here.actor.mailbox.drain()] == [Request, Disconnected]
+
+
+async def test_a_refused_connection_is_gone_when_the_listener_ends() -> None:
+    """Though its client does not read."""
+    near, far = memory_stream_pair("client", "node")
+    async with place(Limits(connections_max=1)) as here:
+        await here.connect().greet()
+        await far.send_all(bytes(1 << 20))
+        here.nursery.start_soon(here.listener.serve, far)
+        await wait_all_tasks_blocked()
+    with pytest.raises(StreamReset):
+        await near.send_all(b"x")
+
+
 async def test_errors_and_goodbye_reach_the_client() -> None:
     """With code, words and fields."""
     async with place() as here:
