@@ -35,18 +35,22 @@ async def all_back(queue: Queue, ready: int) -> None:
 
 
 async def test_a_publish_cancelled_before_it_left_is_not_stored(single: LocalCluster) -> None:
+    """It waits behind one whose confirmation is outstanding, and is gone when its turn comes."""
     with trio.fail_after(SECONDS_MAX):
         async with haqactor.connect(single.url) as broker, broker.producer("unsent") as producer:
             queue = await broker.declare("unsent")
             await producer.publish("unsent", b"1")
-            with trio.CancelScope() as scope:
-                scope.cancel()
-                await producer.publish("unsent", b"never")
-            assert scope.cancelled_caught
-            assert producer.outstanding() == []
-            receipt = await producer.publish("unsent", b"2")
-            assert (receipt.seq, receipt.producer_seq) == (2, 2)  # it left no hole
-            assert [message.body for message in await queue.peek()] == [b"1", b"2"]
+            async with trio.open_nursery() as nursery:
+                with silent(single):
+                    nursery.start_soon(producer.publish, "unsent", b"2")
+                    await until(lambda: len(producer.outstanding()) == 1)
+                    with trio.move_on_after(0.1) as scope:
+                        await producer.publish("unsent", b"never")
+                    assert scope.cancelled_caught
+                    assert [left.producer_seq for left in producer.outstanding()] == [2]
+            receipt = await producer.publish("unsent", b"3")
+            assert (receipt.seq, receipt.producer_seq) == (3, 3)  # it left no hole
+            assert [message.body for message in await queue.peek()] == [b"1", b"2", b"3"]
 
 
 async def test_a_publish_cancelled_after_it_left_may_be_retried(single: LocalCluster) -> None:
