@@ -10,11 +10,12 @@ from haqactor import wire
 from haqactor.config import QueueConfig, check_name
 from haqactor.entry import Entry, Kind
 from haqactor.errors import Error, InvalidArgument, InvariantViolation, NotFound, NotLeader, OutcomeUnknown
-from haqactor.ids import Index, Term
+from haqactor.ids import NO_NODE, Index, Term
 from haqactor.machine import commands, effects
 from haqactor.machine.directory import DirectoryMachine
 from haqactor.nodes.clockwork import GroupTime
 from haqactor.nodes.proposals import Answer, Draft, answer_request, seal
+from haqactor.nodes.reading import Reads
 from haqactor.nodes.sessions import Disconnected, Request
 
 if TYPE_CHECKING:
@@ -41,9 +42,7 @@ class DirectoryService:
         self.time = GroupTime(actor.context, actor.group)
         self._draft = Draft()
         self._open: dict[Index, Draft] = {}
-        self._to_read: list[Request] = []
-        self._reading: dict[int, list[Request]] = {}
-        self._read_context = 0
+        self._reads = Reads(actor)
 
     def lead(self, term: Term, now_ns: int) -> None:
         """Found the groups if nobody has, and say where this node is."""
@@ -65,10 +64,8 @@ class DirectoryService:
         for draft in self._open.values():
             draft.failed(error)
         self._open.clear()
-        for request in [*self._to_read, *(item for group in self._reading.values() for item in group)]:
+        for request in self._reads.take_all():
             request.session.fail(request.message.rid, error)
-        self._to_read.clear()
-        self._reading.clear()
 
     def apply(self, entry: Entry, now_ns: int) -> None:
         """One committed entry, on every replica."""
@@ -97,17 +94,17 @@ class DirectoryService:
         message = request.message
         answer = answer_request(request)
         if isinstance(message, wire.Queues | wire.Resolve):
-            self._to_read.append(request)
+            self._reads.add(request)
         elif isinstance(message, wire.Declare):
             check_name(message.name)
             settings = _checked(message.name, message.settings)
-            self._draft.add(commands.declare(message.name, settings), answer)
+            self._draft.add(commands.declare(message.name, settings), _again(answer))
         elif isinstance(message, wire.Delete):
             check_name(message.name)
             self._draft.add(commands.delete(message.name), _once(answer))
         elif isinstance(message, wire.OpenProducer):
             check_name(message.name, "producer")
-            self._draft.add(commands.open_producer(message.name), answer)
+            self._draft.add(commands.open_producer(message.name), _again(answer))
         else:
             raise InvalidArgument(f"the directory does not answer {type(message).__name__}")
 
@@ -119,25 +116,18 @@ class DirectoryService:
         if self._draft.commands:
             draft, self._draft = self._draft, Draft()
             seal(self.actor, draft, draft.header(self.time.now(now_ns)), self._open, now_ns, self._kept)
-        if self._to_read:
-            self._read_context += 1
-            self._reading[self._read_context] = self._to_read
-            self._to_read = []
-            self.actor.read(self._read_context, now_ns)
+        self._reads.ask(now_ns)
 
     def _kept(self, draft: Draft) -> None:
         self._draft = draft
 
     def reads(self, contexts: tuple[int, ...], ok: bool, now_ns: int) -> None:
         """Answer what needed a ReadIndex."""
-        for context in contexts:
-            for request in self._reading.pop(context, ()):
-                if not ok:
-                    self.actor.refuse(request)
-                elif isinstance(request.message, wire.Queues):
-                    request.session.send(wire.Reply(request.message.rid, self.machine.queue_rows()))
-                else:
-                    self._resolved(request, request.message)
+        for request in self._reads.take(contexts, ok):
+            if isinstance(request.message, wire.Queues):
+                request.session.send(wire.Reply(request.message.rid, self.machine.queue_rows()))
+            else:
+                self._resolved(request, request.message)
 
     def _resolved(self, request: Request, message: wire.Resolve) -> None:
         row = self.machine.resolve(message.name)
@@ -198,6 +188,17 @@ def _once(plain: Answer) -> Answer:
     def answer(reply: Any, now: int) -> None:
         if isinstance(reply, NotLeader):
             reply = OutcomeUnknown("the leader changed before the outcome was known")
+        plain(reply, now)
+
+    return answer
+
+
+def _again(plain: Answer) -> Answer:
+    """For what may simply be asked again: an unknown outcome is one that the next leader is to be asked."""
+
+    def answer(reply: Any, now: int) -> None:
+        if isinstance(reply, OutcomeUnknown):
+            reply = NotLeader(str(reply), leader=NO_NODE)
         plain(reply, now)
 
     return answer

@@ -1,0 +1,160 @@
+"""Consumers at the leader: subscriptions, credit, settlements, polls, and what the dispatcher says to them.
+
+One rule: all of it is volatile and lives one term; what changes state (leases that end, settlements) becomes
+a command in the service's draft.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+from haqactor import wire
+from haqactor.errors import Error, InvalidArgument
+from haqactor.machine.actions import Action, ConsumerGone, Deliver, LeaseLost, Opened, PollAnswered, Propose
+from haqactor.machine.dispatcher import Dispatcher
+from haqactor.nodes.delivery import Delivery
+from haqactor.nodes.sessions import ClientSession, Request
+
+if TYPE_CHECKING:
+    from haqactor.nodes.queues import QueueService
+
+
+class Consuming:
+    """The consumers of one group during one term. ``later``: what waits for a queue to open, by uid."""
+
+    def __init__(self, service: "QueueService", dispatcher: Dispatcher) -> None:
+        self.dispatcher = dispatcher
+        self.sessions: dict[bytes, ClientSession] = {}
+        self.delivery = Delivery(service.actor, self.sessions)
+        self.later: dict[int, list[Request]] = {}
+        self._service = service
+        self._group = service.actor.group
+        self._polls: dict[tuple[bytes, int], list[Request]] = {}
+        self._subscribed: dict[tuple[bytes, int], ClientSession] = {}
+
+    # -- requests
+
+    def request(self, request: Request, now_ns: int) -> None:
+        """What consumers send. Raises NotFound, ProtocolError, InvalidArgument."""
+        dispatcher, session, message = self.dispatcher, request.session, request.message
+        if isinstance(message, wire.Subscribe):
+            self._subscribe(request, message, now_ns)
+        elif isinstance(message, wire.Settle):
+            self._settle(request, message)
+        elif isinstance(message, wire.Credit):
+            dispatcher.credit(session.id, message.consumer, message.messages, message.bytes)
+        elif isinstance(message, wire.Extend):
+            lost = dispatcher.extend(
+                session.id, message.consumer, message.uid, message.leases, message.duration_ns, now_ns
+            )
+            session.send(wire.Reply(message.rid, lost))
+        elif isinstance(message, wire.Unsubscribe):
+            dispatcher.unsubscribe(session.id, message.consumer)
+            self._subscribed.pop((session.id, message.consumer), None)
+            session.send(wire.Reply(message.rid, True))
+        elif isinstance(message, wire.Poll):
+            dispatcher.poll_one(session.id, message.consumer, message.uid)
+            self._polls.setdefault((session.id, message.consumer), []).append(request)
+        else:
+            raise InvalidArgument(f"a queue's group does not answer {type(message).__name__}")
+
+    def _subscribe(self, request: Request, message: wire.Subscribe, now_ns: int) -> None:
+        session = request.session
+        if not session.open:
+            return  # its end was heard before its turn came; nobody would ever lose these leases
+        self._polls.pop((session.id, message.consumer), None)
+        self.sessions[session.id] = session
+        self.delivery.forget(session.id, message.consumer)
+        lost = self.dispatcher.subscribe(
+            session.id,
+            message.consumer,
+            message.uid,
+            message.credit_messages,
+            message.credit_bytes,
+            message.claims,
+            now_ns,
+        )
+        self._subscribed[session.id, message.consumer] = session
+        lease_ns = self._service.machine.queues[message.uid].settings["lease_ns"]
+        session.send(wire.Reply(message.rid, {"lease_ns": lease_ns, "lost": lost}))
+
+    def _settle(self, request: Request, message: wire.Settle) -> None:
+        session = request.session
+        judged = self.dispatcher.judge(session.id, message)
+        if judged.later:
+            self.wait(message.uid, request)
+            return
+        if judged.command is None:
+            session.send(wire.Reply(message.rid, judged.refused))
+            return
+
+        def answer(reply: Any, _now: int) -> None:
+            if isinstance(reply, Error):
+                session.fail(message.rid, reply)
+            else:
+                session.send(wire.Reply(message.rid, judged.refused))
+
+        self._service.draft.add(judged.command, answer)
+
+    def wait(self, uid: int, request: Request) -> None:
+        """Try a request again when its queue has opened."""
+        self.later.setdefault(uid, []).append(request)
+
+    # -- what the dispatcher wants
+
+    def act(self, action: Action, now_ns: int) -> None:
+        """Carry out one action."""
+        if isinstance(action, Deliver):
+            self.delivery.add(action)
+        elif isinstance(action, Propose):
+            self._service.draft.add(action.command)
+        elif isinstance(action, PollAnswered):
+            self._polled(action)
+        elif isinstance(action, Opened):
+            for request in self.later.pop(action.uid, []):
+                self._service.request(request, now_ns)
+        else:
+            self._tell(action)
+
+    def _tell(self, action: LeaseLost | ConsumerGone) -> None:
+        client = self.sessions.get(action.session)
+        if client is None:
+            return
+        if isinstance(action, LeaseLost):
+            client.send(wire.LeaseLost(self._group, action.consumer, action.leases))
+        else:
+            client.send(wire.ConsumerGone(self._group, action.consumer, action.code, action.message))
+
+    def _polled(self, action: PollAnswered) -> None:
+        waiting = self._polls.get((action.session, action.consumer))
+        if not waiting:
+            return
+        request = waiting.pop(0)
+        if not waiting:
+            del self._polls[action.session, action.consumer]
+        if action.found:
+            request.session.send(wire.Reply(request.message.rid, True))
+        else:
+            self._service.reading.add(request)  # "nothing" is a read: confirm that this leader still leads
+
+    # -- ends
+
+    def disconnected(self, client: ClientSession, now_ns: int) -> None:
+        """A connection ended; its session's leases wait for the grace."""
+        if self.sessions.get(client.id) is client:
+            del self.sessions[client.id]
+            for key in [key for key in self._subscribed if key[0] == client.id]:
+                del self._subscribed[key]
+                self._polls.pop(key, None)
+            self.dispatcher.session_lost(client.id, now_ns)
+
+    def close(self, error: Error) -> None:
+        """The term ended: nothing of it leaves any more, and everyone who waits hears ``error``."""
+        for box in (self._polls, self.later):
+            for requests in box.values():
+                for request in requests:
+                    request.session.fail(request.message.rid, error)
+            box.clear()
+        for (_session, consumer), client in self._subscribed.items():
+            client.send(wire.ConsumerGone(self._group, consumer, error.code, str(error)))
+        self._subscribed.clear()
+        self.delivery.close()
+        self.sessions.clear()
