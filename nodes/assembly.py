@@ -9,9 +9,10 @@ from haqactor.ids import METADATA_GROUP, GroupId, Index, NodeId, Term
 from haqactor.machine.directory import DirectoryMachine
 from haqactor.nodes.context import Context
 from haqactor.nodes.directory import DirectoryService
-from haqactor.nodes.group import GroupActor, Service
+from haqactor.nodes.group import GroupActor
 from haqactor.nodes.missing import Missing
 from haqactor.nodes.queues import QueueService
+from haqactor.nodes.service import Service
 from haqactor.raft.config import RaftConfig
 from haqactor.raft.core import RaftCore
 from haqactor.raft.membership import decode

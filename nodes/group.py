@@ -5,9 +5,8 @@ One rule: a turn is synchronous. It steps the core, asks the service for one pro
 its order, and ends; what needs waiting (disk, snapshots) runs beside it and comes back as an item of the
 mailbox."""
 
-from collections import deque
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any
 
 import trio
 
@@ -15,75 +14,18 @@ from haqactor.entry import Entry, Kind
 from haqactor.errors import NotLeader, OutcomeUnknown, Overloaded
 from haqactor.frame import Frame
 from haqactor.ids import NO_NODE, GroupId, Index, NodeId, Term
-from haqactor.journal.writer import Persist
 from haqactor.nodes.applier import Applier
 from haqactor.nodes.context import Context
 from haqactor.nodes.installs import Receiving, Sending
 from haqactor.nodes.mailbox import Mailbox
 from haqactor.nodes.peerwire import pack_raft
+from haqactor.nodes.service import Proposal, Service
 from haqactor.nodes.sessions import Disconnected, Request
+from haqactor.nodes.writes import Outgoing, Write, Writes
 from haqactor.raft.core import RaftCore
 from haqactor.raft.messages import Append, Message
-from haqactor.raft.ready import HardState, Ready, SnapshotMeta
+from haqactor.raft.ready import Ready, SnapshotMeta
 from haqactor.raft.state import Role
-
-
-class Proposal(Protocol):
-    """A proposed entry's owner: told once, when the entry applies or is known not to."""
-
-    def applied(self, replies: list[Any], now_ns: int) -> None: ...
-
-    def failed(self, error: Exception) -> None: ...
-
-
-class Service(Protocol):
-    """What a group does with its log: queues, or the directory."""
-
-    def request(self, request: Request, now_ns: int) -> None:
-        """A client's request; answer it, now or later."""
-        ...
-
-    def disconnected(self, session: Disconnected, now_ns: int) -> None: ...
-
-    def lead(self, term: Term, now_ns: int) -> None:
-        """This node leads and has applied everything up to its no-op."""
-        ...
-
-    def follow(self, now_ns: int) -> None:
-        """This node leads no more; answer what waits."""
-        ...
-
-    def apply(self, entry: Entry, now_ns: int) -> None:
-        """A committed entry; the header of what is no COMMAND is empty to a machine."""
-        ...
-
-    def work(self, now_ns: int) -> None:
-        """Once a turn while leading: propose, deliver."""
-        ...
-
-    def reads(self, contexts: tuple[int, ...], ok: bool, now_ns: int) -> None:
-        """ReadIndex answers whose index is applied (or whose leadership was lost)."""
-        ...
-
-    def covered(self, now_ns: int) -> None:
-        """A covering round may have completed."""
-        ...
-
-    def directory_moved(self, now_ns: int) -> None:
-        """This node's copy of the directory changed."""
-        ...
-
-    def next_deadline_ns(self) -> int: ...
-
-    def snapshot_chunks(self) -> Any: ...
-
-    def live_entries(self) -> list[tuple[Index, Index]]: ...
-
-    def restore(self, chunks: list[bytes]) -> None: ...
-
-    def digest(self) -> bytes: ...
-
-    def status(self) -> dict[str, Any]: ...
 
 
 class RaftItem:
@@ -96,20 +38,7 @@ class RaftItem:
         self.message = message
 
 
-class _Write:
-    """One record batch on its way to the disk, and what may leave once it is there."""
-
-    __slots__ = ("cured", "hard_state", "index", "messages", "term")
-
-    def __init__(self, term: Term, index: Index, hard_state: HardState | None) -> None:
-        self.term = term
-        self.index = index
-        self.hard_state = hard_state
-        self.messages: list[tuple[NodeId, Message]] = []
-        self.cured = False
-
-
-Item = Request | Disconnected | RaftItem | _Write | Callable[[int], None]
+Item = Request | Disconnected | RaftItem | Write | Callable[[int], None]
 
 
 class GroupActor:
@@ -130,7 +59,7 @@ class GroupActor:
         self.turns = 0
         self.leading = False
         self.serving_term = Term(0)
-        self._writes: deque[_Write] = deque()
+        self._writes = Writes(context.journal, group, self.mailbox.put)
         self._proposals: dict[Index, Proposal] = {}
         self._reads: list[tuple[Index, int]] = []
         self._held: list[Request] = []
@@ -166,7 +95,7 @@ class GroupActor:
             self.core.step(item.sender, item.message, now)
         elif isinstance(item, Request):
             self._request(item, now)
-        elif isinstance(item, _Write):
+        elif isinstance(item, Write):
             self._written(item, now)
         elif isinstance(item, Disconnected):
             if self.serving:
@@ -247,20 +176,18 @@ class GroupActor:
 
     def _perform(self, ready: Ready, now: int) -> None:
         if ready.entries or ready.hard_state is not None:
-            self._persist(ready)
+            self._writes.submit(ready.entries, ready.hard_state)
+            self.applier.remember(ready.entries)
         if ready.messages_now:
             self.send(ready.messages_now)
-        if ready.messages_after:
-            if self._writes:
-                self._writes[-1].messages.extend(ready.messages_after)
-            else:
-                self.send(ready.messages_after)
+        if ready.messages_after and not self._writes.behind(ready.messages_after):
+            self.send(ready.messages_after)
         if ready.dropped_from is not None:
             self._drop_proposals(ready.dropped_from)
         if ready.role_changed:
             self._role_changed(now)
-        if ready.cured:
-            self._cured()
+        if ready.cured and not self._writes.cured_behind():  # its barred vote has to be durable first
+            self.applier.cured()
         if ready.committed is not None:
             self.applier.commit(ready.committed[1], now)
         for read in ready.reads:
@@ -274,26 +201,8 @@ class GroupActor:
         for peer, offer in ready.installs:
             self.applier.install(peer, offer)
 
-    def _persist(self, ready: Ready) -> None:
-        if ready.entries:
-            last = ready.entries[-1]
-            write = _Write(last.term, last.index, ready.hard_state)
-        else:
-            write = _Write(Term(0), Index(0), ready.hard_state)
-        self._writes.append(write)
-        put = self.mailbox.put
-        self.context.journal.submit(Persist(self.group, ready.entries, ready.hard_state, lambda: put(write)))
-        self.applier.remember(ready.entries)
-
-    def _cured(self) -> None:
-        """The mark may go once this turn's writes, among them the barred vote, are durable."""
-        if self._writes:
-            self._writes[-1].cured = True
-        else:
-            self.applier.cured()
-
-    def _written(self, write: _Write, now: int) -> None:
-        self._writes.popleft()
+    def _written(self, write: Write, now: int) -> None:
+        self._writes.finished()
         if write.hard_state is not None:
             self.core.hard_state_durable(write.hard_state)
         if write.index:
@@ -303,7 +212,7 @@ class GroupActor:
         if write.cured:
             self.applier.cured()
 
-    def send(self, messages: "list[tuple[NodeId, Message]] | tuple[tuple[NodeId, Message], ...]") -> None:
+    def send(self, messages: "list[tuple[NodeId, Message]] | Outgoing") -> None:
         """Hand messages to the peers' links; what a link drops, Raft sends again."""
         packed: tuple[Message, bytes] | None = None
         for peer, message in messages:

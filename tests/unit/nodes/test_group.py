@@ -18,8 +18,9 @@ from haqactor.errors import Error, OutcomeUnknown
 from haqactor.frame import Decoder
 from haqactor.ids import GroupId, Index, NodeId, Term
 from haqactor.nodes.assembly import raft_config
-from haqactor.nodes.group import GroupActor, RaftItem, Service
+from haqactor.nodes.group import GroupActor, RaftItem
 from haqactor.nodes.peerwire import parse_raft
+from haqactor.nodes.service import Service
 from haqactor.nodes.sessions import Disconnected, Request
 from haqactor.raft.core import RaftCore
 from haqactor.raft.messages import Append, AppendReply, Message, RequestVote, Vote
