@@ -22,4 +22,4 @@ async def publish(directory: str, name: str) -> None:
 
 
 if __name__ == "__main__":
-    trio.run(publish, *sys.argv[1:3])
+    trio.run(publish, sys.argv[1], sys.argv[2])

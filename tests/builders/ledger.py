@@ -61,7 +61,7 @@ async def publish_single(
         else:
             receipt = await broker.publish(queue, body)
         ledger.confirm(body, receipt)
-        await trio.sleep(0)
+        await trio.lowlevel.checkpoint()
 
 
 async def publish_batches(

@@ -45,7 +45,7 @@ def kill_all(cluster: LocalCluster) -> None:
 async def until(condition: Callable[[], bool], seconds: float = 15.0) -> None:
     """Poll until it holds; fails after ``seconds``."""
     with trio.fail_after(seconds):
-        while not condition():
+        while not condition():  # noqa: ASYNC110 - what is polled has no event
             await trio.sleep(POLL_S)
 
 

@@ -1,5 +1,5 @@
-"""A consumer that begins with one message, says so, and sits on it: ``python -m tests.builders.sitting_consumer
-URL QUEUE``.
+"""A consumer that begins with one message, says so, and sits on it:
+``python -m tests.builders.sitting_consumer URL QUEUE``.
 """
 
 import sys
@@ -19,4 +19,4 @@ async def sit(url: str, name: str) -> None:
 
 
 if __name__ == "__main__":
-    trio.run(sit, *sys.argv[1:3])
+    trio.run(sit, sys.argv[1], sys.argv[2])

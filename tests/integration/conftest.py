@@ -34,7 +34,7 @@ def triple(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalCluster]:
 @pytest.fixture(scope="module")
 def small(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalCluster]:
     """Three running nodes with few groups and small segments, quick to stop, break and start again."""
-    limits = {"segment_bytes": 1024 * 1024}
+    limits: dict[str, float | int] = {"segment_bytes": 1024 * 1024}
     yield from running(tmp_path_factory.mktemp("small"), 3, limits, groups=4)
 
 

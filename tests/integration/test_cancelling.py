@@ -29,7 +29,7 @@ def silent(cluster: LocalCluster) -> Iterator[None]:
 
 async def all_back(queue: Queue, ready: int) -> None:
     """The buffer goes back when a block is left, through the log, so a moment later; uncharged."""
-    while (info := await queue.info()).leased:
+    while (info := await queue.info()).leased:  # noqa: ASYNC110 - the leader is asked
         await trio.sleep(0.01)
     assert (info.ready, info.delayed, info.dead) == (ready, 0, 0)
 
@@ -119,7 +119,7 @@ async def test_a_body_that_fails_is_charged(single: LocalCluster) -> None:
             queue = await broker.declare("failing", max_attempts=2, dead_letter="failing.dead", backoff=0.01)
             await broker.publish("failing", b"x")
             for attempt in (1, 2):
-                with pytest.raises(ValueError, match="mine") as caught:
+                with pytest.raises(ValueError, match="mine") as caught:  # noqa: PT012 - as in a program
                     async with await queue.get() as message:
                         assert message.attempt == attempt
                         raise ValueError("mine")
@@ -139,7 +139,7 @@ async def test_a_body_whose_lease_was_lost_is_cancelled(single: LocalCluster) ->
             await broker.publish("lost", b"x", message_id="m-1")
             async with queue.consume(credit=1) as deliveries:
                 message = await deliveries.receive()
-                with pytest.raises(LeaseLost) as caught:
+                with pytest.raises(LeaseLost) as caught:  # noqa: PT012 - the exit of the body raises
                     async with message:
                         hang(2 * LEASE_S)
                         await trio.sleep_forever()

@@ -234,7 +234,7 @@ async def test_the_consumers_process_is_killed(single: LocalCluster) -> None:
     """What it had begun with is charged or suspect; all comes back within the grace."""
     async with haqactor.connect(single.url) as broker:
         await declared(broker, "killed", *(b"%d" % number for number in range(20)), lease=60.0)
-        with subprocess.Popen(
+        with subprocess.Popen(  # noqa: ASYNC220 - starting it takes a moment only
             [sys.executable, "-m", "tests.builders.sitting_consumer", single.url, "killed"],
             stdout=subprocess.PIPE,
             cwd=Path(__file__).parents[2],

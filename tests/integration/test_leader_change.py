@@ -8,7 +8,7 @@ import trio
 
 import haqactor
 from haqactor.cli.launcher import LocalCluster
-from tests.builders.local_cluster import leader_of, no_tracebacks
+from tests.builders.local_cluster import leader_of, no_tracebacks, until
 
 GRACE_S = 2.0
 SECONDS_MAX = 20.0
@@ -25,8 +25,7 @@ async def test_leases_are_claimed_again(small: LocalCluster) -> None:
             async with queue.consume(credit=HELD) as deliveries:
                 first = await deliveries.receive()
                 async with first:
-                    while queue.statistics().buffered < HELD - 1:
-                        await trio.sleep(0.01)
+                    await until(lambda: queue.statistics().buffered == HELD - 1)
                     leader = await leader_of(broker, "claimed")
                     small.kill(leader)
                     async with other.queue("claimed").consume() as others:
@@ -81,7 +80,7 @@ async def test_consumer_and_leader_die_together(small: LocalCluster) -> None:
             queue = await broker.declare("orphaned", lease=600.0)
             for number in range(HELD):
                 await broker.publish("orphaned", b"%d" % number)
-            with subprocess.Popen(
+            with subprocess.Popen(  # noqa: ASYNC220 - starting it takes a moment only
                 [sys.executable, "-m", "tests.builders.sitting_consumer", small.url, "orphaned"],
                 stdout=subprocess.PIPE,
                 cwd=Path(__file__).parents[2],

@@ -2,6 +2,7 @@
 can lead with it.
 """
 
+from functools import partial
 from pathlib import Path
 
 import trio
@@ -43,6 +44,16 @@ async def publish_and_settle(broker: Broker, queue: str, live: dict[str, list[in
             live[queue] += [message.seq for message in keep]
 
 
+def compacted(data: Path) -> bool:
+    """Is the first segment gone?"""
+    return segments(data)[0].name != "segment-0000000000000001"
+
+
+async def installed(broker: Broker) -> bool:
+    """Has the node got a snapshot of every group with a queue?"""
+    return int((await broker.status())["counters"].get("installs_received", 0)) >= len(QUEUES)
+
+
 async def only_node_two_may_lead(cluster: LocalCluster) -> None:
     """Node 0 becomes patient, node 1 stays down: who leads is decided."""
     kill_all(cluster)
@@ -61,13 +72,13 @@ async def test_a_node_that_was_down_gets_the_snapshot_and_leads(tmp_path: Path) 
         async with haqactor.connect(cluster.url) as broker, trio.open_nursery() as nursery:
             for queue in QUEUES:
                 nursery.start_soon(publish_and_settle, broker, queue, live)
-        for number in (0, 1):
-            await until(lambda: segments(cluster.node(number).data)[0].name != "segment-0000000000000001")
-            assert list(cluster.node(number).data.glob("cold-*")), "nothing that lives was kept"
+        for node in cluster.nodes[:2]:
+            await until(partial(compacted, node.data))
+            assert list(node.data.glob("cold-*")), "nothing that lives was kept"
         await cluster.restart(2)
         async with haqactor.connect(f"haq://{cluster.node(2).listen}") as broker:
             with trio.fail_after(15):
-                while (await broker.status())["counters"].get("installs_received", 0) < len(QUEUES):
+                while not await installed(broker):  # noqa: ASYNC110 - the node is asked
                     await trio.sleep(0.02)
         await only_node_two_may_lead(cluster)
         async with haqactor.connect(cluster.url) as broker:

@@ -1,25 +1,23 @@
-"""What a power loss leaves at the journals' ends is cured without anybody's help; any other damage is refused,
-by name.
+"""What a power loss leaves at the journals' ends is cured without anybody's help; any other damage is
+refused, by name.
 """
 
+import os
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
-import pytest
 import trio
 
 import haqactor
 from haqactor import Broker
 from haqactor.cli import exits
 from haqactor.cli.launcher import LocalCluster
-from tests.builders.journal_damage import Place, flip, tear_header, tear_payload, tear_unfinished
+from tests.builders.journal_damage import flip, tear_header, tear_payload, tear_unfinished
 from tests.builders.ledger import Ledger, publish_batches
 from tests.builders.local_cluster import events, kill_all, no_tracebacks, until
 
 CUT = "the journal's last block was bad after an unclean stop; it was cut"
-Tear = Callable[[Path], Place]
 
 
 class Load:
@@ -60,29 +58,22 @@ class Load:
 
 
 async def test_every_tail_is_torn(small: LocalCluster) -> None:
-    """Three lives. What was confirmed stands whole in two of the three journals, behind or before the tear."""
+    """What was confirmed stands whole in two of the three journals, before the tear."""
     load = Load("all")
-    for tears in (
-        (tear_unfinished, tear_unfinished, tear_unfinished),
-        (tear_payload, tear_unfinished, tear_unfinished),
-        (tear_unfinished, tear_header, tear_unfinished),
-    ):
-        await load.until_killed(small)
-        cuts = [events(small, number).count(CUT) for number in range(3)]
-        for node, tear in zip(small.nodes, tears, strict=True):
-            tear(node.data)
-        await small.start()
-        assert [events(small, number).count(CUT) for number in range(3)] == [count + 1 for count in cuts]
-        await load.check(small)
+    await load.until_killed(small)
+    for node, tear in zip(small.nodes, (tear_payload, tear_unfinished, tear_unfinished), strict=True):
+        tear(node.data)
+    await small.start()
+    assert [events(small, number).count(CUT) for number in range(3)] == [1, 1, 1]
+    await load.check(small)
     no_tracebacks(small)
 
 
-@pytest.mark.parametrize("tear", [tear_payload, tear_header])
-async def test_one_torn_tail_is_cured_and_counts_again(small: LocalCluster, tear: Tear) -> None:
+async def test_one_torn_tail_is_cured_and_counts_again(small: LocalCluster) -> None:
     """Cured by the others; then a majority that needs it confirms and elects."""
-    load = Load(tear.__name__)
+    load = Load("one")
     await load.until_killed(small)
-    tear(small.node(1).data)
+    tear_header(small.node(1).data)
     await small.start()
     small.kill(2)
     async with haqactor.connect(small.url) as broker:
@@ -101,8 +92,8 @@ async def test_a_cluster_of_one_comes_back(tmp_path: Path) -> None:
     """An embedded broker's process is killed; whatever its last block was, the directory opens again."""
     data = tmp_path / "data"
     confirmed = 0
-    for tear in (tear_unfinished, tear_payload, tear_header):
-        with subprocess.Popen(
+    for tear in (tear_unfinished, tear_header):
+        with subprocess.Popen(  # noqa: ASYNC220 - starting it takes a moment only
             [sys.executable, "-m", "tests.builders.embedded_publisher", str(data), "orders"],
             stdout=subprocess.PIPE,
             cwd=Path(__file__).parents[2],
@@ -133,18 +124,13 @@ async def test_any_other_damage_is_refused_by_name(small: LocalCluster) -> None:
     await load.until_killed(small)
     place = flip(small.node(0).data, 5)
     whole = place.file.read_bytes()
+    before = len(small.node(0).log.read_text(encoding="utf-8"))
     process = small.node(0).spawn()
-    done = subprocess.run(
-        [sys.executable, "-m", "haqactor", "node", "run", "--config", str(small.node(0).config)],
-        capture_output=True,
-        text=True,
-        timeout=20,
-        check=False,
-    )
-    assert process.wait(10)
-    assert done.returncode == exits.FAILED
-    lines = [line for line in done.stderr.splitlines() if not line.startswith("{")]
-    assert len(lines) == 1, done.stderr
+    _pid, status = await trio.to_thread.run_sync(os.waitpid, process.pid, 0)
+    assert os.waitstatus_to_exitcode(status) == exits.FAILED
+    text = small.node(0).log.read_text(encoding="utf-8")[before:]
+    lines = [line for line in text.splitlines() if not line.startswith("{")]
+    assert len(lines) == 1, text
     assert place.file.name in lines[0]
     assert str(place.offset) in lines[0]
     assert "group" in lines[0]
@@ -155,6 +141,3 @@ async def test_any_other_damage_is_refused_by_name(small: LocalCluster) -> None:
     await load.check(small)
     flip(small.node(0).data, 5)  # back
     await small.start()
-    await load.until_killed(small)
-    await small.start()
-    await load.check(small)
