@@ -6,6 +6,7 @@ One rule: there is one Broker and one way through it; only the Transport below d
 import sys
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any, Final, NamedTuple, final
 
 import structlog
@@ -14,6 +15,7 @@ import trio
 from haqactor import wire
 from haqactor.client.arguments import HeaderValue, content_of
 from haqactor.client.consumer import Consumer
+from haqactor.client.errors import RequestUnknown
 from haqactor.client.getter import Getter
 from haqactor.client.lane import ANY_NODE
 from haqactor.client.options import Options
@@ -26,7 +28,7 @@ from haqactor.client.structured import OpenNursery
 from haqactor.client.transport import Transport
 from haqactor.config import QueueConfig, check_name
 from haqactor.env import Environment
-from haqactor.errors import Error, InvalidArgument, NotFound, ProtocolError
+from haqactor.errors import Error, InvalidArgument, NoQuorum, NotFound, OutcomeUnknown, ProtocolError
 from haqactor.ids import METADATA_GROUP
 
 INFOS_AT_ONCE: Final = 64
@@ -97,6 +99,16 @@ class Broker:
             name = check_name(queue)
             full = QueueConfig(name, **given).settings()
             settings = {wired: full[wired] for wired, public in _PUBLIC.items() if public in given}
+        return await self._declare(name, settings)
+
+    async def _declare(self, name: str, settings: dict[str, Any]) -> Queue:
+        try:
+            return await self._converge(name, settings)
+        except OutcomeUnknown as error:
+            again = partial(self._declare, name, settings)
+            raise RequestUnknown(str(error), queue=name, retry=again) from error
+
+    async def _converge(self, name: str, settings: dict[str, Any]) -> Queue:
         reply = await self.session.ask(METADATA_GROUP, wire.Declare(0, name, settings), mutates=True)
         try:
             target, version = Target(int(reply["uid"]), int(reply["group"])), int(reply["version"])
@@ -115,18 +127,40 @@ class Broker:
         return Queue(self, name, changes, created)
 
     async def _await(self, group: int, uid: int, version: int, *, gone: bool) -> None:
-        await self.session.ask(group, wire.Await(0, group, uid, version, gone))
+        try:
+            await self.session.ask(group, wire.Await(0, group, uid, version, gone))
+        except NoQuorum as error:
+            raise OutcomeUnknown(f"it was decided, but its group cannot confirm it: {error}") from error
 
     async def delete_queue(self, name: str) -> None:
         """Delete a queue with all its messages. Raises NotFound, Conflict where another queue names it as its
-        dead letter."""
-        reply = await self.session.ask(METADATA_GROUP, wire.Delete(0, check_name(name)), mutates=True)
+        dead letter, NoQuorum, OutcomeUnknown."""
+        await self._delete(check_name(name), again=False)
+
+    async def _delete(self, name: str, *, again: bool) -> None:
         try:
+            await self._drop(name, again=again)
+        except OutcomeUnknown as error:
+            retry = partial(self._delete, name, again=True)
+            raise RequestUnknown(str(error), queue=name, retry=retry) from error
+
+    async def _drop(self, name: str, *, again: bool) -> None:
+        """``again``: it may have been deleted by an earlier try, so that NotFound is what was wanted."""
+        request = self.session.request(METADATA_GROUP, wire.Delete(0, name), mutates=True)
+        try:
+            reply, _blob = await self.session.answer(request)
             uid, group = int(reply["uid"]), int(reply["group"])
+        except NotFound:
+            if not again and request.doubt < 2:
+                raise
+            target = self._targets.get(name)
+            if target is None:
+                return
+            uid, group = target
         except (KeyError, TypeError, ValueError) as error:
-            raise ProtocolError(f"the reply to Delete is {reply!r:.80}") from error
-        self._targets.pop(name, None)
+            raise ProtocolError("the reply to Delete is malformed") from error
         await self._await(group, uid, 0, gone=True)
+        self.forget(name, uid)
 
     async def queues(self) -> list[QueueInfo]:
         """Every queue, by name, as its leader sees it. Raises NoQuorum where a group has no leader."""
@@ -255,11 +289,25 @@ def _change(key: str, old: Any, new: Any) -> tuple[Any, Any]:
 
 
 def quiet_logger() -> Any:
-    """The program's structlog, once it has configured one; else warnings and worse, on standard error."""
+    """The program's structlog, once it has configured one; else warnings and worse, on standard error, with
+    plain tracebacks. Nothing global is configured."""
     if structlog.is_configured():
         return structlog.get_logger("haqactor.client")
     wrapper = structlog.make_filtering_bound_logger("warning")
-    return structlog.wrap_logger(structlog.PrintLogger(sys.stderr), wrapper_class=wrapper)
+    renderer = structlog.dev.ConsoleRenderer(
+        colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback
+    )
+    return structlog.wrap_logger(
+        structlog.PrintLogger(sys.stderr),
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="%Y-%m-%d %H:%M:%S", utc=False),
+            structlog.processors.StackInfoRenderer(),
+            renderer,
+        ],
+        wrapper_class=wrapper,
+        cache_logger_on_first_use=True,
+    )
 
 
 @asynccontextmanager

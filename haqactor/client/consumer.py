@@ -5,6 +5,7 @@ uncharged.
 """
 
 from collections import deque
+from copy import copy
 from datetime import datetime
 
 import trio
@@ -12,11 +13,11 @@ import trio
 from haqactor.batch import PACKED_BYTES_MAX
 from haqactor.client.consuming import Subscription
 from haqactor.client.errors import Closed
-from haqactor.client.message import Message, message_id_of, wall_time
+from haqactor.client.message import Message, message_id_of, reason_of, wall_time
 from haqactor.client.part import Part
 from haqactor.client.session import NS, Session
 from haqactor.client.waiting import result
-from haqactor.errors import Error, LeaseLost, NotFound
+from haqactor.errors import Error, LeaseLost, NotFound, ProtocolError
 
 CONTENT_BYTES_SPARE = 1024 * 1024
 
@@ -49,10 +50,11 @@ class Consumer:
 
     def check_open(self) -> None:
         """Raises Closed, or what ended the consumer."""
-        if self.closed or self.session.closed:
+        self.session.check_open()
+        if self.closed:
             raise Closed(f"this consumer of {self.queue!r} was closed: its block was left")
         if self.subscription.error is not None:
-            raise self.subscription.error
+            raise copy(self.subscription.error)
 
     # -- what the core tells
 
@@ -70,10 +72,7 @@ class Consumer:
     def refused(self, rows: list[tuple[Part, int]]) -> None:
         """Acknowledgements of clean exits came too late: count them, log them, and raise them if that is
         wanted."""
-        names = [
-            message_id_of(part.content(row, self.unpacked_bytes_max), self.uid, part.seq(row))
-            for part, row in rows
-        ]
+        names = [self._name(part, row) for part, row in rows]
         self.session.log.warning(
             "acknowledgements refused: leases lost", queue=self.queue, count=len(rows), ids=names[:10]
         )
@@ -84,9 +83,24 @@ class Consumer:
                 )
             self.waiting.unpark_all()
 
+    def _name(self, part: Part, row: int) -> str:
+        try:
+            return message_id_of(part.content(row, self.unpacked_bytes_max), self.uid, part.seq(row))
+        except ProtocolError:
+            return f"{self.uid}-{part.seq(row)}"
+
     def message(self, part: Part, row: int) -> Message:
-        """The message of a row."""
-        return Message(self, part, row, part.content(row, self.unpacked_bytes_max))
+        """The message of a row. Raises ProtocolError where the batch does not unpack: all of it is rejected
+        then."""
+        try:
+            content = part.content(row, self.unpacked_bytes_max)
+        except ProtocolError as error:
+            self.subscription.reject_part(part, reason_of(error))
+            self.session.log.warning(
+                "rejected a batch that does not unpack", queue=self.queue, first=part.first, error=str(error)
+            )
+            raise
+        return Message(self, part, row, content)
 
     async def leave(self) -> None:
         """Take no more, wait for all verdicts, and tell the leader. Raises NoQuorum where no leader

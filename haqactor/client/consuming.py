@@ -19,7 +19,7 @@ from haqactor.client.listening import Counts, Listener, PollEntry, Unheard
 from haqactor.client.outcome import Outcome
 from haqactor.client.part import BUFFERED, GONE, HANDED, SETTLING, Part
 from haqactor.client.renewing import Renewals
-from haqactor.client.settling import RELEASE, Refused, Settlement
+from haqactor.client.settling import REJECT, RELEASE, Refused, Settlement
 from haqactor.errors import Error, ProtocolError, from_wire
 
 SETTLES_IN_FLIGHT_MAX: Final = 4
@@ -157,6 +157,15 @@ class Subscription:
                 self.counts.settled[RELEASE] += rows
         self.buffer.clear()
         self.lane.touch(self)
+
+    def reject_part(self, part: Part, reason: str) -> None:
+        """Nobody can ever read these messages: all that are still held can go."""
+        part.taken = part.count
+        for state in (BUFFERED, HANDED):
+            for first, last in part.runs(state):
+                if state == BUFFERED:
+                    part.handed += last - first + 1
+                self.settle(REJECT, part, first, last, [reason], loud=False)
 
     def pause(self) -> None:
         """Nobody receives: subscribe anew without credit, and without a claim to what was not handed out; so
@@ -385,7 +394,8 @@ class Subscription:
         self.polls = dict.fromkeys(self.polls, False)
 
     def expire(self, now_ns: int, patience_ns: int, error: Error) -> None:
-        """No leader: whoever waits for a verdict, or for the start, hears so; settlements are driven on."""
+        """No leader: whoever waits for a verdict, the start, a poll or an extension hears so; settlements are
+        driven on."""
         if self.since_ns is None or self.since_ns < (self.lane.since_ns or 0):
             self.since_ns = now_ns
         if now_ns - self.since_ns >= patience_ns:
@@ -402,6 +412,12 @@ class Subscription:
                 outcome.fail(error)
                 if self.drained is not None:
                     self.drained.fail(error)
+        for entry in list(self.polls):
+            if entry.since_ns is None:
+                entry.since_ns = now_ns
+            elif now_ns - entry.since_ns >= patience_ns:
+                entry.ended(error)
+        self.renewals.expire(now_ns, patience_ns, error)
 
     def drain(self) -> Outcome[None]:
         """Take no more; decided once every settlement was judged."""

@@ -29,12 +29,14 @@ class Deliveries(trio.abc.ReceiveChannel[Message]):
 
     async def receive(self) -> Message:
         """The next message. Raises Closed after the block, NotFound where the queue was deleted, LeaseLost if
-        that was asked for."""
+        that was asked for; ProtocolError where a batch does not unpack (it is rejected, the channel stays
+        usable)."""
         await trio.lowlevel.checkpoint()
         consumer = self._consumer
         while True:
             message = self._take()
             if message is not None:
+                message.waited_for = True
                 return message
             consumer.check_open()
             await consumer.waiting.park()
@@ -56,8 +58,7 @@ class Deliveries(trio.abc.ReceiveChannel[Message]):
         taken = consumer.subscription.take(consumer.monotonic_ns())
         if taken is None:
             return None
-        part, row = taken
-        return Message(consumer, part, row, part.content(row, consumer.unpacked_bytes_max))
+        return consumer.message(*taken)
 
     async def aclose(self) -> None:
         """Give back what is buffered and wait for the verdict on what was settled."""
@@ -84,7 +85,8 @@ class Batch:
 
     @property
     def messages(self) -> list[Message]:
-        """The messages; unpacked at the first look."""
+        """The messages; unpacked at the first look. Raises ProtocolError where that cannot be done; then all
+        are rejected."""
         if self._messages is None:
             message, part = self._consumer.message, self._part
             self._messages = [

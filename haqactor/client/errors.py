@@ -18,7 +18,9 @@ class Closed(Error, trio.ClosedResourceError):
 
 
 class ConnectionLost(Error, trio.BrokenResourceError):
-    """The connection to the cluster ended and could not be made again. Connect anew."""
+    """The session with the cluster ended and cannot go on: every node that is known refuses it now (another
+    cluster at these addresses, another protocol version, no rights any more). Nodes that are merely down are
+    waited for (``NoQuorum``). Whether unconfirmed publishes were stored is not known. Connect anew."""
 
     code: ClassVar[str] = "connection_lost"
 
@@ -26,17 +28,26 @@ class ConnectionLost(Error, trio.BrokenResourceError):
 BY_CODE.update({kind.code: kind for kind in (Closed, ConnectionLost)})
 
 
-class PublishUnknown(OutcomeUnknown):
-    """An ``OutcomeUnknown`` of a publish, which the session goes on driving: ``retry`` waits for its
-    outcome."""
+class RequestUnknown(OutcomeUnknown):
+    """An ``OutcomeUnknown`` of something that may be repeated: a declaration, a deletion, a purge."""
 
     def __init__(
-        self, message: str, *, queue: str, producer_seq: int | None, retry: Callable[[], Awaitable[Any]]
+        self,
+        message: str,
+        *,
+        queue: str,
+        producer_seq: int | None = None,
+        retry: Callable[[], Awaitable[Any]],
     ) -> None:
         super().__init__(message, queue=queue, producer_seq=producer_seq)
         self._retry = retry
 
     async def retry(self) -> Any:
-        """What the publish would have returned, once it is known; never stored twice. Raises as ``publish``
-        does."""
+        """Do it again, safely; returns and raises what the call itself would. A declaration converges, a
+        queue that is gone counts as deleted, a purge drops what is there by now."""
         return await self._retry()
+
+
+class PublishUnknown(RequestUnknown):
+    """An ``OutcomeUnknown`` of a publish, which the session goes on driving: ``retry`` waits for its outcome;
+    it is never stored twice."""

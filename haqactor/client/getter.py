@@ -17,7 +17,7 @@ from haqactor.client.message import Message
 from haqactor.client.outcome import Outcome
 from haqactor.client.session import Session
 from haqactor.client.waiting import result
-from haqactor.errors import Error, from_wire
+from haqactor.errors import Error, ProtocolError, from_wire
 
 CREDIT_BYTES: Final = 4 * 1024 * 1024
 
@@ -25,10 +25,11 @@ CREDIT_BYTES: Final = 4 * 1024 * 1024
 class _Poll:
     """The answer to one Poll."""
 
-    __slots__ = ("_getter",)
+    __slots__ = ("_getter", "since_ns")
 
     def __init__(self, getter: "Getter") -> None:
         self._getter = getter
+        self.since_ns: int | None = None
 
     def replied(self, link: Link, result: Any, blob: bytes) -> None:
         self._getter.polled(self, bool(result))
@@ -72,7 +73,12 @@ class Getter(Consumer):
             if taken is None:
                 return
             self._expected -= 1
-            self._waiters.popleft().resolve(self.message(*taken))
+            try:
+                message = self.message(*taken)
+            except ProtocolError as error:
+                self._waiters.popleft().fail(error)
+            else:
+                self._waiters.popleft().resolve(message)
         subscription.release_buffer()
 
     def subscribed(self) -> None:

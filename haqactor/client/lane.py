@@ -131,7 +131,7 @@ class Redirect(Protocol):
 
 class Request:
     """One request and its answer: (result, blob). Sent again to the next leader until it is answered, since
-    all are idempotent."""
+    all may be repeated. ``doubt``: sendings that nobody refused: it may be done."""
 
     __slots__ = (
         "_lane",
@@ -141,7 +141,7 @@ class Request:
         "_redirect",
         "_rid",
         "_since_ns",
-        "_written",
+        "doubt",
         "outcome",
     )
 
@@ -153,7 +153,7 @@ class Request:
         self._mutates = mutates
         self._redirect = redirect
         self._rid = 0
-        self._written = False
+        self.doubt = 0
         self._since_ns: int | None = None
         lane.add(self)
 
@@ -167,7 +167,7 @@ class Request:
         if self._link is None:
             self._link = link
             self._rid = link.ask(self, self._message)
-            self._written = True
+            self.doubt += 1
         return True
 
     def detach(self) -> None:
@@ -193,7 +193,7 @@ class Request:
             unknown = OutcomeUnknown(
                 f"{type(self._message).__name__.lower()} was sent, and then the leader was lost"
             )
-            self.outcome.fail(unknown if self._mutates and self._written else error)
+            self.outcome.fail(unknown if self._mutates and self.doubt else error)
             self.cancel()
 
     def replied(self, link: Link, result: Any, blob: bytes) -> None:
@@ -209,6 +209,7 @@ class Request:
         if answer.code in TRANSIENT and not (
             answer.code == "outcome_unknown" and self._lane.group == ANY_NODE
         ):
+            self.doubt -= answer.code != "outcome_unknown"
             self._redirect(self._lane, link, answer)
             self._lane.touch(self)
             return

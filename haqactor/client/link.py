@@ -118,12 +118,20 @@ class Link:
         self.pings = 0
         return self._decoder.feed(data)
 
+    @property
+    def is_awaited(self) -> bool:
+        """Is an answer due from the node?"""
+        return bool(self.pending or self.pings) or self.state is LinkState.GREETING
+
+    def due_ns(self) -> int:
+        """When to ask (again) whether the node is there."""
+        due = PING_NS if self.is_awaited else IDLE_PING_NS
+        return max(self.last_in_ns, self.last_ping_ns) + due
+
     def tick(self, now_ns: int) -> bool:
         """Ask whether the node is there, where that is due; False: it has been silent for too long (1.2
         s)."""
-        due = PING_NS if self.pending or self.pings or self.state is LinkState.GREETING else IDLE_PING_NS
-        since = max(self.last_in_ns, self.last_ping_ns)
-        if now_ns - since < due:
+        if now_ns < self.due_ns():
             return True
         if self.pings >= PINGS_UNANSWERED_MAX:
             return False

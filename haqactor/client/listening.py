@@ -24,7 +24,9 @@ class Listener(Protocol):
 
 
 class PollEntry(Entry, Protocol):
-    """What waits for the answer to a Poll."""
+    """What waits for the answer to a Poll. ``since_ns``: since when it has had no leader."""
+
+    since_ns: int | None
 
     def ended(self, error: Error) -> None:
         """There will be none."""

@@ -108,9 +108,10 @@ class PeekedMessage:
 
 
 class Message(PeekedMessage):
-    """A message with a lease. ``attempt`` counts from 1. Enter it to handle it, or settle it by hand."""
+    """A message with a lease. ``attempt`` counts from 1. Enter it to handle it, or settle it by hand.
+    ``waited_for``: its ``receive`` gave other tasks their turn, so leaving its body need not do so again."""
 
-    __slots__ = ("_consumer", "_deadline_ns", "_hold", "_part", "_row", "_scope", "_verb")
+    __slots__ = ("_consumer", "_deadline_ns", "_hold", "_part", "_row", "_scope", "_verb", "waited_for")
 
     def __init__(self, consumer: "Consumer", part: Part, row: int, content: Content) -> None:
         seq = part.first + row if part.seqs is None else part.seqs[row]
@@ -127,6 +128,7 @@ class Message(PeekedMessage):
         self._hold: Hold | None = None
         self._scope: trio.CancelScope | None = None
         self._verb: int | None = None
+        self.waited_for = False
 
     @property
     def lease_expires_at(self) -> datetime:
@@ -173,7 +175,10 @@ class Message(PeekedMessage):
                 more = [QUEUES_BACKOFF, reason_of(error)] if verb == NACK else []
                 subscription.settle(verb, self._part, self._row, self._row, more, False)
         if error is None:
-            await trio.lowlevel.checkpoint()
+            if self.waited_for:
+                await trio.lowlevel.checkpoint_if_cancelled()
+            else:
+                await trio.lowlevel.checkpoint()
         return False
 
     def _lost(self) -> LeaseLost:
@@ -222,7 +227,8 @@ class Message(PeekedMessage):
             raise self._lost()
 
     async def extend(self, seconds: float) -> None:
-        """Keep the lease for ``seconds`` from now. Raises LeaseLost."""
+        """Keep the lease for ``seconds`` from now. Raises LeaseLost, NoQuorum where there is no leader for 5
+        s."""
         duration_ns = span_ns("seconds", seconds, low=0.001)
         if self._part.states[self._row] != HANDED:
             await trio.lowlevel.checkpoint()

@@ -7,11 +7,19 @@ retry from a new batch.
 
 from typing import Any, Final
 
+from haqactor import codec
 from haqactor.batch import COUNT_MAX, PACKED_BYTES_MAX, Content, Packer
 from haqactor.client.link import Link
 from haqactor.client.outcome import Signal
 from haqactor.errors import Error, ProtocolError
 from haqactor.wire import Rows
+
+
+def unpacked_bytes(content: Content) -> int:
+    """The bytes that a message takes in its batch before compression, extras included."""
+    if content.extras is None:
+        return len(content.body)
+    return len(content.body) + 4 + len(codec.dumps(list(content.extras)))
 
 
 class Item:

@@ -14,7 +14,7 @@ from haqactor import wire
 from haqactor.batch import COUNT_MAX, PACKED_BYTES_MAX, Content
 from haqactor.client.arguments import HeaderValue, content_of, whole
 from haqactor.client.errors import Closed, PublishUnknown
-from haqactor.client.parcel import Item, Parcel
+from haqactor.client.parcel import Item, Parcel, unpacked_bytes
 from haqactor.client.producing import Identity, Stream
 from haqactor.config import check_name
 from haqactor.errors import Error, InvalidArgument, NotFound
@@ -117,16 +117,17 @@ def _receipts(queue: str, parcel: Parcel) -> list[Receipt]:
 
 
 def split(contents: Sequence[Content]) -> list[list[Content]]:
-    """Batches of at most 256 messages and 256 KiB; the same for the same messages, so that a retry has the
-    same boundaries."""
+    """Batches of at most 256 messages and 256 KiB unpacked (a larger message alone); the same for the same
+    messages, so that a retry has the same boundaries."""
     batches: list[list[Content]] = []
     size = 0
     for content in contents:
-        if not batches or len(batches[-1]) == COUNT_MAX or size + len(content.body) > PACKED_BYTES_MAX:
+        more = unpacked_bytes(content)
+        if not batches or len(batches[-1]) == COUNT_MAX or size + more > PACKED_BYTES_MAX:
             batches.append([])
             size = 0
         batches[-1].append(content)
-        size += len(content.body)
+        size += more
     return batches
 
 
@@ -177,11 +178,7 @@ class Publisher:
                 stream = await self._stream(queue)
             item: Item | None = None
             if seq is None:
-                extras = content.extras
-                item = stream.add(
-                    content,
-                    len(content.body) if extras is None else len(content.body) + 64 + len(str(extras)),
-                )
+                item = stream.add(content, unpacked_bytes(content))
                 parcel = item.parcel
             else:
                 parcel = stream.add_parcel([content], seq)

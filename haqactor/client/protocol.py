@@ -51,6 +51,7 @@ class Core:
         self._subscriptions: dict[int, Subscription] = {}
         self._consumers = 0
         self._guess_ns: dict[int, int] = {}
+        self._refusing: dict[str, None] = {}
 
     # -- what the shell's objects ask for
 
@@ -156,6 +157,12 @@ class Core:
         self.now_ns = now_ns
         self.routing.dial_failed(address, now_ns, jitter)
         self.reroute()
+
+    def turned_away(self, link: Link) -> bool:
+        """A node refused us for good; True: so did every other one that is known, since one welcomed us."""
+        if link.state is LinkState.GREETING:
+            self._refusing[link.address] = None
+        return all(address in self._refusing for address in self.routing.known_addresses())
 
     def disconnected(self, link: Link, now_ns: int, jitter: float) -> None:
         """A connection ended: what waited on it goes elsewhere, at once where that is known."""
@@ -268,6 +275,7 @@ class Core:
         link.node, link.state = message.node, LinkState.READY
         link.advertised = message.address or link.address
         self.cluster = message.cluster
+        self._refusing.clear()
         self.routing.dial_worked(link.address)
         self.routing.learn_node(message.node, message.address)
         limit = message.limits.get("message_bytes_max")
@@ -282,12 +290,14 @@ class Core:
         """Time passed: (when to come again, connections that are silent for too long and must be ended)."""
         self.now_ns = now_ns
         silent = [link for link in self.links if not link.tick(now_ns)]
+        for link in silent:
+            self.routing.silent(link.address, now_ns)
+            self.routing.silent(link.advertised, now_ns)
         next_ns = now_ns + CALM_NS
         for link in self.links:
-            if link.pending or link.pings or link.state is LinkState.GREETING:
-                next_ns = min(next_ns, now_ns + 4 * HURRY_NS)
-            else:
-                link.calm = True
+            link.calm = not link.is_awaited
+            if not link.calm:
+                next_ns = min(next_ns, link.due_ns())
         for lane in list(self.lanes.values()):
             if lane.link is None and lane.waits:
                 self._route(lane)

@@ -14,13 +14,14 @@ from haqactor import batch, wire
 from haqactor.client.arguments import whole
 from haqactor.client.consumer import Consumer
 from haqactor.client.deliveries import Batches, Deliveries
+from haqactor.client.errors import RequestUnknown
 from haqactor.client.getter import Getter
 from haqactor.client.message import Message, PeekedMessage
 from haqactor.client.part import Part
 from haqactor.client.statistics import QueueInfo, QueueStatistics
 from haqactor.client.structured import OpenNursery
 from haqactor.config import MIB
-from haqactor.errors import InvalidArgument, LeaseLost, NotFound
+from haqactor.errors import InvalidArgument, LeaseLost, NoQuorum, NotFound, OutcomeUnknown
 
 if TYPE_CHECKING:
     from haqactor.client.broker import Broker
@@ -146,15 +147,20 @@ class Queue:
                 )
 
     async def get(self) -> Message:
-        """Wait for one message, and lease it."""
+        """Wait for one message, and lease it; through elections too, for as long as the caller's scope lets
+        it. Raises NotFound, ConnectionLost."""
         while True:
-            message = await self._take(polling=False)
+            try:
+                message = await self._take(polling=False)
+            except NoQuorum:
+                continue  # it took the whole patience to say so
             if message is not None:
                 return message
 
     async def poll(self) -> Message | None:
         """One message if any is ready; None only when a leader that has opened the queue has nothing ready.
-        One round trip; it waits out an election and the grace."""
+        One round trip; it waits out an election and the grace. Raises NotFound, NoQuorum where there is no
+        leader for 5 s."""
         return await self._take(polling=True)
 
     async def _take(self, *, polling: bool) -> Message | None:
@@ -169,7 +175,7 @@ class Queue:
             try:
                 return await getter.take()
             except NotFound:
-                del self._broker.getters[(target.uid, polling)]
+                self._broker.getters.pop((target.uid, polling), None)
                 self._broker.forget(self.name, target.uid)
                 if not again or (await self._broker.resolve(self.name)).uid == target.uid:
                     raise
@@ -222,6 +228,10 @@ class Queue:
         return found[:count]
 
     async def purge(self) -> int:
-        """Drop what is ready or deferred, not what is leased; returns how many."""
-        result, _blob, _uid = await self._ask(lambda group, uid: wire.Purge(0, group, uid), mutates=True)
+        """Drop what is ready or deferred, not what is leased; returns how many (of its last try, where a
+        leader was lost meanwhile). Raises NotFound, NoQuorum, OutcomeUnknown."""
+        try:
+            result, _blob, _uid = await self._ask(lambda group, uid: wire.Purge(0, group, uid), mutates=True)
+        except OutcomeUnknown as error:
+            raise RequestUnknown(str(error), queue=self.name, retry=self.purge) from error
         return int(result)

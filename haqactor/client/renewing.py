@@ -41,7 +41,9 @@ class Hold:
 class Extension:
     """One Extend: for holders and parts that it renews, or for a caller who waits."""
 
-    __slots__ = ("_owner", "duration_ns", "holders", "link", "outcome", "parts", "rows", "sent_ns")
+    __slots__ = (
+        "_owner", "duration_ns", "holders", "link", "outcome", "parts", "rows", "sent_ns", "since_ns",
+    )  # fmt: skip
 
     def __init__(self, owner: "Renewals", rows: wire.Rows, duration_ns: int) -> None:
         self._owner = owner
@@ -52,6 +54,7 @@ class Extension:
         self.outcome: Outcome[Refused] = Outcome()
         self.link: Link | None = None
         self.sent_ns = 0
+        self.since_ns: int | None = None
 
     def replied(self, link: Link, result: Any, blob: bytes) -> None:
         """Ranges refused."""
@@ -194,6 +197,15 @@ class Renewals:
         self.background = None
         for extension in self._waiting:
             extension.link = None
+
+    def expire(self, now_ns: int, patience_ns: int, error: Error) -> None:
+        """No leader: a caller who waited for long enough hears so."""
+        for extension in list(self._waiting):
+            if extension.since_ns is None:
+                extension.since_ns = now_ns
+            elif now_ns - extension.since_ns >= patience_ns:
+                self._waiting.remove(extension)
+                extension.outcome.fail(error)
 
     def end(self, error: Error) -> None:
         """The consumer is over."""

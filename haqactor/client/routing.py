@@ -99,6 +99,12 @@ class Routing:
         trouble.count += 1
         trouble.next_ns = now_ns + round(wait * jitter)
 
+    def silent(self, address: str, now_ns: int) -> None:
+        """It takes connections and says nothing: others are to be asked, or to pass on, from now on."""
+        trouble = self._trouble.setdefault(address, _Trouble(now_ns))
+        trouble.since_ns = min(trouble.since_ns, now_ns - PROXY_AFTER_NS)
+        trouble.next_ns = max(trouble.next_ns, now_ns + BACKOFF_MAX_NS)
+
     def dial_worked(self, address: str) -> None:
         """It answers (again)."""
         self._trouble.pop(address, None)

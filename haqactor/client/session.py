@@ -5,11 +5,13 @@ One rule: an error of one connection ends that connection only; what it carried 
 
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
+from copy import copy
 from typing import Any, Final
 
 import trio
 
-from haqactor.client.errors import Closed
+from haqactor.client.errors import Closed, ConnectionLost
+from haqactor.client.lane import Request
 from haqactor.client.link import Link
 from haqactor.client.options import Options
 from haqactor.client.protocol import Core
@@ -30,7 +32,7 @@ class Session:
         self.environment = environment
         self.options = options
         self.log = log
-        self.closed = False
+        self.ended: Error | None = None
         random = environment.random
         seeds = list(transport.seeds)
         name = options.session or random.token(16)
@@ -57,8 +59,15 @@ class Session:
 
     async def ask_blob(self, group: int, message: Any, *, mutates: bool = False) -> tuple[Any, bytes]:
         """One request's result and blob. Raises the error that the cluster answers with."""
+        return await self.answer(self.request(group, message, mutates=mutates))
+
+    def request(self, group: int, message: Any, *, mutates: bool = False) -> Request:
+        """Send a request; see ``answer``."""
         self.check_open()
-        request = self.core.request(group, message, mutates=mutates)
+        return self.core.request(group, message, mutates=mutates)
+
+    async def answer(self, request: Request) -> tuple[Any, bytes]:
+        """A request's result and blob, or its error raised; whoever is cancelled here withdraws it."""
         try:
             return await result(request.outcome)
         finally:
@@ -66,9 +75,9 @@ class Session:
                 request.cancel()
 
     def check_open(self) -> None:
-        """Raises Closed."""
-        if self.closed:
-            raise Closed("this broker was closed: its block was left")
+        """Raises Closed, or the ConnectionLost that ended the session."""
+        if self.ended is not None:
+            raise copy(self.ended)
 
     async def run(self, nursery: trio.Nursery) -> None:
         """Keep the wanted connections, until cancelled."""
@@ -115,7 +124,7 @@ class Session:
                     scope.cancel()
         finally:
             del self._scopes[link]
-            if orderly or self.closed:
+            if orderly or self.ended is not None:
                 with trio.move_on_after(0.2, shield=True):
                     await stream.aclose()
             stream.abort()
@@ -131,10 +140,16 @@ class Session:
             return False
         except Error as error:
             self.log.warning("connection refused", address=link.address, error=str(error), code=error.code)
-            if error.code in _FATAL and not core.welcomed.done:
-                core.welcomed.fail(error)
+            if error.code in _FATAL:
+                self._turned_away(link, error)
             return False
         return True
+
+    def _turned_away(self, link: Link, error: Error) -> None:
+        """Who enters hears of the first refusal; a session that was welcomed ends once all nodes refuse it."""
+        self.core.welcomed.fail(error)
+        if self.core.turned_away(link):
+            self.close(ConnectionLost(f"every node that is known refuses this session now: {error}"))
 
     async def _write(self, link: Link, stream: Stream, scope: trio.CancelScope) -> None:
         core = self.core
@@ -151,10 +166,11 @@ class Session:
                 scope.cancel()
                 return
 
-    def close(self) -> None:
-        """Nothing more is taken; whoever still waits hears Closed."""
-        self.closed = True
-        self.core.close(Closed("this broker was closed: its block was left"))
+    def close(self, error: Error) -> None:
+        """Nothing more is taken; whoever still waits hears ``error``."""
+        if self.ended is None:
+            self.ended = error
+            self.core.close(error)
 
 
 @asynccontextmanager
@@ -174,5 +190,5 @@ async def running(
                     raise NoQuorum(f"none of {', '.join(transport.seeds)} answers")
             yield session
         finally:
-            session.close()
+            session.close(Closed("this broker was closed: its block was left"))
             nursery.cancel_scope.cancel()

@@ -1,13 +1,18 @@
 """Nurseries at our public borders: a single error leaves as itself, never as a group of one.
 
-One rule: exactly one level is taken off, the one that our own nursery put on; a group that the body raised is
-left as it is.
+One rule: exactly one level is taken off, the one that our own nursery put on; a group that the body raised
+leaves as that same object.
 """
 
 from contextlib import AbstractAsyncContextManager
 from types import TracebackType
+from typing import Any
 
 import trio
+
+
+class _Parcelled(Exception):  # noqa: N818 - it carries an error, it is none
+    """Stands for a group that the body raised: the nursery would take that one to pieces and build another."""
 
 
 def _reraise(error: BaseException) -> None:
@@ -18,6 +23,12 @@ def _reraise(error: BaseException) -> None:
     finally:
         error.__context__, error.__cause__, error.__suppress_context__ = context, cause, hidden
         del error, context, cause
+
+
+def _is_whole(error: BaseException | None) -> bool:
+    """Is it a group without a cancellation in it, which no scope may take anything out of?"""
+    group: Any = error
+    return isinstance(error, BaseExceptionGroup) and group.subgroup(trio.Cancelled) is None
 
 
 class OpenNursery(AbstractAsyncContextManager[trio.Nursery, bool]):
@@ -33,13 +44,18 @@ class OpenNursery(AbstractAsyncContextManager[trio.Nursery, bool]):
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> bool:
+        shown = _Parcelled() if _is_whole(error) else error
         try:
-            return bool(await self._inner.__aexit__(kind, error, traceback))
+            return bool(
+                await self._inner.__aexit__(type(shown) if shown is not error else kind, shown, traceback)
+            )
         except BaseExceptionGroup as group:
-            inner = group.exceptions[0]
-            if len(group.exceptions) > 1 or group is error:
-                raise
-            if inner is error:
+            found = [error if inner is shown and error is not None else inner for inner in group.exceptions]
+            if len(found) > 1:
+                if shown is error:
+                    raise
+                _reraise(group.derive(found))
+            if found[0] is error:
                 return False
-            _reraise(inner)
+            _reraise(found[0])
             raise AssertionError("unreachable") from group
