@@ -26,7 +26,7 @@ class Place(NamedTuple):
 
 def segments(data: Path) -> list[Path]:
     """A directory's segments, oldest first."""
-    return sorted(data.glob("segment-*"), key=lambda file: int(file.name.split("-")[1]))
+    return sorted(data.glob("segment-*[0-9]"), key=lambda file: int(file.name.split("-")[1]))
 
 
 def blocks(file: Path) -> list[Place]:
