@@ -11,8 +11,9 @@ import trio
 from haqactor import codec
 from haqactor.config import NodeConfig, peer_address
 from haqactor.env import Environment, NetworkError
-from haqactor.errors import Conflict, Error
+from haqactor.errors import ConfigError, Conflict, Error
 from haqactor.frame import Decoder, encode
+from haqactor.journal.identity import Identity
 from haqactor.nodes import peerwire
 from haqactor.nodes.peers import receive_frame
 from haqactor.nodes.peerwire import PeerOp
@@ -29,6 +30,24 @@ def own_address(config: NodeConfig) -> str:
 def cluster_id(members: tuple[Member, ...]) -> bytes:
     """16 bytes, the same on every founder."""
     return blake2b(codec.dumps([list(member) for member in members]), digest_size=16).digest()
+
+
+def check_identity(config: NodeConfig, identity: Identity) -> None:
+    """A founded directory serves the cluster and the address that it was founded with. Raises ConfigError."""
+    if not identity.members or not config.bootstrap:
+        return
+    known = [address for _node, address, _nonce in identity.members]
+    if sorted(known) != sorted(config.bootstrap):
+        raise ConfigError(
+            f"{config.data_dir} belongs to the cluster of {', '.join(known)}, but bootstrap names "
+            f"{', '.join(config.bootstrap)}: use that cluster's list, or another data_dir"
+        )
+    mine = next(address for node, address, _nonce in identity.members if node == identity.node_id)
+    if mine != own_address(config):
+        raise ConfigError(
+            f"{config.data_dir} belongs to the node at {mine}, not to {own_address(config)}: check data_dir "
+            "and listen"
+        )
 
 
 class Founding:

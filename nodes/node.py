@@ -4,36 +4,38 @@ One rule: everything runs in one nursery; a journal failure or a broken invarian
 loudly, and nothing else does."""
 
 from collections.abc import Awaitable, Callable
-from dataclasses import asdict, replace
+from dataclasses import replace
 from typing import Any
 
 import trio
 from structlog.typing import FilteringBoundLogger
 
-from haqactor.config import NodeConfig, peer_address
-from haqactor.env import Environment, Listener, NetworkError, Stream
-from haqactor.errors import ConfigError, Conflict, InvariantViolation
+from haqactor.config import NodeConfig
+from haqactor.env import Environment, Stream
+from haqactor.errors import InvariantViolation
 from haqactor.ids import METADATA_GROUP, GroupId, NodeId
 from haqactor.journal.config import JournalConfig
-from haqactor.journal.identity import Identity
 from haqactor.journal.journal import Journal
 from haqactor.journal.tail import TailCache
 from haqactor.nodes.assembly import Assembly, metadata_members
+from haqactor.nodes.balance import Balancer
 from haqactor.nodes.beats import Beats
 from haqactor.nodes.context import Context
+from haqactor.nodes.drain import drain
 from haqactor.nodes.embedding import own_session
-from haqactor.nodes.founding import Founding, cluster_id, own_address
+from haqactor.nodes.founding import Founding, check_identity, cluster_id, own_address
 from haqactor.nodes.intake import Intake
 from haqactor.nodes.leaders import Leaders
 from haqactor.nodes.listener import ClientListener
 from haqactor.nodes.peer_listener import PeerListener
 from haqactor.nodes.peers import PeerLink
+from haqactor.nodes.ports import listen
+from haqactor.nodes.status import node_status
 from haqactor.nodes.supervisor import supervise
 from haqactor.nodes.timers import Timers
 
-_DRAIN_S = 3.0
-_HAND_OVER_EVERY_S = 0.2
 _COMPACT_EVERY_S = 0.5
+_SCRUB_EVERY_S = 2.0
 
 
 class Node:
@@ -76,7 +78,7 @@ class Node:
             if not journal.identity.nonce:
                 nonce = self.env.random.token(16)
                 await journal.update_identity(lambda identity: replace(identity, nonce=nonce))
-            self._check_identity(journal.identity)
+            check_identity(self.config, journal.identity)
             await self._serve(journal, task_status)
         finally:
             with trio.CancelScope(shield=True):
@@ -84,7 +86,10 @@ class Node:
         self.log.info("stopped")
 
     async def _serve(self, journal: Journal, task_status: trio.TaskStatus[None]) -> None:
-        listener, peer_port = await self._listen()
+        ports = await listen(self.config, self.env.network)
+        if ports.clients is not None and ports.peers is not None:
+            self.listening = ports.clients.address
+            self.log.info("listens", clients=self.listening, peers=ports.peers.address)
         try:
             async with trio.open_nursery() as nursery:
                 self._nursery = nursery
@@ -97,66 +102,25 @@ class Node:
                     lambda: journal.boot,
                     self._heard,
                 )
-                if peer_port is not None:
-                    peers_at = peer_port
+                if ports.peers is not None:
+                    peers_at = ports.peers
                     self._supervise("peer listener", lambda: peers.run(peers_at))
                 task_status.started()
                 await self._join(journal)
                 await self._start(journal, peers, nursery)
-                if listener is not None and self.clients is not None:
-                    clients, client_port = self.clients, listener
+                if ports.clients is not None and self.clients is not None:
+                    clients, client_port = self.clients, ports.clients
                     self._supervise("client listener", lambda: clients.run(client_port))
                 self._started.set()
                 await self._stopping.wait()
-                await self._drain()
+                await self._leave()
                 nursery.cancel_scope.cancel()
         finally:
-            with trio.CancelScope(shield=True):
-                for port in (listener, peer_port):
-                    if port is not None:
-                        await port.aclose()
+            await ports.aclose()
 
     def _supervise(self, name: str, actor: Callable[[], Awaitable[None]]) -> None:
         if self._nursery is not None:
             self._nursery.start_soon(supervise, name, actor, self.log, self.env.clock)
-
-    async def _listen(self) -> tuple[Listener | None, Listener | None]:
-        if self.config.listen is None:
-            return None, None
-        try:
-            listener = await self.env.network.listen(self.config.listen)
-        except NetworkError as error:
-            raise Conflict(f"cannot listen for clients on {self.config.listen}: {error}") from error
-        try:
-            peer_port = await self.env.network.listen(peer_address(self.config.listen))
-        except BaseException as error:
-            with trio.CancelScope(shield=True):
-                await listener.aclose()
-            if isinstance(error, NetworkError):
-                raise Conflict(
-                    f"cannot listen for peers on {peer_address(self.config.listen)}: {error}"
-                ) from error
-            raise
-        self.listening = listener.address
-        self.log.info("listens", clients=listener.address, peers=peer_port.address)
-        return listener, peer_port
-
-    def _check_identity(self, identity: Identity) -> None:
-        if not identity.members or not self.config.bootstrap:
-            return
-        known = [address for _node, address, _nonce in identity.members]
-        if sorted(known) != sorted(self.config.bootstrap):
-            raise ConfigError(
-                f"{self.config.data_dir} belongs to the cluster of {', '.join(known)}, but bootstrap names "
-                f"{', '.join(self.config.bootstrap)}: "
-                "use that cluster's list, or another data_dir"
-            )
-        mine = next(address for node, address, _nonce in identity.members if node == identity.node_id)
-        if mine != own_address(self.config):
-            raise ConfigError(
-                f"{self.config.data_dir} belongs to the node at {mine}, not to "
-                f"{own_address(self.config)}: check data_dir and listen"
-            )
 
     def _heard(self, address: str, nonce: bytes) -> None:
         if self._founding is not None:
@@ -206,7 +170,9 @@ class Node:
             self._supervise(f"link to node {link.peer}", link.run)
         nursery.start_soon(context.timers.run)
         nursery.start_soon(self.beats.run)
+        nursery.start_soon(Balancer(context).run)
         nursery.start_soon(self._compact)
+        nursery.start_soon(self._scrub)
 
     async def _start_group(
         self, group: GroupId, voters: tuple[NodeId, ...], learners: tuple[NodeId, ...] = ()
@@ -244,6 +210,15 @@ class Node:
     def _leaders_changed(self) -> None:
         changed, self._changed = self._changed, trio.Event()
         changed.set()
+
+    async def _scrub(self) -> None:
+        """Read sealed files again, slowly. Damage ends the node by name: it may be all that is left of a
+        majority."""
+        context = self.context
+        while context is not None:
+            await trio.sleep(_SCRUB_EVERY_S)
+            if await context.journal.scrub_step():
+                context.count("scrub_rounds")
 
     async def _compact(self) -> None:
         context = self.context
@@ -289,40 +264,15 @@ class Node:
         """Return once the node is ``ready``."""
         await self._started.wait()
         while not self.ready:
-            await self._changed.wait()
+            await self._wait_changed()
 
     def status(self) -> dict[str, Any]:
         """What this node sees: itself, its peers, its groups, its caches."""
         context = self.context
         if context is None:
             return {"ready": False}
-        tail, identity = context.tail, context.identity
-        looked = tail.hits + tail.misses
-        return {
-            "ready": self.ready,
-            "node": identity.node_id,
-            "cluster": (identity.cluster_id or b"").hex(),
-            "address": own_address(self.config),
-            "boot": context.boot,
-            "nodes": [
-                {
-                    "node": node,
-                    "address": address,
-                    "connected": node == identity.node_id or context.peers[NodeId(node)].connected,
-                }
-                for node, address, _nonce in identity.members
-            ],
-            "groups": context.status_rows(),
-            "leaders": context.leaders.rows(),
-            "clients": len(self.clients.sessions) if self.clients is not None else 0,
-            "cache": {
-                "hits": tail.hits,
-                "misses": tail.misses,
-                "hit_rate": tail.hits / looked if looked else 1.0,
-            },
-            "journal": asdict(context.journal.statistics()),
-            "counters": dict(sorted(context.gauges.items())),
-        }
+        clients = len(self.clients.sessions) if self.clients is not None else 0
+        return node_status(context, ready=self.ready, clients=clients)
 
     # -- the end
 
@@ -334,25 +284,11 @@ class Node:
         """Drain and end: leaderships move, clients are told, the journal is closed cleanly."""
         self._stopping.set()
 
-    async def _drain(self) -> None:
-        context = self.context
-        if context is None:
-            return
-        self.log.info("drains")
+    async def _leave(self) -> None:
         if self.clients is not None:
             self.clients.goodbye("this node stops")
-        with trio.move_on_after(_DRAIN_S):
-            while self._hand_over(context):
-                with trio.move_on_after(_HAND_OVER_EVERY_S):
-                    await self._changed.wait()
-        self.log.info("drained", leads_still=sum(actor.leading for actor in context.groups.values()))
+        if self.context is not None:
+            await drain(self.context, self._wait_changed)
 
-    def _hand_over(self, context: Context) -> bool:
-        if not any(link.connected for link in context.peers.values()):
-            return False
-        left = False
-        for actor in context.groups.values():
-            if actor.leading:
-                left = True
-                actor.mailbox.put(actor.hand_over)
-        return left
+    async def _wait_changed(self) -> None:
+        await self._changed.wait()

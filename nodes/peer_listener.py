@@ -10,12 +10,12 @@ import trio
 from structlog.typing import FilteringBoundLogger
 
 from haqactor.env import Environment, Listener, NetworkError, Stream
-from haqactor.errors import Error, InvariantViolation, ProtocolError, Unauthorized
+from haqactor.errors import Error, InvariantViolation, NoQuorum, ProtocolError, Unauthorized
 from haqactor.frame import Decoder, Frame, encode
 from haqactor.ids import NodeId
 from haqactor.journal.identity import Identity
 from haqactor.nodes import peerwire
-from haqactor.nodes.peers import FOREIGN, receive_frame
+from haqactor.nodes.peers import FOREIGN, receive_frames
 from haqactor.nodes.peerwire import PeerOp
 
 _FIRST_FRAME_BYTES_MAX: Final = 64 * 1024
@@ -77,9 +77,8 @@ class PeerListener:
         except InvariantViolation:
             raise
         except Error as error:
-            self._log.warning(
-                "peer connection ended", remote=stream.remote, code=error.code, reason=str(error)
-            )
+            tell = self._log.debug if isinstance(error, NoQuorum) else self._log.warning
+            tell("peer connection ended", remote=stream.remote, code=error.code, reason=str(error))
             with trio.move_on_after(1):
                 try:
                     await stream.send_all(encode(PeerOp.REFUSED, [error.code, str(error)]))
@@ -92,7 +91,7 @@ class PeerListener:
     async def _speak(self, stream: Stream) -> None:
         decoder = Decoder(_FIRST_FRAME_BYTES_MAX)
         with trio.move_on_after(self._handshake_s) as scope:
-            frame = await receive_frame(stream, decoder)
+            frame, *frames = await receive_frames(stream, decoder)
         if scope.cancelled_caught:
             raise ProtocolError(f"no complete hello within {self._handshake_s:g} s")
         if frame.kind == PeerOp.FOUND:
@@ -109,10 +108,14 @@ class PeerListener:
             return
         receiver.peer_connected(peer, boot)
         decoder.frame_bytes_max = peerwire.FRAME_BYTES_MAX
-        while data := await stream.receive_some():
-            for item in decoder.feed(data):
+        while True:
+            for item in frames:
                 receiver.peer_frame(peer, boot, item)
             decoder.check()
+            data = await stream.receive_some()
+            if not data:
+                return
+            frames = decoder.feed(data)
 
     def _check(self, frame: Frame) -> tuple[NodeId, int]:
         low, high, auth, cluster, node, nonce, boot = peerwire.hello_fields(
@@ -126,7 +129,7 @@ class PeerListener:
             raise Unauthorized(f"this node offers the authentication methods {peerwire.AUTH_METHODS}")
         identity = self._identity()
         if identity.cluster_id is None:
-            raise ProtocolError("this node is being founded; dial again")
+            raise NoQuorum("this node is being founded; dial again", reason="starting")
         if cluster != identity.cluster_id:
             raise Foreign("your data directory belongs to another cluster; check data_dir and bootstrap")
         known = {member[0]: member[2] for member in identity.members}

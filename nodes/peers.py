@@ -10,7 +10,7 @@ import trio
 
 from haqactor.config import peer_address
 from haqactor.env import ConnectRefused, NetworkError, Stream
-from haqactor.errors import Error, ProtocolError, Unauthorized
+from haqactor.errors import Error, NoQuorum, ProtocolError, Unauthorized
 from haqactor.frame import Decoder, Frame, encode
 from haqactor.ids import NodeId
 from haqactor.nodes import peerwire
@@ -60,6 +60,7 @@ class PeerLink:
         self.nonce = nonce
         self.boot = 0
         self.connected = False
+        self.connected_ns = 0
         self.refused = False
         self._context = context
         self._watcher = watcher
@@ -117,11 +118,13 @@ class PeerLink:
         """Serve one connection; True if it got through the handshake."""
         try:
             with trio.move_on_after(self._context.limits.handshake) as scope:
-                decoder = await self._handshake(stream)
+                decoder, more = await self._handshake(stream)
             if scope.cancelled_caught:
                 return False
         except NetworkError:
             return False
+        except NoQuorum:
+            return False  # it is being founded, and will be there in a moment
         except Error as error:
             self._context.log.error(
                 "peer refused", peer=self.peer, address=self.address, code=error.code, reason=str(error)
@@ -130,12 +133,12 @@ class PeerLink:
                 self._watcher.link_foreign(self.peer)
             return False
         else:
-            await self._connected(stream, decoder)
+            await self._connected(stream, decoder, more)
             return True
         finally:
             stream.abort()
 
-    async def _handshake(self, stream: Stream) -> Decoder:
+    async def _handshake(self, stream: Stream) -> tuple[Decoder, list[Frame]]:
         identity = self._context.identity
         header = [
             peerwire.VERSION_MIN,
@@ -148,11 +151,13 @@ class PeerLink:
         ]
         await stream.send_all(encode(PeerOp.HELLO, header))
         decoder = Decoder(64 * 1024)
-        frame = await receive_frame(stream, decoder)
+        frame, *more = await receive_frames(stream, decoder)
         if frame.kind == PeerOp.REFUSED:
             code, message = peerwire.hello_fields(frame.header, (str, str), "Refused")
             if code == FOREIGN:
                 raise _Foreign(f"{self.address} refuses this node: {message}")
+            if code == NoQuorum.code:
+                raise NoQuorum(message, reason="starting")
             raise Unauthorized(f"{self.address} refuses this node: {message}")
         if frame.kind != PeerOp.WELCOME:
             raise ProtocolError(f"peer frame kind {frame.kind} where Welcome belongs")
@@ -167,17 +172,18 @@ class PeerLink:
         if self.boot and boot != self.boot:
             self._watcher.link_died(self.peer)
         self.boot = boot
-        return decoder
+        return decoder, more
 
-    async def _connected(self, stream: Stream, decoder: Decoder) -> None:
+    async def _connected(self, stream: Stream, decoder: Decoder, more: list[Frame]) -> None:
         self._outbox = Outbox()
         self.connected, self.refused, self._was_up = True, False, True
+        self.connected_ns = self._context.now()
         self._context.log.debug("peer connected", peer=self.peer, boot=self.boot)
         self._watcher.link_up(self.peer)
         try:
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(self._pump, stream, nursery.cancel_scope)
-                await self._watch(stream, decoder)
+                await self._watch(stream, decoder, more)
                 nursery.cancel_scope.cancel()
         finally:
             self.connected = False
@@ -188,12 +194,16 @@ class PeerLink:
         except NetworkError:
             scope.cancel()
 
-    async def _watch(self, stream: Stream, decoder: Decoder) -> None:
+    async def _watch(self, stream: Stream, decoder: Decoder, frames: list[Frame]) -> None:
         try:
-            while data := await stream.receive_some():
-                for frame in decoder.feed(data):
+            while True:
+                for frame in frames:
                     if frame.kind == PeerOp.REFUSED:
                         self._ended_by_peer(frame)
+                data = await stream.receive_some()
+                if not data:
+                    return
+                frames = decoder.feed(data)
         except (NetworkError, ProtocolError):
             return
 
@@ -204,12 +214,18 @@ class PeerLink:
         )
 
 
-async def receive_frame(stream: Stream, decoder: Decoder) -> Frame:
-    """The next single frame of a handshake. Raises ProtocolError, NetworkError."""
+async def receive_frames(stream: Stream, decoder: Decoder) -> list[Frame]:
+    """The next frames, at least one: that of the handshake, and what came with it. Raises ProtocolError,
+    NetworkError."""
     while True:
         data = await stream.receive_some()
         if not data:
             raise ProtocolError("the connection ended in the handshake")
         frames = decoder.feed(data)
         if frames:
-            return frames[0]
+            return frames
+
+
+async def receive_frame(stream: Stream, decoder: Decoder) -> Frame:
+    """The next single frame of a handshake. Raises ProtocolError, NetworkError."""
+    return (await receive_frames(stream, decoder))[0]

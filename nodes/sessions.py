@@ -9,16 +9,16 @@ import trio
 
 from haqactor import wire
 from haqactor.env import Buffer, NetworkError, Stream
-from haqactor.errors import Error, InvalidArgument, NotFound, Overloaded, ProtocolError, Unauthorized
+from haqactor.errors import Error, InvalidArgument, NotFound, Overloaded, ProtocolError
 from haqactor.frame import Decoder, Frame
 from haqactor.ids import METADATA_GROUP, GroupId
 from haqactor.nodes.context import Context
+from haqactor.nodes.hello import HELLO_BYTES_MAX, checked_hello, frame_bytes_max, welcome
 from haqactor.nodes.outbox import Outbox
 
 if TYPE_CHECKING:
     from haqactor.nodes.proxy import ProxyLink
 
-_HELLO_BYTES_MAX: Final = 16 * 1024
 _OUTBOX_BYTES_MAX: Final = 64 * 1024 * 1024
 _METADATA: Final = (wire.Declare, wire.Delete, wire.Queues, wire.OpenProducer, wire.Resolve)
 _GROUPED: Final = (
@@ -85,9 +85,8 @@ class ClientSession:
         self.served: dict[GroupId, bool] = {}
         self.proxies: dict[int, ProxyLink] = {}
         self.nursery: trio.Nursery | None = None
-        limits = context.limits
-        self.frame_bytes_max = max(limits.message_bytes_max, 256 * 1024) + 256 * 1024
-        self._decoder = Decoder(_HELLO_BYTES_MAX)
+        self.frame_bytes_max = frame_bytes_max(context)
+        self._decoder = Decoder(HELLO_BYTES_MAX)
 
     def send(self, message: wire.Message, *blobs: Buffer) -> None:
         """Queue one message; a client that does not read for long is dropped, not buffered for."""
@@ -185,39 +184,9 @@ class ClientSession:
                 raise ProtocolError("the connection ended before a hello")
             frames = self._decoder.feed(data)
         self._decoder.frame_bytes_max = self.frame_bytes_max
-        hello = wire.parse(frames[0])
-        if not isinstance(hello, wire.Hello):
-            raise ProtocolError(f"the first frame must be Hello, not {type(hello).__name__}")
-        if not hello.version_min <= wire.VERSION_MAX or not hello.version_max >= wire.VERSION_MIN:
-            raise ProtocolError(
-                f"this node speaks protocol versions {wire.VERSION_MIN} to {wire.VERSION_MAX}, the client "
-                f"{hello.version_min} to "
-                f"{hello.version_max}: upgrade the older of the two"
-            )
-        if "none" not in hello.auth:
-            raise Unauthorized(
-                f"this node offers the authentication methods {wire.AUTH_METHODS}, "
-                f"the client {hello.auth!r:.80}"
-            )
-        identity = self.context.identity
-        if hello.cluster and hello.cluster != identity.cluster_id:
-            raise Unauthorized("this node belongs to another cluster than the client expects")
-        if len(hello.session) != 16:
-            raise ProtocolError("Hello.session must be 16 bytes")
+        hello = checked_hello(frames[0], self.context.identity.cluster_id)
         self.id, self.client, self.proxy = hello.session, hello.client[:100], hello.proxy
-        limits = {
-            "message_bytes_max": self.context.limits.message_bytes_max,
-            "frame_bytes_max": self.frame_bytes_max,
-            "groups": self.context.config.groups,
-        }
-        leaders = self.context.leaders
-        version = min(hello.version_max, wire.VERSION_MAX)
-        address = leaders.address(self.context.node)
-        self.send(
-            wire.Welcome(
-                version, identity.cluster_id or b"", self.context.node, address, leaders.rows(), limits
-            )
-        )
+        self.send(welcome(hello, self.context))
         return frames[1:]
 
     async def _receive(self, frames: list[Frame]) -> None:
