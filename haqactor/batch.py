@@ -24,7 +24,7 @@ import struct
 from array import array
 from collections.abc import Sequence
 from hashlib import blake2b
-from typing import Any, Final, NamedTuple, cast
+from typing import Any, Final, NamedTuple
 
 import google_crc32c
 import zstandard
@@ -208,8 +208,9 @@ def _open(piece: bytes) -> Content:
     size = int.from_bytes(piece[:4], "little")
     if 4 + size > len(piece):
         raise ProtocolError("a message's extras are longer than the message")
-    extras = codec.loads(piece[4 : 4 + size])
-    if not isinstance(extras, list) or len(cast("list[Any]", extras)) != 3:
+    given: object = codec.loads(piece[4 : 4 + size])
+    extras: list[Any] = given if isinstance(given, list) else []
+    if len(extras) != 3:
         raise ProtocolError("a message's extras are not [key, headers, message_id]")
     return Content(piece[4 + size :], (extras[0], extras[1], extras[2]))
 

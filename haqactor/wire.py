@@ -12,7 +12,7 @@ Times are ``_ns``: spans in nanoseconds, T in nanoseconds since 1970 (logged tim
 last]``, inclusive. A lease row is ``[term, counter, first, last]``."""
 
 from enum import IntEnum
-from typing import Any, Final, NamedTuple, TypeAlias, cast
+from typing import Any, Final, NamedTuple, TypeAlias
 
 from haqactor.env import Buffer
 from haqactor.errors import Error, ProtocolError
@@ -448,7 +448,7 @@ def parse(frame: Frame) -> Message:
         raise ProtocolError(f"frame kind {frame.kind} is unknown in protocol version {VERSION_MAX}")
     kind = _TYPES[frame.kind]
     given: object = frame.header
-    header = cast("list[Any]", given) if isinstance(given, list) else []
+    header: list[Any] = given if isinstance(given, list) else []
     if len(header) != len(kinds):
         raise ProtocolError(f"{kind.__name__} has {len(kinds)} fields, not {given!r:.80}")
     for at, expected in enumerate(kinds):

@@ -302,6 +302,11 @@ class GroupActor:
             best = max(reachable, key=lambda peer: (peer.match, -peer.node))
             self.core.transfer(best.node, now)
 
+    def give_back(self, now: int) -> None:
+        """Hand leadership to the preferred voter, if it is still ours to hand over."""
+        if self.serving and self.core.preferred != self.core.node:
+            self.core.transfer(self.core.preferred, now)
+
     def lost_sight(self, peer: NodeId) -> Callable[[int], None]:
         """The item that makes the core look for a peer's place again."""
         return lambda _now: self.core.unreachable(peer)

@@ -60,8 +60,13 @@ def start(directory: str, nodes: int | None, base_port: int | None, seconds: flo
             )
     started = trio.run(cluster.start, seconds)
     which = ", ".join(map(str, started)) or "none, all ran already"
-    say(f"{len(cluster.nodes)} nodes confirm; started: {which}")
+    ended = [node for node in cluster.nodes if node.process() is None]
+    say(f"{len(cluster.nodes) - len(ended)} of {len(cluster.nodes)} nodes confirm; started: {which}")
+    for node in ended:
+        say(f"node {node.number} ended; the end of {node.log}:\n{node.last_log_lines()}")
     click.echo(cluster.url)
+    if ended:
+        raise click.exceptions.Exit(exits.UNHEALTHY)
 
 
 @group.command(examples=("haq cluster status --dir ./haq-data", "haq cluster status -o json | jq .healthy"))

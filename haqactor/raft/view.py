@@ -91,6 +91,11 @@ class RaftView:
         return self._state.configuration
 
     @property
+    def preferred(self) -> NodeId:
+        """The voter that should lead where nothing speaks against it, so that groups spread over nodes."""
+        return self._state.ranked(self._state.configuration.deciders())[0]
+
+    @property
     def term_start(self) -> Index:
         """As a leader: the index of the no-op; it serves once that is applied (R19)."""
         return self._state.term_start

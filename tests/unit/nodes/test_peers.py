@@ -321,7 +321,7 @@ async def test_while_being_founded_nobody_is_let_in() -> None:
         here.identity = replace(here.identity, cluster_id=None, node_id=None, members=())
         await here.listen()
         _stream, answer = await here.speak(hello())
-        assert answer.header[0] == "protocol_error"
+        assert answer.header[0] == "no_quorum"
         _stream, answer = await here.speak(encode(PeerOp.FOUND, ["a:1", b"n"]))
         assert (answer.kind, answer.header) == (PeerOp.FOUNDED, [member_nonce(1), b"", []])
         assert here.founders == [("a:1", b"n")]
@@ -374,7 +374,7 @@ async def test_a_broken_invariant_is_not_swallowed() -> None:
 
 async def test_why_a_peer_ended_the_link_is_logged(autojump_clock: MockClock) -> None:
     """A Refused frame behind the handshake; a broken one only ends the link."""
-    for header, logged in ((["protocol_error", "beats are malformed"], 1), ([7], 0)):
+    for header, logged in ((["no_quorum", "beats are malformed"], 1), ([7], 0)):
         async with trio.open_nursery() as nursery:
             pair = Pair(nursery)
             log = Log()

@@ -1,0 +1,59 @@
+"""Leaders go back to where they belong, so that a node which was away leads its share again.
+
+One rule: leadership moves only when nothing is lost by it: to a voter that has been connected for a while, is
+no suspect and holds the whole log, from a leader that has served for a while, and one group at a time.
+"""
+
+from typing import TYPE_CHECKING, Final
+
+import trio
+
+from haqactor.nodes.context import Context
+
+if TYPE_CHECKING:
+    from haqactor.nodes.group import GroupActor
+
+_EVERY_S: Final = 0.5
+_CALM_NS: Final = 5_000_000_000
+
+
+class Balancer:
+    """One node's; it looks at the groups that are led here."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._served_ns: dict[int, tuple[int, int]] = {}
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        while True:
+            await trio.sleep(_EVERY_S)
+            for actor in self._context.groups.values():
+                if self._should_move(actor):
+                    self._context.log.info(
+                        "gives leadership back", group=actor.group, to=actor.core.preferred
+                    )
+                    self._context.count("balanced")
+                    actor.mailbox.put(actor.give_back)
+                    break
+
+    def _should_move(self, actor: "GroupActor") -> bool:
+        core, now = actor.core, self._context.now()
+        if not actor.serving:
+            self._served_ns.pop(actor.group, None)
+            return False
+        term, since_ns = self._served_ns.setdefault(actor.group, (core.term, now))
+        if term != core.term:
+            self._served_ns[actor.group] = (core.term, now)
+            return False
+        preferred = core.preferred
+        link = self._context.peers.get(preferred)
+        if (
+            link is None
+            or not link.connected
+            or now - link.connected_ns < _CALM_NS
+            or now - since_ns < _CALM_NS
+        ):
+            return False
+        place = next((peer for peer in core.statistics().peers if peer.node == preferred), None)
+        return place is not None and not place.suspect and place.match == core.last_index
