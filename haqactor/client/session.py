@@ -146,7 +146,7 @@ class Session:
         return True
 
     def _turned_away(self, link: Link, error: Error) -> None:
-        """Who enters hears of the first refusal; a session that was welcomed ends once all nodes refuse it."""
+        """Who enters hears of the first refusal; a session that was welcomed ends once all refuse it."""
         self.core.welcomed.fail(error)
         if self.core.turned_away(link):
             self.close(ConnectionLost(f"every node that is known refuses this session now: {error}"))

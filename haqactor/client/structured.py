@@ -11,8 +11,8 @@ from typing import Any
 import trio
 
 
-class _Parcelled(Exception):  # noqa: N818 - it carries an error, it is none
-    """Stands for a group that the body raised: the nursery would take that one to pieces and build another."""
+class _Parcelled(Exception):
+    """Stands for a group that the body raised, which the nursery would rebuild as another object."""
 
 
 def _reraise(error: BaseException) -> None:
@@ -46,9 +46,7 @@ class OpenNursery(AbstractAsyncContextManager[trio.Nursery, bool]):
     ) -> bool:
         shown = _Parcelled() if _is_whole(error) else error
         try:
-            return bool(
-                await self._inner.__aexit__(type(shown) if shown is not error else kind, shown, traceback)
-            )
+            return bool(await self._inner.__aexit__(None if shown is None else type(shown), shown, traceback))
         except BaseExceptionGroup as group:
             found = [error if inner is shown and error is not None else inner for inner in group.exceptions]
             if len(found) > 1:

@@ -1,4 +1,4 @@
-"""A leader that is stopped (SIGSTOP) keeps its connections and says nothing: whoever waits on it leaves it."""
+"""A leader that is stopped (SIGSTOP) keeps its connections and says nothing: it is left in time."""
 
 import signal
 from pathlib import Path

@@ -51,3 +51,40 @@ async def test_cancellation_passes() -> None:
             nursery.start_soon(trio.sleep_forever)
             scope.cancel()
     assert scope.cancelled_caught
+
+
+async def test_a_group_of_one_of_the_body_is_the_same_object() -> None:
+    group = ExceptionGroup("mine", [ValueError("a")])
+
+    async def body() -> None:
+        async with OpenNursery() as nursery:
+            nursery.start_soon(trio.sleep_forever)  # ended by the failure: its cancellation is taken out
+            raise group
+
+    with pytest.raises(ExceptionGroup) as caught:
+        await body()
+    assert caught.value is group
+
+    async def both() -> None:
+        async with OpenNursery() as nursery:
+            nursery.start_soon(fail, KeyError("task"))
+            await trio.lowlevel.cancel_shielded_checkpoint()
+            raise group
+
+    with pytest.raises(ExceptionGroup) as caught:
+        await both()
+    assert any(inner is group for inner in caught.value.exceptions)
+    assert any(isinstance(inner, KeyError) for inner in caught.value.exceptions)
+
+
+async def test_a_group_with_a_cancellation_in_it_is_taken_apart() -> None:
+    async def body() -> None:
+        async with OpenNursery() as nursery:
+            nursery.cancel_scope.cancel()
+            async with trio.open_nursery() as inner:
+                inner.start_soon(fail, ValueError("mine"))
+                await trio.sleep_forever()
+
+    with pytest.raises(ExceptionGroup) as caught:
+        await body()
+    assert [type(inner) for inner in caught.value.exceptions] == [ValueError]
