@@ -209,7 +209,7 @@ def _open(piece: bytes) -> Content:
     if 4 + size > len(piece):
         raise ProtocolError("a message's extras are longer than the message")
     given: object = codec.loads(piece[4 : 4 + size])
-    extras: list[Any] = given if isinstance(given, list) else []
+    extras = given if codec.is_list(given) else []
     if len(extras) != 3:
         raise ProtocolError("a message's extras are not [key, headers, message_id]")
     return Content(piece[4 + size :], (extras[0], extras[1], extras[2]))

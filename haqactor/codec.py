@@ -3,12 +3,17 @@
 One rule: what came from outside is decoded here and nowhere else, and whatever is wrong with it is a
 ProtocolError. Message bodies never pass through here."""
 
-from typing import Any
+from typing import Any, TypeGuard
 
 import cbor2
 
 from haqactor.env import Buffer
 from haqactor.errors import ProtocolError
+
+
+def is_list(value: object) -> TypeGuard[list[Any]]:
+    """Is a decoded value a list (of whatever)?"""
+    return isinstance(value, list)
 
 
 def dumps(value: Any) -> bytes:

@@ -14,6 +14,7 @@ last]``, inclusive. A lease row is ``[term, counter, first, last]``."""
 from enum import IntEnum
 from typing import Any, Final, NamedTuple, TypeAlias
 
+from haqactor.codec import is_list
 from haqactor.env import Buffer
 from haqactor.errors import Error, ProtocolError
 from haqactor.frame import Frame, encode
@@ -448,7 +449,7 @@ def parse(frame: Frame) -> Message:
         raise ProtocolError(f"frame kind {frame.kind} is unknown in protocol version {VERSION_MAX}")
     kind = _TYPES[frame.kind]
     given: object = frame.header
-    header: list[Any] = given if isinstance(given, list) else []
+    header = given if is_list(given) else []
     if len(header) != len(kinds):
         raise ProtocolError(f"{kind.__name__} has {len(kinds)} fields, not {given!r:.80}")
     for at, expected in enumerate(kinds):

@@ -106,7 +106,7 @@ def _checked(data: bytes, table: int) -> bytes:
     import google_crc32c
 
     fixed, rest = data[:20], data[batch.HEAD_BYTES :]
-    check = google_crc32c.extend(google_crc32c.value(fixed), rest[:table])
+    check: int = google_crc32c.extend(google_crc32c.value(fixed), rest[:table])
     return fixed + check.to_bytes(4, "little") + rest
 
 
