@@ -2,7 +2,7 @@
 
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 
 import pytest
@@ -18,7 +18,7 @@ LEASE_S = 0.5
 
 
 @contextmanager
-def silent(cluster: LocalCluster) -> Iterator[None]:
+def silent(cluster: LocalCluster) -> Generator[None]:
     """The node lives and says nothing."""
     cluster.kill(0, signal.SIGSTOP)
     try:
@@ -170,6 +170,7 @@ async def test_leaving_cancelled_is_bounded_by_the_grace(single: LocalCluster) -
         async with haqactor.connect(single.url) as broker:
             queue = await broker.declare("bounded", lease=60.0)
             await broker.publish("bounded", b"x")
+            start = trio.current_time()
             with trio.CancelScope() as scope:
                 async with queue.consume() as deliveries:
                     async with await deliveries.receive():

@@ -20,13 +20,13 @@ async def test_leases_are_claimed_again(small: LocalCluster) -> None:
     with trio.fail_after(SECONDS_MAX):
         async with haqactor.connect(small.url) as broker, haqactor.connect(small.url) as other:
             queue = await broker.declare("claimed", lease=60.0)
+            leader = await leader_of(broker, "claimed")
             for number in range(HELD):
                 await broker.publish("claimed", b"%d" % number)
             async with queue.consume(credit=HELD) as deliveries:
                 first = await deliveries.receive()
                 async with first:
                     await until(lambda: queue.statistics().buffered == HELD - 1)
-                    leader = await leader_of(broker, "claimed")
                     small.kill(leader)
                     async with other.queue("claimed").consume() as others:
                         await broker.publish("claimed", b"later")

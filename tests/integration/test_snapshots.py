@@ -5,6 +5,7 @@ can lead with it.
 from functools import partial
 from pathlib import Path
 
+import pytest
 import trio
 
 import haqactor
@@ -65,6 +66,7 @@ async def only_node_two_may_lead(cluster: LocalCluster) -> None:
     await cluster.wait_ready()
 
 
+@pytest.mark.slow
 async def test_a_node_that_was_down_gets_the_snapshot_and_leads(tmp_path: Path) -> None:
     live: dict[str, list[int]] = {queue: [] for queue in QUEUES}
     async with running(tmp_path, limits=LIMITS) as cluster:

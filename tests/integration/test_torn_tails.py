@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 import trio
 
 import haqactor
@@ -57,6 +58,7 @@ class Load:
                 book.check()
 
 
+@pytest.mark.slow
 async def test_every_tail_is_torn(small: LocalCluster) -> None:
     """What was confirmed stands whole in two of the three journals, before the tear."""
     load = Load("all")
@@ -69,6 +71,7 @@ async def test_every_tail_is_torn(small: LocalCluster) -> None:
     no_tracebacks(small)
 
 
+@pytest.mark.slow
 async def test_one_torn_tail_is_cured_and_counts_again(small: LocalCluster) -> None:
     """Cured by the others; then a majority that needs it confirms and elects."""
     load = Load("one")
@@ -88,6 +91,7 @@ async def test_one_torn_tail_is_cured_and_counts_again(small: LocalCluster) -> N
     no_tracebacks(small)
 
 
+@pytest.mark.slow
 async def test_a_cluster_of_one_comes_back(tmp_path: Path) -> None:
     """An embedded broker's process is killed; whatever its last block was, the directory opens again."""
     data = tmp_path / "data"
@@ -118,6 +122,7 @@ async def test_a_cluster_of_one_comes_back(tmp_path: Path) -> None:
         assert (await broker.queue("orders").info()).next_seq == confirmed + 1
 
 
+@pytest.mark.slow
 async def test_any_other_damage_is_refused_by_name(small: LocalCluster) -> None:
     """A flipped bit in the middle: that node does not start and says why in one line; the others go on."""
     load = Load("flipped")
