@@ -4,9 +4,9 @@ One rule: taking from the buffer is synchronous and comes after the checkpoint, 
 nothing.
 """
 
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from types import TracebackType
-from typing import final
+from typing import Any, final
 
 import trio
 
@@ -26,6 +26,9 @@ class Deliveries(trio.abc.ReceiveChannel[Message]):
 
     def __init__(self, consumer: Consumer) -> None:
         self._consumer = consumer
+
+    def __anext__(self) -> Coroutine[Any, Any, Message]:
+        return self.receive()  # which never raises EndOfChannel: one coroutine less than the base class has
 
     async def receive(self) -> Message:
         """The next message. Raises Closed after the block, NotFound where the queue was deleted, LeaseLost if
@@ -99,7 +102,7 @@ class Batch:
             raise Conflict("this batch was entered or settled before")
         scope = self._scope = trio.CancelScope()
         part = self._part
-        self._hold = Hold(part, self._runs[0][0], self._runs[-1][1], part.deadline_ns, scope.cancel)
+        self._hold = Hold(part, self._runs[0][0], self._runs[-1][1], part.deadline_ns, scope)
         self._consumer.holders[self._hold] = None
         scope.__enter__()
         return self

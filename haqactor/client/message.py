@@ -111,7 +111,7 @@ class Message(PeekedMessage):
     """A message with a lease. ``attempt`` counts from 1. Enter it to handle it, or settle it by hand.
     ``waited_for``: its ``receive`` gave other tasks their turn, so leaving its body need not do so again."""
 
-    __slots__ = ("_consumer", "_deadline_ns", "_hold", "_part", "_row", "_scope", "_verb", "waited_for")
+    __slots__ = ("_consumer", "_deadline_ns", "_hold", "_part", "_row", "_verb", "waited_for")
 
     def __init__(self, consumer: "Consumer", part: Part, row: int, content: Content) -> None:
         seq = part.first + row if part.seqs is None else part.seqs[row]
@@ -126,7 +126,6 @@ class Message(PeekedMessage):
         self._row = row
         self._deadline_ns = part.deadline_ns
         self._hold: Hold | None = None
-        self._scope: trio.CancelScope | None = None
         self._verb: int | None = None
         self.waited_for = False
 
@@ -148,8 +147,9 @@ class Message(PeekedMessage):
             raise Conflict(f"message {self.id} was entered or settled before")
         if self._part.states[self._row] != HANDED:
             raise self._lost()
-        scope = self._scope = trio.CancelScope()
-        hold = self._hold = Hold(self._part, self._row, self._row, self._deadline_ns, scope.cancel)
+        row = self._row
+        scope = trio.CancelScope()
+        hold = self._hold = Hold(self._part, row, row, self._deadline_ns, scope)
         self._consumer.holders[hold] = None
         scope.__enter__()
         return self
@@ -157,12 +157,12 @@ class Message(PeekedMessage):
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> bool:
-        scope, hold = self._scope, self._hold
-        if scope is None or hold is None:
+        hold = self._hold
+        holders = self._consumer.holders
+        if hold is None or hold not in holders:
             raise Conflict("a message was left that was not entered")
-        del self._consumer.holders[hold]
-        self._scope = None
-        swallowed = scope.__exit__(kind, error, traceback)
+        del holders[hold]
+        swallowed = hold.scope.__exit__(kind, error, traceback)
         if hold.lost and (error is None or swallowed):
             raise self._lost()
         if self._verb is None and self._part.states[self._row] == HANDED:

@@ -5,6 +5,7 @@ One rule: once a parcel has numbers its bytes and boundaries never change, so th
 retry from a new batch.
 """
 
+from collections.abc import Sequence
 from typing import Any, Final
 
 from haqactor import codec
@@ -38,15 +39,17 @@ UNNUMBERED: Final = 0
 
 class Parcel:
     """``first``: its first number, 0 until it is sealed. ``explicit``: the caller chose it. ``retry``: it was
-    used before. ``doubt``: sendings that nobody refused: it may be stored."""
+    used before. ``doubt``: sendings that nobody refused: it may be stored. ``contents``: of one that has its own
+    boundaries; the others have ``items``."""
 
     __slots__ = (
-        "blob", "count", "done", "doubt", "error", "expired", "explicit", "first", "full", "items", "link",
+        "blob", "contents", "count", "done", "doubt", "error", "expired", "explicit", "first", "full", "items", "link",
         "refused_ns", "retry", "rid", "runs", "signal", "since_ns", "size",
     )  # fmt: skip
 
     def __init__(self, explicit: int | None = None) -> None:
         self.items: list[Item] = []
+        self.contents: Sequence[Content] = ()
         self.size = 0
         self.count = 0
         self.full = explicit is not None
@@ -64,6 +67,11 @@ class Parcel:
         self.expired = 0
         self.since_ns: int | None = None
         self.refused_ns: int | None = None
+
+    @property
+    def gathered(self) -> int:
+        """How many messages it is going to have."""
+        return len(self.contents) or len(self.items)
 
     def takes(self, size: int) -> bool:
         """Is there room for one more message of ``size`` bytes?"""
@@ -89,10 +97,13 @@ class Parcel:
         """Give it its numbers and its bytes."""
         self.first = first
         self.full = True
-        self.count = len(self.items)
-        for offset, item in enumerate(self.items):
-            item.offset = offset
-        self.blob = packer.pack([item.content for item in self.items])
+        self.count = self.gathered
+        contents = self.contents
+        if not contents:
+            for offset, item in enumerate(self.items):
+                item.offset = offset
+            contents = [item.content for item in self.items]
+        self.blob = packer.pack(contents)
 
     def confirm(self, runs: Any) -> None:
         """It is stored: runs [queue_seq, count, duplicate]. Raises ProtocolError where they do not add up."""
@@ -114,6 +125,7 @@ class Parcel:
         self.done = True
         self.blob = b""
         self.items = []
+        self.contents = ()
         self.link = None
         if self.signal is not None:
             self.signal.set()

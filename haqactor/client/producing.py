@@ -116,8 +116,7 @@ class Stream:
         """A batch with its own boundaries; ``seq``: the number that the caller chose for its first
         message."""
         parcel = Parcel(seq)
-        for content in contents:
-            parcel.add(content, len(content.body))
+        parcel.contents = contents
         parcel.full = True
         self.gathering.append(parcel)
         self.lane.touch(self)
@@ -128,8 +127,8 @@ class Stream:
         if item is not None:
             parcel.withdraw(item)
         elif not parcel.first:
-            parcel.items.clear()
-        if not parcel.items and not parcel.first and parcel in self.gathering:
+            parcel.contents = ()
+        if not parcel.gathered and not parcel.first and parcel in self.gathering:
             self.gathering.remove(parcel)
 
     # -- writing
@@ -169,7 +168,7 @@ class Stream:
             if not link.has_room:
                 return False
             self.gathering.popleft()
-            if not parcel.items:
+            if not parcel.gathered:
                 continue
             if not parcel.full:
                 self._answered = False
@@ -183,7 +182,7 @@ class Stream:
                 SequenceGap(f"seq {first} for {self.queue!r} leaves a hole: the next number is {self.next}")
             )
             return
-        if first < self.next < first + len(parcel.items):
+        if first < self.next < first + parcel.gathered:
             parcel.fail(
                 SequenceConflict(
                     f"seq {first} for {self.queue!r} was used, {self.next} was not: retry the same messages"

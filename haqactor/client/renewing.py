@@ -4,8 +4,8 @@ One rule: a lease is renewed once a third of it is gone, from the time at which 
 ran out is lost.
 """
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Final
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from haqactor import wire
 from haqactor.client.lane import TRANSIENT
@@ -21,20 +21,28 @@ if TYPE_CHECKING:
 TICKS_A_LEASE: Final = 12
 
 
+class Scope(Protocol):
+    """What ends a body; ``trio.CancelScope`` is one."""
+
+    def cancel(self) -> None: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> bool | None: ...
+
+
 class Hold:
-    """A message or batch whose body runs: rows ``first..last`` of ``part``. ``cancel`` ends the body once a
-    lease is lost."""
+    """A message or batch whose body runs: rows ``first..last`` of ``part``. ``scope``: the body's,
+    cancelled once a lease is lost."""
 
-    __slots__ = ("cancel", "deadline_ns", "first", "last", "lost", "part")
+    __slots__ = ("deadline_ns", "first", "last", "lost", "part", "scope")
 
-    def __init__(
-        self, part: Part, first: int, last: int, deadline_ns: int, cancel: Callable[[], None]
-    ) -> None:
+    def __init__(self, part: Part, first: int, last: int, deadline_ns: int, scope: Scope) -> None:
         self.part = part
         self.first = first
         self.last = last
         self.deadline_ns = deadline_ns
-        self.cancel = cancel
+        self.scope = scope
         self.lost = False
 
 
@@ -92,7 +100,7 @@ class Renewals:
         for hold in list(self.holders):
             if hold.part is part and hold.first <= row <= hold.last:
                 hold.lost = True
-                hold.cancel()
+                hold.scope.cancel()
 
     def extend(self, part: Part, first: int, last: int, duration_ns: int) -> Extension:
         """A caller wants rows extended."""
