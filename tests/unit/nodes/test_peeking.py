@@ -1,0 +1,106 @@
+"""A peek's batches, from memory or from the disk, within a bound."""
+
+from typing import Any, cast
+
+import trio
+
+from haqactor import batch, wire
+from haqactor.entry import Kind, build
+from haqactor.ids import GroupId, Index, Term
+from haqactor.machine.batches import Located
+from haqactor.machine.machine import GroupMachine
+from haqactor.nodes import peeking
+from haqactor.nodes.sessions import Request
+from tests.builders.service_actor import ServedSession, ServiceActor
+
+GROUP = GroupId(1)
+
+
+class FakeMachine:
+    """Knows where messages are."""
+
+    def __init__(self, located: list[Located]) -> None:
+        self.located = located
+        self.limits: list[int] = []
+
+    def peek(self, uid: int, limit: int) -> list[Located]:
+        self.limits.append(limit)
+        return self.located
+
+
+class Place:
+    """A group with batches of two messages in memory, on disk, or nowhere."""
+
+    def __init__(self, nursery: trio.Nursery) -> None:
+        self.actor = ServiceActor(1, nursery=nursery)
+        self.session = ServedSession()
+        self.located: list[Located] = []
+        self.blobs: list[bytes] = []
+
+    def store(self, where: str, size: int = 10) -> None:
+        number = len(self.located)
+        index = Index(number + 1)
+        blob = batch.Packer().pack([batch.Content(number.to_bytes(1, "big") * size)] * 2)
+        blob += bytes(max(0, size - len(blob)))
+        entry = build(GROUP, index, Term(1), Kind.COMMAND, b"head", b"...." + blob)
+        if where == "memory":
+            self.actor.context.tail.put(entry)
+        elif where == "disk":
+            self.actor.journal.entries[GROUP, index] = entry
+        first = 2 * number + 1
+        values: dict[str, Any] = {
+            "first": first,
+            "last": first + 1,
+            "skip": 0,
+            "total": 2,
+            "entry_index": index,
+            "body_at": 4,
+            "body_bytes": len(blob),
+            "enqueued_ns": 5,
+        }
+        self.located.append(Located(**{name: values[name] for name in Located._fields}))
+        self.blobs.append(blob)
+
+    def peek(self, limit: int) -> FakeMachine:
+        machine = FakeMachine(self.located)
+        request = Request(cast(Any, self.session), wire.Peek(7, GROUP, 3, limit), b"")
+        peeking.start(self.actor.as_actor, cast(GroupMachine, machine), request)
+        return machine
+
+
+async def test_in_order_from_memory_and_disk() -> None:
+    """One row a batch, its bytes in the blob."""
+    async with trio.open_nursery() as nursery:
+        here = Place(nursery)
+        for where in ("memory", "disk", "memory"):
+            here.store(where)
+        here.peek(10)
+    ((rows,),) = here.session.answers.values()
+    assert [(row[0], row[1], row[2], row[3], row[6]) for row in rows] == [
+        (0, 0, 2 * number + 1, ((2 * number + 1, 2 * number + 2),), len(blob))
+        for number, blob in enumerate(here.blobs)
+    ]
+    assert here.session.blobs == here.blobs
+
+
+async def test_limits() -> None:
+    """A thousand at most, none below none; and only so many bytes, but at least one batch."""
+    async with trio.open_nursery() as nursery:
+        here = Place(nursery)
+        for _ in range(3):
+            here.store("disk", 3 << 20)
+        assert here.peek(1 << 60).limits == [1000]
+    ((rows,),) = here.session.answers.values()
+    assert len(rows) == 1
+    async with trio.open_nursery() as nursery:
+        assert Place(nursery).peek(-5).limits == [0]
+
+
+async def test_a_batch_that_is_gone() -> None:
+    """It was settled and compacted while the disk was read: the peek fails, nothing else does."""
+    async with trio.open_nursery() as nursery:
+        here = Place(nursery)
+        here.store("memory")
+        here.store("nowhere")
+        here.peek(10)
+    assert here.session.answers == {7: ["not_found"]}

@@ -1,0 +1,375 @@
+"""A data group's service: what a publish must be, who is answered when, and what survives a full house."""
+
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from typing import Any, cast
+
+import pytest
+import trio
+from trio.testing import MockClock, wait_all_tasks_blocked
+
+from haqactor import batch, wire
+from haqactor.config import Limits
+from haqactor.errors import Overloaded
+from haqactor.ids import Index, Term
+from haqactor.machine import commands
+from haqactor.machine.directory import DirectoryMachine
+from haqactor.nodes.missing import Missing
+from haqactor.nodes.queues import QueueService
+from haqactor.nodes.sessions import ClientSession, Disconnected
+from tests.builders.service_actor import ServedSession, ServiceActor, trio_now
+
+GROUP = 1
+PRODUCER = b"producer".ljust(16)
+NOW_NS = 1_700_000_000_000_000_000
+
+
+class Place:
+    """A leader of group 1 with the queue ``q``, and its directory."""
+
+    def __init__(self, nursery: trio.Nursery, limits: Limits) -> None:
+        self.actor = ServiceActor(GROUP, nursery=nursery, limits=limits)
+        self.directory = DirectoryMachine()
+        self.missing = Missing(self.directory)
+        self.service = QueueService(self.actor.as_actor, self.missing)
+        self.alice, self.bob = ServedSession(b"alice"), ServedSession(b"bob")
+        self._directory_index = 0
+        self._next = 1
+        self.change(commands.register_node(0, "n0:7000", 1), commands.create_groups([[GROUP, [0]]]))
+        self.change(commands.declare("q", {}))
+        self.uid = self.row("q")
+
+    def change(self, *given: commands.Command) -> None:
+        """This node's copy of the directory moves on."""
+        self._directory_index += 1
+        header = commands.encode(NOW_NS, given)
+        self.directory.apply(Index(self._directory_index), Term(1), header, 0)
+
+    def row(self, name: str) -> int:
+        row = self.directory.resolve(name)
+        assert row is not None
+        uid: int = row[0]
+        return uid
+
+    def turn(self) -> None:
+        """A turn's end, with all that was proposed committed, until nothing is left to do."""
+        for _ in range(10):
+            self.service.work(trio_now())
+            if not self.actor.commit(self.service):
+                return
+
+    def lead(self) -> None:
+        self.service.lead(self.actor.core.term, trio_now())
+        self.turn()
+
+    def publish(self, session: ServedSession, contents: list[bytes], **changes: Any) -> int:
+        blob = batch.Packer().pack([batch.Content(body) for body in contents])
+        fields: dict[str, Any] = {"first": self._next, "count": len(contents), **changes}
+        self._next += len(contents)
+        message = wire.Publish(
+            0, GROUP, self.uid, PRODUCER, 0, fields["first"], fields["count"], 0, self.service.time.now(0)
+        )
+        return session.ask(self.service, message._replace(**changes), blob)
+
+    def subscribe(self, session: ServedSession, credit: int = 10) -> int:
+        return session.ask(self.service, wire.Subscribe(0, GROUP, self.uid, 1, credit, 1 << 20, []))
+
+    def deliver(self, session: ServedSession) -> list[list[int]]:
+        """The lease rows that reach a consumer."""
+        self.turn()
+        self.actor.core.covered = self.actor.core.round
+        self.service.covered(trio_now())
+        return [
+            [part[0], part[1], low, high]
+            for message in session.take()
+            if isinstance(message, wire.Deliver)
+            for part in message.parts
+            for low, high in part[3]
+        ]
+
+    def settle(self, session: ServedSession, acks: list[list[int]]) -> int:
+        return session.ask(self.service, wire.Settle(0, GROUP, self.uid, 1, acks, [], [], [], [], 0, 0))
+
+    def confirm(self, ok: bool = True) -> None:
+        """The ReadIndex of everything asked so far."""
+        asked, self.actor.asked = tuple(self.actor.asked), []
+        self.service.reads(asked, ok, trio_now())
+
+
+@asynccontextmanager
+async def place(*, leads: bool = True, limits: Limits | None = None) -> AsyncGenerator[Place]:
+    async with trio.open_nursery() as nursery:
+        here = Place(nursery, limits or Limits())
+        if leads:
+            here.lead()
+            here.deliver(here.alice)
+        yield here
+        nursery.cancel_scope.cancel()
+
+
+async def test_a_turns_publishes_are_one_entry() -> None:
+    """Answered when it applies, each with its own numbers, and not before."""
+    async with place() as here:
+        first = here.publish(here.alice, [b"a", b"b"])
+        second = here.publish(here.bob, [b"c"])
+        here.service.work(trio_now())
+        assert len(here.actor.proposed) == 1
+        assert here.alice.answers == {}
+        assert here.actor.commit(here.service) == 1
+        assert here.alice.answers[first] == [[[1, 2, False]]]
+        assert here.bob.answers[second] == [[[3, 1, False]]]
+
+
+@pytest.mark.parametrize(
+    ("changes", "code"),
+    [
+        ({"count": 3}, "protocol_error"),
+        ({"producer": b"short"}, "protocol_error"),
+        ({"first": 0}, "protocol_error"),
+        ({"epoch": -1}, "protocol_error"),
+    ],
+)
+async def test_publishes_that_lie(changes: dict[str, Any], code: str) -> None:
+    """Nothing of them is proposed; what came beside them is."""
+    async with place() as here:
+        lie = here.publish(here.alice, [b"a", b"b"], **changes)
+        good = here.publish(here.bob, [b"x"], first=1)
+        here.turn()
+        assert here.alice.answers[lie] == [code]
+        assert here.bob.answers[good] == [[[1, 1, False]]]
+
+
+async def test_garbage_for_a_batch() -> None:
+    """Refused at its head."""
+    async with place() as here:
+        message = wire.Publish(0, GROUP, here.uid, PRODUCER, 0, 1, 1, 0, 0)
+        for blob in (b"", b"x", bytes(500)):
+            rid = here.alice.ask(here.service, message, blob)
+            assert here.alice.answers[rid] == ["protocol_error"] or here.alice.answers[rid] == [
+                "data_damaged"
+            ]
+        assert not here.service.draft.commands
+
+
+async def test_too_large() -> None:
+    """One message may be as large as configured, a packed batch as large as the protocol says."""
+    async with place(limits=Limits(message_bytes_max=200_000)) as here:
+        fits = here.publish(here.alice, [bytes(200_000)])
+        large = here.publish(here.alice, [bytes(300_000)])
+        many = here.publish(here.alice, [bytes(200_000)] * 8, first=2)
+        here.turn()
+        assert here.alice.answers[fits] == [[[1, 1, False]]]
+        assert here.alice.answers[large] == here.alice.answers[many] == ["too_large"]
+
+
+async def test_a_large_draft_is_sealed_within_the_turn() -> None:
+    """So an entry stays near a megabyte."""
+    async with place() as here:
+        body = bytes(range(256)) * 3000
+        here.publish(here.alice, [body])
+        here.publish(here.alice, [body])
+        assert len(here.actor.proposed) in (0, 1)
+        for _ in range(3):
+            here.publish(here.alice, [trio_now().to_bytes(8, "big") * 100_000])
+        here.turn()
+        assert [len(answers) for answers in here.alice.answers.values()] == [1] * 5
+
+
+async def test_deliveries_and_settlements() -> None:
+    """A settlement is answered with what it refused, once it has applied."""
+    async with place() as here:
+        here.publish(here.alice, [b"a", b"b"])
+        rid = here.subscribe(here.bob)
+        assert here.bob.answers[rid][0]["lost"] == []
+        (lease,) = here.deliver(here.bob)
+        assert lease[2:] == [1, 2]
+        done = here.settle(here.bob, [lease])
+        here.service.work(trio_now())
+        assert done not in here.bob.answers
+        here.actor.commit(here.service)
+        assert here.bob.answers[done] == [[]]
+        here.publish(here.alice, [b"c"])
+        here.turn()
+        never = here.settle(here.bob, [[1, 99, 3, 3]])
+        here.turn()
+        assert here.bob.answers[never] == [[(3, 3)]]
+
+
+async def test_a_full_disk_refuses_publishes_only() -> None:
+    """Settlements get through, for they make room."""
+    async with place() as here:
+        here.publish(here.alice, [b"a"])
+        here.subscribe(here.bob)
+        (lease,) = here.deliver(here.bob)
+        cast(Any, here.actor.journal).space_low = True
+        refused = here.publish(here.alice, [b"b"])
+        done = here.settle(here.bob, [lease])
+        here.turn()
+        assert here.alice.answers[refused] == ["overloaded"]
+        assert here.bob.answers[done] == [[]]
+
+
+async def test_too_much_under_way_refuses_publishes_and_keeps_the_rest() -> None:
+    """A settlement waits for the next entry."""
+    async with place() as here:
+        here.publish(here.alice, [b"a"])
+        here.subscribe(here.bob)
+        (lease,) = here.deliver(here.bob)
+        here.actor.overload = Overloaded("too much waits", retry_after=0.1)
+        refused = here.publish(here.alice, [b"b"])
+        done = here.settle(here.bob, [lease])
+        here.service.work(trio_now())
+        assert here.alice.answers[refused] == ["overloaded"]
+        assert done not in here.bob.answers
+        here.actor.overload = None
+        here.turn()
+        assert here.bob.answers[done] == [[]]
+
+
+async def test_polls(autojump_clock: MockClock) -> None:
+    """One message or, confirmed by a read, none."""
+    async with place() as here:
+        here.subscribe(here.bob, credit=0)
+        here.turn()
+        empty = here.bob.ask(here.service, wire.Poll(0, GROUP, here.uid, 1))
+        here.turn()
+        assert empty not in here.bob.answers
+        here.confirm()
+        assert here.bob.answers[empty] == [False]
+        lost = here.bob.ask(here.service, wire.Poll(0, GROUP, here.uid, 1))
+        here.turn()
+        here.confirm(ok=False)
+        assert here.bob.answers[lost] == ["not_leader"]
+        here.publish(here.alice, [b"a", b"b"])
+        here.turn()
+        found = here.bob.ask(here.service, wire.Poll(0, GROUP, here.uid, 1))
+        assert [lease[2:] for lease in here.deliver(here.bob)] == [[1, 1]]
+        assert here.bob.answers[found] == [True]
+
+
+async def test_reads_share_a_read_index_and_are_refused_without_one() -> None:
+    """Info, Peek, and a queue that was deleted meanwhile."""
+    async with place() as here:
+        here.publish(here.alice, [b"a", b"b"])
+        here.turn()
+        info = here.alice.ask(here.service, wire.Info(0, GROUP, here.uid))
+        peek = here.bob.ask(here.service, wire.Peek(0, GROUP, here.uid, 10))
+        here.turn()
+        assert len(here.actor.asked) == 1
+        here.confirm()
+        await wait_all_tasks_blocked()
+        assert here.alice.answers[info][0]["ready"] == 2
+        assert here.bob.answers[peek][0][0][3] == ((1, 2),)
+        refused = here.alice.ask(here.service, wire.Info(0, GROUP, here.uid))
+        here.turn()
+        here.confirm(ok=False)
+        assert here.alice.answers[refused] == ["not_leader"]
+        gone = here.alice.ask(here.service, wire.Info(0, GROUP, here.uid))
+        here.turn()
+        here.change(commands.delete("q"))
+        here.turn()
+        here.confirm()
+        assert here.alice.answers[gone] == ["not_found"]
+
+
+async def test_requests_for_a_queue_that_is_being_made_wait_for_it() -> None:
+    """This node's copy of the directory may be behind the client, or the group behind the copy."""
+    async with place() as here:
+        here.change(commands.declare("later", {}))
+        info = here.alice.ask(here.service, wire.Info(0, GROUP, here.row("later")))
+        assert here.alice.answers == {}
+        here.turn()
+        here.confirm()
+        assert here.alice.answers[info][0]["ready"] == 0
+        unknown = here.alice.ask(here.service, wire.Info(0, GROUP, 7))
+        assert here.alice.answers[unknown] == ["not_found"]
+        ahead = here.alice.ask(here.service, wire.Info(0, GROUP, 1 << 40))
+        here.bob.ask(here.service, wire.Info(0, GROUP, 1 << 40))
+        here.bob.open = False
+        here.service.disconnected(Disconnected(cast(ClientSession, here.bob)), trio_now())
+        here.change(*(commands.register_node(0, "n0:7000", boot) for boot in (2, 3)))
+        here.service.directory_moved(trio_now())
+        assert ahead not in here.alice.answers
+        assert here.bob.answers == {}
+        assert len(here.missing.take_all(here.actor.group)) == 1
+
+
+async def test_purge_and_settlements_wait_until_a_queue_is_open(autojump_clock: MockClock) -> None:
+    """After a change of leader nobody knows yet who holds what."""
+    async with place() as here:
+        here.publish(here.alice, [b"a"])
+        here.publish(here.alice, [b"b", b"c"])
+        here.subscribe(here.bob, credit=1)
+        (lease,) = here.deliver(here.bob)
+        here.service.follow(trio_now())
+        here.actor.core.term = Term(2)
+        here.lead()
+        purge = here.alice.ask(here.service, wire.Purge(0, GROUP, here.uid))
+        here.turn()
+        assert purge not in here.alice.answers
+        await trio.sleep(3)
+        here.turn()
+        assert here.alice.answers[purge] == [3]
+        assert lease[2:] == [1, 1]
+
+
+async def test_the_end_of_a_term_answers_everyone_once(autojump_clock: MockClock) -> None:
+    """Proposed: unknown. Not proposed, reads, polls, waits: elsewhere. Consumers are told too."""
+    async with place() as here:
+        here.subscribe(here.bob, credit=0)
+        here.turn()
+        proposed = here.publish(here.alice, [b"a"])
+        here.service.work(trio_now())
+        drafted = here.publish(here.alice, [b"b"])
+        info = here.alice.ask(here.service, wire.Info(0, GROUP, here.uid))
+        poll = here.bob.ask(here.service, wire.Poll(0, GROUP, here.uid, 1))
+        waits = here.alice.ask(here.service, wire.Info(0, GROUP, 1 << 40))
+        ends = here.alice.ask(here.service, wire.Await(0, GROUP, here.uid, 0, True))
+        here.service.follow(trio_now())
+        here.service.follow(trio_now())
+        here.service.reads((1, 2, 3), False, trio_now())
+        here.actor.commit(here.service)
+        assert here.alice.answers[proposed] == ["outcome_unknown"]
+        assert [here.alice.answers[rid] for rid in (drafted, info, waits, ends)] == [["not_leader"]] * 4
+        assert here.bob.answers[poll] == ["not_leader"]
+        assert [(type(told), told.consumer) for told in here.bob.take()] == [(wire.ConsumerGone, 1)]
+        assert here.service.next_deadline_ns() > 1 << 61
+        here.service.work(trio_now())
+        assert here.actor.proposed == []
+
+
+async def test_a_purge_under_way_at_the_end_of_a_term_is_unknown() -> None:
+    """Another purge is another purge."""
+    async with place() as here:
+        purge = here.alice.ask(here.service, wire.Purge(0, GROUP, here.uid))
+        here.service.follow(trio_now())
+        assert here.alice.answers[purge] == ["outcome_unknown"]
+
+
+async def test_a_connection_that_ended_is_not_subscribed() -> None:
+    """Its leases would have nobody to lose them."""
+    async with place() as here:
+        here.publish(here.alice, [b"a"])
+        here.bob.open = False
+        here.subscribe(here.bob)
+        assert here.deliver(here.bob) == []
+        assert here.bob.answers == {}
+
+
+async def test_awaits() -> None:
+    """Until the queue is there in the version asked for, or gone."""
+    async with place() as here:
+        there = here.alice.ask(here.service, wire.Await(0, GROUP, here.uid, 1, False))
+        assert here.alice.answers[there] == [True]
+        gone = here.alice.ask(here.service, wire.Await(0, GROUP, here.uid, 0, True))
+        assert gone not in here.alice.answers
+        here.change(commands.delete("q"))
+        here.turn()
+        assert here.alice.answers[gone] == [True]
+
+
+async def test_what_a_queue_does_not_answer() -> None:
+    """A request of another kind fails; a malformed credit ends the connection."""
+    async with place() as here:
+        rid = here.alice.ask(here.service, wire.Queues(0))
+        assert here.alice.answers[rid] == ["invalid_argument"]
