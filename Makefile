@@ -15,7 +15,7 @@ COMPILE := pip-compile --quiet --generate-hashes --allow-unsafe --strip-extras -
 # One step of `make test`: its name before it, a loud line when it fails.
 step = @printf '\n==> %s\n' "$(1)"; $(2) || { printf '\n==> FAILED: %s\n' "$(1)" >&2; exit 1; }
 
-.PHONY: test lint types layers unit demo bench format lock clean
+.PHONY: test lint types layers unit demo bench docs format lock clean
 
 $(STAMP): requirements.lock pyproject.toml
 	@printf '==> making %s with %s (a minute or two the first time)\n' "$(VENV)" "$(PYTHON)"
@@ -49,6 +49,9 @@ demo: $(STAMP)
 
 bench: $(STAMP)
 	@$(BIN)/python -m benchmarks
+
+docs: $(STAMP)
+	@$(BIN)/python -m tests.checks.reference
 
 format: $(STAMP)
 	@$(BIN)/ruff check --fix-only --quiet

@@ -89,7 +89,7 @@ class QueueConfig:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """Every bound of a node (architecture part 7). Bytes, counts, seconds; the simulator draws them small."""
+    """Every bound of a node (see docs/operating/configure.md). Bytes, counts, seconds; the simulator draws them small."""
 
     message_bytes_max: int = MIB
     connections_max: int = 10_000

@@ -3,7 +3,7 @@ behind it.
 
 One rule: parcels are in flight in the order of their numbers, and a parcel is sent again with the same
 numbers and bytes, so the servers store it once. Numbers are given when a parcel is first written to a
-connection (architecture part 6, "Publish dedup").
+connection (see docs/journey-of-a-message.md, 1 and 2).
 """
 
 from collections import deque

@@ -1,4 +1,4 @@
-"""Liveness is between nodes: one beat speaks for all groups that its sender leads (architecture, part 5).
+"""Liveness is between nodes: one beat speaks for all groups that its sender leads.
 
 One rule: a beat says what changed since the peer last confirmed, and a hash of what did not; only where both
 sides hold the same rows does the hash speak for them. To a core, a beat that covers its group, by row or by

@@ -1,4 +1,4 @@
-"""The conversation between a suspect and the other replicas (architecture, part 4).
+"""The conversation between a suspect and the other replicas (see docs/operating/recover.md).
 
 One rule: a hello opens a new epoch of its sender; what older epochs acknowledged or voted is dropped, and
 the sender counts again only by the rules of ``recovery``.

@@ -1,4 +1,4 @@
-"""Publish deduplication (pitfalls Q1-Q4), as a table: a claim, and what it gets."""
+"""Publish deduplication (docs/internals/traps.md, Q1-Q4), as a table: a claim, and what it gets."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Logged time (architecture part 6; pitfall Q9)."""
+"""Logged time (docs/internals/traps.md, Q9)."""
 
 from hypothesis import given
 from hypothesis import strategies as st
