@@ -39,12 +39,12 @@ UNNUMBERED: Final = 0
 
 class Parcel:
     """``first``: its first number, 0 until it is sealed. ``explicit``: the caller chose it. ``retry``: it was
-    used before. ``doubt``: sendings that nobody refused: it may be stored. ``contents``: of one that has its own
-    boundaries; the others have ``items``."""
+    used before. ``doubt``: sendings that nobody refused: it may be stored. ``contents``: of one that has its
+    own boundaries; the others have ``items``."""
 
     __slots__ = (
-        "blob", "contents", "count", "done", "doubt", "error", "expired", "explicit", "first", "full", "items", "link",
-        "refused_ns", "retry", "rid", "runs", "signal", "since_ns", "size",
+        "blob", "contents", "count", "done", "doubt", "error", "expired", "explicit", "first", "full",
+        "items", "link", "refused_ns", "retry", "rid", "runs", "signal", "since_ns", "size",
     )  # fmt: skip
 
     def __init__(self, explicit: int | None = None) -> None:

@@ -6,6 +6,8 @@ One rule: what has left is driven to its outcome by the session; cancelling a pu
 from collections.abc import Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass
+from functools import partial
+from itertools import repeat
 from typing import TYPE_CHECKING, Any, final
 
 import trio
@@ -16,14 +18,18 @@ from haqactor.client.arguments import HeaderValue, content_of, whole
 from haqactor.client.errors import Closed, PublishUnknown
 from haqactor.client.parcel import Item, Parcel, unpacked_bytes
 from haqactor.client.producing import Identity, Stream
+from haqactor.client.receipt import Receipt, Receipts
 from haqactor.config import check_name
 from haqactor.errors import Error, InvalidArgument, NotFound
 
 if TYPE_CHECKING:
     from haqactor.client.broker import Broker
 
+__all__ = ["Outgoing", "Outstanding", "Producer", "Publisher", "Receipt", "Receipts", "split"]
+
 IDLE_NS = 9 * 60 * 1_000_000_000
 _SEQ_MAX = (1 << 62) - 1
+_BODY_ONLY: Any = partial(tuple.__new__, Content)  # without a step of Python for each message
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,46 +40,6 @@ class Outgoing:
     key: str | None = None
     headers: Mapping[str, HeaderValue] | None = None
     message_id: str | None = None
-
-
-@final
-class Receipt:
-    """A message is stored: ``seq`` is its place in ``queue``, ``producer_seq`` its number in the producer's
-    session; ``duplicate``: it had been stored before under that number."""
-
-    __slots__ = ("_offset", "_parcel", "queue")
-
-    def __init__(self, queue: str, parcel: Parcel, offset: int) -> None:
-        self.queue = queue
-        self._parcel = parcel
-        self._offset = offset
-
-    @property
-    def seq(self) -> int:
-        """Its place in the queue."""
-        return self._parcel.place(self._offset)[0]
-
-    @property
-    def producer_seq(self) -> int:
-        """Its number in the producer's session: what ``seq=`` takes."""
-        return self._parcel.first + self._offset
-
-    @property
-    def duplicate(self) -> bool:
-        """Was it stored before, by an earlier try?"""
-        return self._parcel.place(self._offset)[1]
-
-    def __eq__(self, other: object) -> bool:
-        if not isinstance(other, Receipt):
-            return NotImplemented
-        return (self.queue, self.seq, self.producer_seq) == (other.queue, other.seq, other.producer_seq)
-
-    def __hash__(self) -> int:
-        return self.seq
-
-    def __repr__(self) -> str:
-        place = f"queue={self.queue!r}, seq={self.seq}, producer_seq={self.producer_seq}"
-        return f"Receipt({place}, duplicate={self.duplicate})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,42 +53,43 @@ class Outstanding:
 
 async def _confirmed(queue: str, parcel: Parcel, item: Item | None, *, single: bool = False) -> None:
     """Until the parcel is decided. Raises what refused it, or OutcomeUnknown once the session's patience is
-    over; its ``retry`` gives one receipt for a ``single`` message or an item, else a list."""
+    over; its ``retry`` gives one receipt for a ``single`` message or an item, else all."""
     expired = parcel.expired
     while not parcel.done:
-        if parcel.signal is None:
-            parcel.signal = trio.Event()
-        await parcel.signal.wait()
+        signal = parcel.signal
+        if signal is None:
+            signal = parcel.signal = trio.Event()
+        await signal.wait()
         if not parcel.done and parcel.expired != expired:
-
-            async def retry() -> Receipt | list[Receipt]:
-                await _confirmed(queue, parcel, item, single=single)
-                if item is None and not single:
-                    return _receipts(queue, parcel)
-                return Receipt(queue, parcel, 0 if item is None else item.offset)
-
-            first = parcel.first + (item.offset if item is not None else 0)
-            raise PublishUnknown(
-                f"{queue!r}: sent, and no leader answers; it may be stored",
-                queue=queue,
-                producer_seq=first,
-                retry=retry,
-            )
+            raise _unknown(queue, parcel, item, single=single)
     if parcel.error is not None:
         raise copy(parcel.error)
 
 
-def _receipts(queue: str, parcel: Parcel) -> list[Receipt]:
-    return [Receipt(queue, parcel, offset) for offset in range(parcel.count)]
+def _unknown(queue: str, parcel: Parcel, item: Item | None, *, single: bool) -> PublishUnknown:
+    async def retry() -> Receipt | Receipts:
+        await _confirmed(queue, parcel, item, single=single)
+        if item is None and not single:
+            return Receipts(queue, [parcel])
+        return Receipt(queue, parcel, 0 if item is None else item.offset)
+
+    return PublishUnknown(
+        f"{queue!r}: sent, and no leader answers; it may be stored",
+        queue=queue,
+        producer_seq=parcel.first + (item.offset if item is not None else 0),
+        retry=retry,
+    )
 
 
-def split(contents: Sequence[Content]) -> list[list[Content]]:
+def split(contents: list[Content]) -> list[list[Content]]:
     """Batches of at most 256 messages and 256 KiB unpacked (a larger message alone); the same for the same
     messages, so that a retry has the same boundaries."""
+    sizes = list(map(unpacked_bytes, contents))
+    if contents and len(contents) <= COUNT_MAX and sum(sizes) <= PACKED_BYTES_MAX:
+        return [contents]
     batches: list[list[Content]] = []
     size = 0
-    for content in contents:
-        more = unpacked_bytes(content)
+    for content, more in zip(contents, sizes, strict=True):
         if not batches or len(batches[-1]) == COUNT_MAX or size + more > PACKED_BYTES_MAX:
             batches.append([])
             size = 0
@@ -201,7 +168,7 @@ class Publisher:
         self._broker.forget(queue, stream.uid)
         return (await self._broker.resolve(queue)).uid != stream.uid
 
-    async def send_many(self, queue: str, contents: Sequence[Content], seq: int | None) -> list[Receipt]:
+    async def send_many(self, queue: str, contents: list[Content], seq: int | None) -> Receipts:
         """Messages in batches of their own. An error carries ``receipts`` of those known stored."""
         self._check_open()
         stream = await self._stream(queue)
@@ -209,7 +176,7 @@ class Publisher:
         for batch in split(contents):
             parcels.append(stream.add_parcel(batch, seq))
             seq = None if seq is None else seq + len(batch)
-        receipts: list[Receipt] = []
+        stored: list[Parcel] = []
         failed: Error | None = None
         for at, parcel in enumerate(parcels):
             try:
@@ -221,13 +188,13 @@ class Publisher:
             except Error as error:
                 failed = failed or error
             else:
-                receipts.extend(_receipts(queue, parcel))
+                stored.append(parcel)
         if failed is not None:
-            if not receipts and isinstance(failed, NotFound) and await self._moved(queue, stream):
+            if not stored and isinstance(failed, NotFound) and await self._moved(queue, stream):
                 return await self.send_many(queue, contents, seq if seq is None else seq - len(contents))
-            failed.receipts = receipts  # type: ignore[attr-defined]  # api.md: an error carries .receipts
+            failed.receipts = Receipts(queue, stored)  # type: ignore[attr-defined]  # documented: an error carries .receipts
             raise failed
-        return receipts
+        return Receipts(queue, stored)
 
     def outstanding(self) -> list[Outstanding]:
         """What was sent and is not confirmed, oldest first within each queue."""
@@ -286,7 +253,7 @@ class Producer:
 
     async def publish_many(
         self, queue: str, messages: Sequence[bytes | Outgoing], *, seq: int | None = None
-    ) -> list[Receipt]:
+    ) -> Receipts:
         """Store messages in order; each batch (256 messages, 256 KiB) whole or not at all. ``seq``: the
         number of the first."""
         contents = contents_of(messages, self._broker.session.core.message_bytes_max)
@@ -312,6 +279,8 @@ def contents_of(messages: Sequence[bytes | Outgoing], body_bytes_max: int) -> li
     given: object = messages
     if isinstance(given, bytes | str | Mapping) or not isinstance(given, Sequence):
         raise InvalidArgument(f"messages are a list of bytes or Outgoing, not {type(given).__name__}")
+    if set(map(type, given)) == {bytes} and max(map(len, given)) <= body_bytes_max:
+        return list(map(_BODY_ONLY, zip(given, repeat(None))))
     return [
         content_of(message.body, message.key, message.headers, message.message_id, body_bytes_max)
         if isinstance(message, Outgoing)

@@ -193,6 +193,31 @@ async def test_no_batch_unpacks_to_more_than_256_kib_unless_it_is_one_message(
     assert sum(size > PACKED_BYTES_MAX for _count, size in sizes) == 2
 
 
+async def test_receipts_are_a_sequence_like_a_list(cluster: FakeCluster, broker: Broker) -> None:
+    cluster.add_queue("orders")
+    async with broker.producer("p") as producer:
+        receipts = await producer.publish_many("orders", [b"%d" % number for number in range(600)])
+        again = await producer.publish_many("orders", [b"%d" % number for number in range(600)], seq=1)
+        one = await producer.publish("orders", b"x")
+        none = await producer.publish_many("orders", [])
+    assert len(receipts) == 600
+    assert receipts == again
+    assert receipts == list(again)
+    assert receipts != again[1:]
+    assert [receipts[at].seq for at in (0, 255, 256, -1)] == [1, 256, 257, 600]
+    assert [receipt.seq for receipt in receipts[590:]] == list(range(591, 601))
+    assert not any(receipt.duplicate for receipt in receipts)
+    assert all(receipt.duplicate for receipt in again)
+    assert [receipt.seq for receipt in [one] + receipts[:1]] == [601, 1]  # noqa: RUF005  # it must add up
+    assert ([one] + receipts)[1:] == receipts  # noqa: RUF005  # it must add up
+    assert (receipts + [one])[:-1] == receipts  # noqa: RUF005  # it must add up
+    for wrong in (600, -601):
+        with pytest.raises(IndexError):
+            receipts[wrong]
+    assert len(none) == 0
+    assert list(none) == []
+
+
 def test_batches_are_split_the_same_way_each_time() -> None:
     contents = [Content(bytes(length * 37 % 5000)) for length in range(2000)]
     batches = split(contents)
