@@ -15,7 +15,7 @@ class TailCache:
     """A ring shared by all groups. ``hits``, ``misses`` count entries asked for; ``evicts`` those pushed
     out."""
 
-    __slots__ = ("_count", "_entries", "_order", "bytes", "bytes_max", "evicts", "hits", "misses")
+    __slots__ = ("_count", "_entries", "_order", "_tops", "bytes", "bytes_max", "evicts", "hits", "misses")
 
     def __init__(self, bytes_max: int) -> None:
         self.bytes_max = bytes_max
@@ -25,6 +25,7 @@ class TailCache:
         self.evicts = 0
         self._count = 0
         self._entries: dict[GroupId, dict[Index, Entry]] = {}
+        self._tops: dict[GroupId, Index] = {}
         self._order: deque[Entry] = deque()
 
     def put(self, entry: Entry) -> tuple[tuple[GroupId, Index], ...]:
@@ -38,6 +39,8 @@ class TailCache:
             self._count -= 1
         self._count += 1
         group[entry.index] = entry
+        if entry.index > self._tops.get(entry.group, -1):
+            self._tops[entry.group] = entry.index
         self._order.append(entry)
         self.bytes += len(entry.frame)
         if self.bytes <= self.bytes_max and len(self._order) < 64 + 2 * self._count:
@@ -85,14 +88,21 @@ class TailCache:
         return tuple(found)
 
     def truncate(self, group: GroupId, start: Index) -> None:
-        """Entries from ``start`` on were overwritten."""
+        """Entries from ``start`` on were overwritten. Costs nothing where there are none."""
+        top = self._tops.get(group, Index(-1))
+        if start > top:
+            return
         entries = self._entries.get(group, {})
-        for index in [index for index in entries if index >= start]:
-            self.bytes -= len(entries.pop(index).frame)
-            self._count -= 1
+        for index in range(start, top + 1):
+            entry = entries.pop(Index(index), None)
+            if entry is not None:
+                self.bytes -= len(entry.frame)
+                self._count -= 1
+        self._tops[group] = Index(start - 1)
 
     def drop(self, group: GroupId) -> None:
         """The group is gone."""
+        self._tops.pop(group, None)
         for entry in self._entries.pop(group, {}).values():
             self.bytes -= len(entry.frame)
             self._count -= 1

@@ -11,6 +11,7 @@ from haqactor.machine.timekeeper import LoggedTime
 if TYPE_CHECKING:
     from haqactor.nodes.context import Context
 
+_FRESH_NS: Final = 1_000_000
 _LOUD_NS: Final = 3_600_000_000_000
 
 
@@ -22,19 +23,25 @@ class GroupTime:
         self._group = group
         self._time = LoggedTime(0, 1, 0)
         self._told = False
+        self._stamp = 0
+        self._fresh_until_ns = 0
 
     def begin(self, last_ns: int, now_ns: int) -> None:
         """A term starts here; ``last_ns`` is the machine's T."""
         self._time = LoggedTime(last_ns, len(self._context.identity.members) // 2 + 1, now_ns)
         self._told = last_ns == 0
+        self._fresh_until_ns = 0
 
     def now(self, now_ns: int) -> int:
-        """T for the next entry."""
+        """T for the next entry; the same within a millisecond, so that a turn may ask as often as it likes."""
+        if now_ns < self._fresh_until_ns:
+            return self._stamp
         context, time = self._context, self._time
         time.hear(context.node, context.env.clock.wall_ns(), now_ns)
         for node, (wall_ns, at_ns) in context.walls.items():
             time.hear(node, wall_ns, at_ns)
-        stamp = time.now(now_ns)
+        stamp = self._stamp = time.now(now_ns)
+        self._fresh_until_ns = now_ns + _FRESH_NS
         if time.jumped_ns > _LOUD_NS and not self._told:
             self._told = True
             context.log.warning(
