@@ -33,7 +33,7 @@ class GroupTime:
         self._fresh_until_ns = 0
 
     def now(self, now_ns: int) -> int:
-        """T for the next entry; the same within a millisecond, so that a turn may ask as often as it likes."""
+        """T for the next entry; the same within a millisecond, so that a turn may ask often."""
         if now_ns < self._fresh_until_ns:
             return self._stamp
         context, time = self._context, self._time
