@@ -1,0 +1,117 @@
+"""Leaders go back to the preferred voter, one at a time, and only where nothing is lost by it."""
+
+from dataclasses import dataclass, field, replace
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+import trio
+from trio.testing import MockClock
+
+from haqactor.nodes.balance import Balancer
+from haqactor.nodes.context import Context
+
+
+@dataclass
+class Place:
+    node: int = 1
+    match: int = 9
+    suspect: bool = False
+
+
+@dataclass
+class Core:
+    preferred: int = 1
+    node: int = 0
+    term: int = 3
+    last_index: int = 9
+    places: tuple[Place, ...] = (Place(),)
+
+    def statistics(self) -> Any:
+        return SimpleNamespace(peers=self.places)
+
+
+@dataclass
+class Actor:
+    group: int
+    core: Core = field(default_factory=Core)
+    serving: bool = True
+    given: list[int] = field(default_factory=list[int])
+    taken: list[int] = field(default_factory=list[int])
+
+    @property
+    def mailbox(self) -> Any:
+        return SimpleNamespace(put=lambda item: item(0))
+
+    def give_back(self, _now: int) -> None:
+        self.taken.append(self.group)
+        self.serving = False
+
+
+def context(actors: list[Actor], *, connected: bool = True, connected_ns: int = 0) -> Context:
+    link = SimpleNamespace(connected=connected, connected_ns=connected_ns)
+    log = SimpleNamespace(info=lambda *_args, **_fields: None)
+    made = SimpleNamespace(
+        groups={actor.group: actor for actor in actors},
+        peers={1: link},
+        log=log,
+        now=lambda: round(trio.current_time() * 1e9),
+        count=lambda _name: None,
+    )
+    return cast("Context", made)
+
+
+async def after(seconds: float, place: Context) -> None:
+    with trio.move_on_after(seconds):
+        await Balancer(place).run()
+
+
+async def test_one_group_at_a_time_after_a_calm_while(autojump_clock: MockClock) -> None:
+    actors = [Actor(1), Actor(2)]
+    await after(5.4, context(actors))
+    assert [actor.taken for actor in actors] == [[], []]
+    actors = [Actor(1), Actor(2)]
+    await after(5.8, context(actors))
+    assert [actor.taken for actor in actors] == [[1], []]
+    actors = [Actor(1), Actor(2)]
+    await after(6.8, context(actors))
+    assert [actor.taken for actor in actors] == [[1], [2]]
+
+
+@pytest.mark.parametrize(
+    "core",
+    [
+        Core(preferred=0),
+        replace(Core(), places=(Place(match=8),)),
+        replace(Core(), places=(Place(suspect=True),)),
+        replace(Core(), places=()),
+    ],
+    ids=["belongs here", "not the whole log", "suspect", "unknown"],
+)
+async def test_nothing_moves_where_something_would_be_lost(core: Core, autojump_clock: MockClock) -> None:
+    actor = Actor(1, core)
+    await after(20, context([actor]))
+    assert actor.taken == []
+
+
+async def test_not_to_a_peer_that_is_away_or_has_just_come_back(autojump_clock: MockClock) -> None:
+    away = Actor(1)
+    await after(20, context([away], connected=False))
+    assert away.taken == []
+    back = Actor(1)
+    await after(8, context([back], connected_ns=round((trio.current_time() + 4) * 1e9)))
+    assert back.taken == []
+
+
+async def test_a_new_term_starts_the_calm_anew(autojump_clock: MockClock) -> None:
+    actor = Actor(1)
+    place = context([actor])
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(Balancer(place).run)
+        await trio.sleep(4)
+        actor.core.term += 1
+        await trio.sleep(4)
+        assert actor.taken == []
+        await trio.sleep(3)
+        assert actor.taken == [1]
+        nursery.cancel_scope.cancel()
