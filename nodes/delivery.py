@@ -42,6 +42,11 @@ class Delivery:
         self._lanes: dict[tuple[bytes, int], deque[_Parcel]] = {}
         self.closed = False
 
+    @property
+    def idle(self) -> bool:
+        """Nothing is on its way."""
+        return not (self._fresh or self._uncovered or self._lanes)
+
     def add(self, deliver: Deliver) -> None:
         """The dispatcher chose."""
         self._fresh.append(deliver)

@@ -129,12 +129,15 @@ def digest_of(rows: Iterable[BeatRow | AnswerRow]) -> bytes:
 
 
 class _Said(Generic[RowT]):
-    """What this node says to one peer: which rows the peer is known to hold, and what is on its way."""
+    """What this node says to one peer: which rows the peer is known to hold, and what is on its way.
+    ``_steady``: the confirmed rows in order and their hash, so that where nothing changes nothing is
+    hashed."""
 
-    __slots__ = ("_confirmed", "_on_the_way", "_start_over")
+    __slots__ = ("_confirmed", "_on_the_way", "_start_over", "_steady")
 
     def __init__(self) -> None:
         self._confirmed: dict[GroupId, RowT] = {}
+        self._steady: tuple[list[RowT], bytes] | None = None
         self._on_the_way: dict[int, dict[GroupId, RowT]] = {}
         self._start_over = True
 
@@ -142,22 +145,35 @@ class _Said(Generic[RowT]):
         self, seq: int, rows: Sequence[RowT]
     ) -> tuple[tuple[RowT, ...], tuple[GroupId, ...], bytes, bool]:
         """Changed rows, gone groups, the hash of the rest, and whether the peer starts anew."""
-        current = {row.group: row for row in sorted(rows)}
+        ordered = sorted(rows)
+        if self._steady is not None and self._steady[0] == ordered and not self._start_over:
+            self._note(seq, self._confirmed)
+            return (), (), self._steady[1], False
+        current = {row.group: row for row in ordered}
         known: dict[GroupId, RowT] = {} if self._start_over else self._confirmed
         changed = tuple([row for group, row in current.items() if known.get(group) != row])
         gone = tuple([group for group in known if group not in current])
         same = [row for group, row in current.items() if known.get(group) == row]
+        digest = digest_of(same)
+        if not (changed or gone or self._start_over):
+            current = self._confirmed
+            self._steady = (ordered, digest)
+        self._note(seq, current)
+        return changed, gone, digest, self._start_over
+
+    def _note(self, seq: int, current: dict[GroupId, RowT]) -> None:
         self._on_the_way[seq] = current
         while len(self._on_the_way) > _UNCONFIRMED_MAX:
             del self._on_the_way[next(iter(self._on_the_way))]
-        return changed, gone, digest_of(same), self._start_over
 
     def confirmed(self, seq: int) -> None:
         """The peer holds what was said in ``seq``."""
         rows = self._on_the_way.get(seq)
         if rows is None:
             return
-        self._confirmed = rows
+        if rows is not self._confirmed:
+            self._confirmed = rows
+            self._steady = None
         self._start_over = False
         for old in [earlier for earlier in self._on_the_way if earlier <= seq]:
             del self._on_the_way[old]
@@ -165,6 +181,7 @@ class _Said(Generic[RowT]):
     def start_over(self) -> None:
         """The peer holds something else: say everything next time."""
         self._confirmed = {}
+        self._steady = None
         self._on_the_way.clear()
         self._start_over = True
 
@@ -172,10 +189,11 @@ class _Said(Generic[RowT]):
 class _Heard(Generic[RowT]):
     """What one peer says to this node."""
 
-    __slots__ = ("_table", "boot", "mismatch", "seq")
+    __slots__ = ("_steady", "_table", "boot", "mismatch", "seq")
 
     def __init__(self) -> None:
         self._table: dict[GroupId, RowT] = {}
+        self._steady: tuple[tuple[RowT, ...], bytes] | None = None  # the table and its hash, until it changes
         self.boot = 0
         self.seq = 0
         self.mismatch = False
@@ -184,6 +202,7 @@ class _Heard(Generic[RowT]):
         """Is this the newest message so far? A new boot starts anew."""
         if boot > self.boot:
             self._table, self.boot, self.seq, self.mismatch = {}, boot, 0, False
+            self._steady = None
         if boot < self.boot or seq <= self.seq:
             return False
         self.seq = seq
@@ -193,6 +212,13 @@ class _Heard(Generic[RowT]):
         self, rows: Sequence[RowT], gone: Sequence[GroupId], digest: bytes, full: bool
     ) -> tuple[RowT, ...]:
         """All rows that the message speaks for; the changed ones only, where the hash does not match."""
+        if not (full or gone or rows):
+            if self._steady is None:
+                everything = tuple(self._table.values())
+                self._steady = (everything, digest_of(everything))
+            self.mismatch = self._steady[1] != digest
+            return () if self.mismatch else self._steady[0]
+        self._steady = None
         if full:
             self._table = {}
         for group in gone:

@@ -228,18 +228,18 @@ async def test_digests_are_told_once_and_compared(autojump_clock: MockClock) -> 
         await two.run(0.35)
 
 
-@pytest.mark.parametrize(
-    "header",
-    [
-        None,
-        [],
-        [1, [], []],
-        ["now", (1, 1, 1, (), (), b"", True, False), []],
-        [1, [1, 1, 1, [[1, 2]], [], b"", True, False], []],
-        [1, [1, 1, 1, 5, [], b"", True, False], []],
-        [1, 7, []],
-    ],
-)
+GARBAGE: list[Any] = [
+    None,
+    [],
+    [1, [], []],
+    ["now", (1, 1, 1, (), (), b"", True, False), []],
+    [1, [1, 1, 1, [[1, 2]], [], b"", True, False], []],
+    [1, [1, 1, 1, 5, [], b"", True, False], []],
+    [1, 7, []],
+]
+
+
+@pytest.mark.parametrize("header", GARBAGE)
 async def test_garbage(header: Any) -> None:
     """Is a ProtocolError of the connection that brought it."""
     two = Two()

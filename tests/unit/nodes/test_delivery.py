@@ -131,7 +131,7 @@ async def test_a_cold_batch_holds_its_consumer_only() -> None:
         here.deliver(3)
         here.delivery.seal(0)
         assert here.cover(3) == [(1, [b"mid"])]
-        assert not here.delivery._lanes
+        assert here.delivery.idle
 
 
 async def test_a_cold_batch_that_is_read_early_waits_for_its_round() -> None:

@@ -35,7 +35,8 @@ def over(message: messages.Message) -> tuple[GroupId, messages.Message]:
 
 def plain(message: Any) -> dict[str, Any]:
     """Its fields; entries as their bytes, for they have no equality."""
-    values = {name: getattr(message, name) for name in type(message).__slots__}
+    names: tuple[str, ...] = type(message).__slots__
+    values: dict[str, Any] = {name: getattr(message, name) for name in names}
     if "entries" in values:
         values["entries"] = [entry.frame for entry in values["entries"]]
     return values

@@ -39,7 +39,7 @@ async def test_a_node_of_its_own_opens_none() -> None:
     """And closes none."""
     network = MemoryNetwork()
     ports = await listen(NodeConfig(data_dir="d"), network)
-    assert ports == (None, None)
+    assert (ports.clients, ports.peers) == (None, None)
     await ports.aclose()
     assert not network.listeners
 

@@ -19,7 +19,11 @@ class Owners:
 
     def named(self, name: str) -> Any:
         self.told[name] = []
-        return lambda reply, _now: self.told[name].append(reply)
+
+        def told(reply: Any, _now: int) -> None:
+            self.told[name].append(reply)
+
+        return told
 
 
 def publish(at: int) -> commands.Command:

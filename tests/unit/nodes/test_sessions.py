@@ -193,8 +193,7 @@ async def test_garbage_later(garbage: bytes) -> None:
         await client.stream.send_all(garbage)
         assert (await refused(client)).code == "protocol_error"
         await wait_all_tasks_blocked()
-        kinds = [type(item) for item in await here.actor.mailbox.drain()]
-        assert kinds == [Request, Disconnected]
+        assert [type(item) for item in await here.actor.mailbox.drain()] == [Request, Disconnected]
 
 
 async def test_a_silent_client_has_a_deadline(autojump_clock: MockClock) -> None:

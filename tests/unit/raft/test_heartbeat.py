@@ -4,6 +4,7 @@ import cbor2
 import pytest
 
 from haqactor.ids import GroupId, Index, NodeId, Term
+from haqactor.raft import heartbeat
 from haqactor.raft.heartbeat import AnswerRow, Beat, BeatAnswer, BeatRow, Heartbeats, Turns, digest_of
 
 A, B = NodeId(0), NodeId(1)
@@ -133,3 +134,30 @@ def test_an_idle_group_is_not_stuck() -> None:
     turns = Turns()
     assert all(turns.moving(GroupId(1), 5, waiting=False) for _ in range(9))
     assert turns.moving(GroupId(1), 5, waiting=True)
+
+
+def test_rows_that_stay_are_hashed_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An idle cluster's beats cost next to nothing; a change is noticed all the same, and so is its end."""
+    a, b = Heartbeats(1), Heartbeats(1)
+    rows = [row(1), row(2)]
+    for _ in range(3):
+        exchange(a, b, rows)
+    hashed = 0
+
+    def counting(given: object) -> bytes:
+        nonlocal hashed
+        hashed += 1
+        return digest_of(given)  # type: ignore[arg-type]  # whatever rows it was handed
+
+    monkeypatch.setattr(heartbeat, "digest_of", counting)
+    for _ in range(5):
+        beat, heard, answer = exchange(a, b, list(reversed(rows)))
+        assert (beat.rows, answer.rows, heard) == ((), (), (row(1), row(2)))
+    assert hashed == 0
+    assert exchange(a, b, [row(1), row(2, 5)])[0].rows == (row(2, 5),)
+    assert hashed > 0
+    _, heard, _ = exchange(a, b, [row(1), row(2, 5)])
+    assert sorted(heard) == [row(1), row(2, 5)]
+    b = Heartbeats(2)  # it restarted and holds nothing
+    a.on_answer(B, BeatAnswer(beat.seq + 2, 2, 0, (), (), digest_of([]), True, True))
+    assert exchange(a, b, rows)[0].full
