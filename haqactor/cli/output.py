@@ -30,8 +30,7 @@ def plain(value: Any) -> Any:
     if isinstance(value, tuple) and hasattr(cast("object", value), "_asdict"):
         return plain(cast("Any", value)._asdict())
     if isinstance(value, Mapping):
-        items: Mapping[Any, Any] = value
-        return {str(name): plain(item) for name, item in items.items()}
+        return {str(name): plain(item) for name, item in cast("Mapping[Any, Any]", value).items()}
     if isinstance(value, bytes):
         return text_of(value)
     if isinstance(value, list | tuple):

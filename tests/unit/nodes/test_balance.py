@@ -1,5 +1,6 @@
 """Leaders go back to the preferred voter, one at a time, and only where nothing is lost by it."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from types import SimpleNamespace
 from typing import Any, cast
@@ -10,6 +11,7 @@ from trio.testing import MockClock
 
 from haqactor.nodes.balance import Balancer
 from haqactor.nodes.context import Context
+from tests.builders.node_context import quiet_log
 
 
 @dataclass
@@ -40,8 +42,11 @@ class Actor:
     taken: list[int] = field(default_factory=list[int])
 
     @property
-    def mailbox(self) -> Any:
-        return SimpleNamespace(put=lambda item: item(0))
+    def mailbox(self) -> "Actor":
+        return self
+
+    def put(self, item: Callable[[int], None]) -> None:
+        item(0)
 
     def give_back(self, _now: int) -> None:
         self.taken.append(self.group)
@@ -50,13 +55,12 @@ class Actor:
 
 def context(actors: list[Actor], *, connected: bool = True, connected_ns: int = 0) -> Context:
     link = SimpleNamespace(connected=connected, connected_ns=connected_ns)
-    log = SimpleNamespace(info=lambda *_args, **_fields: None)
     made = SimpleNamespace(
         groups={actor.group: actor for actor in actors},
         peers={1: link},
-        log=log,
+        log=quiet_log(),
         now=lambda: round(trio.current_time() * 1e9),
-        count=lambda _name: None,
+        count=str,
     )
     return cast("Context", made)
 
