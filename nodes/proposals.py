@@ -71,8 +71,9 @@ class Draft:
                 answer(reply, now_ns)
 
     def without_publishes(self, error: Error) -> "Draft":
-        """Too much waits for a majority: publishes are refused, and everything else is kept for the next
-        entry, for settlements and returns must always get through (J10)."""
+        """Too much waits for a majority, or leadership is being handed over: publishes are refused, and
+        everything else is kept for the next entry, for settlements and returns must always get through
+        (J10)."""
         kept = Draft()
         for command, answer in zip(self.commands, self.answers, strict=True):
             if command[0] != commands.Op.PUBLISH:
@@ -105,7 +106,10 @@ def seal(
     try:
         under_way[actor.propose(header, draft.body(), draft, now_ns)] = draft
     except NotLeader as error:
-        draft.failed(error)
+        if actor.core.is_leader:  # handing over may come to nothing; what was frozen must not be lost
+            keep(draft.without_publishes(error))
+        else:
+            draft.failed(error)
     except Overloaded as error:
         actor.context.count("overloaded")
         keep(draft.without_publishes(error))

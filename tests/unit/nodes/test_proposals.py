@@ -43,8 +43,9 @@ def drafted(owners: Owners) -> Draft:
 class FakeActor:
     """Takes proposals as told."""
 
-    def __init__(self, refuse: Error | None = None) -> None:
+    def __init__(self, refuse: Error | None = None, *, is_leader: bool = False) -> None:
         self.refuse = refuse
+        self.is_leader = is_leader
         self.next = 5
         self.proposed: list[tuple[bytes, bytes]] = []
         self.counted: list[str] = []
@@ -56,6 +57,10 @@ class FakeActor:
 
     @property
     def context(self) -> "FakeActor":
+        return self
+
+    @property
+    def core(self) -> "FakeActor":
         return self
 
     def count(self, name: str) -> None:
@@ -129,6 +134,18 @@ def test_a_lost_leadership_fails_all() -> None:
     seal(cast(GroupActor, FakeActor(NotLeader())), draft, b"", {}, 0, kept.append)
     assert all(len(told) == 1 and isinstance(told[0], NotLeader) for told in owners.told.values())
     assert kept == []
+
+
+def test_a_handover_refuses_publishes_and_keeps_the_rest() -> None:
+    """It may come to nothing: then the term goes on with what was frozen, reserved and purged."""
+    owners = Owners()
+    draft = drafted(owners)
+    actor = FakeActor(NotLeader("leadership is being handed over"), is_leader=True)
+    kept: list[Draft] = []
+    seal(cast(GroupActor, actor), draft, b"", {}, 0, kept.append)
+    assert [type(told[0]) for name, told in owners.told.items() if name != "settle"] == [NotLeader] * 2
+    assert owners.told["settle"] == []
+    assert [command[0] for command in kept[0].commands] == [commands.Op.SETTLE, commands.Op.DELETE]
 
 
 def test_a_client_gets_a_reply_or_an_error() -> None:
