@@ -6,7 +6,7 @@ so that the chunks are the state at one index though they are read over many tur
 
 A chunk is u32 length (little endian) and a CBOR list ``[kind, ...]``; kinds are in
 ``machine.GroupMachine.restore``. Chunks may be cut and joined anywhere on their way. Columns travel as little
-endian bytes, at most 256 KiB a piece.
+endian bytes, at most ``PIECE_BYTES`` a piece: whole numbers of any width, and whole rows of deferrals.
 """
 
 import sys
@@ -21,7 +21,7 @@ from haqactor.machine.intervals import IntervalSet
 from haqactor.machine.producers import Producer, Window
 from haqactor.machine.queue import Origin, Queue
 
-PIECE_BYTES: Final = 256 * 1024
+PIECE_BYTES: Final = 256 * 1024 // 24 * 24
 _ROWS_MAX: Final = 1000
 _CHUNK_MAX: Final = 64 * 1024 * 1024
 _SETS: Final = ("gone", "deferred", "parked", "suspects")

@@ -222,6 +222,17 @@ def test_a_snapshot_is_the_state_at_its_beginning() -> None:
         GroupMachine().restore([])
 
 
+def test_a_snapshot_holds_more_deferrals_than_one_piece() -> None:
+    group = Group()
+    rows = 12_000
+    group.publish(200, batches=rows // 100)
+    group.apply(commands.settle(Q, [], [[2 * n + 1, 2 * n + 1, 9 * NS, "x"] for n in range(rows)], [], []))
+    fresh = GroupMachine()
+    fresh.restore(group.machine.snapshot_chunks())
+    assert fresh.digest() == group.machine.digest()
+    assert fresh.queues[Q].deferrals == sorted(group.machine.queues[Q].deferrals)
+
+
 def test_a_newer_snapshot_ends_an_older_one() -> None:
     group = story()
     old, new = group.machine.snapshot_chunks(), None
