@@ -89,7 +89,7 @@ class QueueConfig:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """Every bound of a node (see docs/operating/configure.md). Bytes, counts, seconds; the simulator draws them small."""
+    """The bounds of a node (docs/operating/configure.md): bytes, counts, seconds; drawn small to simulate."""
 
     message_bytes_max: int = MIB
     connections_max: int = 10_000

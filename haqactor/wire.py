@@ -335,12 +335,14 @@ class Info(NamedTuple):
 
 
 class Peek(NamedTuple):
-    """A ReadIndex. Reply: parts as in Deliver with term and counter 0, blob: the batches."""
+    """A ReadIndex: messages from ``first`` on, as many of ``limit`` (10,000 at most) as fit 4 MiB. Reply:
+    parts as in Deliver, term and counter 0, blob: the batches; no part: there are no more."""
 
     rid: int
     group: int
     uid: int
     limit: int
+    first: int = 0
 
 
 class Purge(NamedTuple):
@@ -450,6 +452,8 @@ def parse(frame: Frame) -> Message:
     kind = _TYPES[frame.kind]
     given: object = frame.header
     header = given if is_list(given) else []
+    if kinds and 0 < len(kinds) - len(header) <= len(kind._field_defaults):  # from before they were added
+        header = [*header, *list(kind._field_defaults.values())[len(header) - len(kinds) :]]
     if len(header) != len(kinds):
         raise ProtocolError(f"{kind.__name__} has {len(kinds)} fields, not {given!r:.80}")
     for at, expected in enumerate(kinds):

@@ -16,15 +16,15 @@ from haqactor.nodes.sessions import Request
 if TYPE_CHECKING:
     from haqactor.nodes.group import GroupActor
 
-_LIMIT_MAX = 1000
+_LIMIT_MAX = 10_000
 _BYTES_MAX = 4 * 1024 * 1024
 
 
 def start(actor: "GroupActor", machine: GroupMachine, request: Request) -> None:
     """Answer ``wire.Peek`` in a task of its own."""
     message = request.message
-    located = machine.peek(message.uid, max(0, min(message.limit, _LIMIT_MAX)))
-    parts = [picking.peek_part(row) for row in located]
+    located = machine.peek(message.uid, max(0, min(message.limit, _LIMIT_MAX)), message.first)
+    parts = [picking.peek_part(row, machine.failures(message.uid, row.first, row.last)) for row in located]
     if actor.applier.nursery is not None:
         actor.applier.nursery.start_soon(_answer, actor, request, parts)
 

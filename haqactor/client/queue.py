@@ -210,9 +210,20 @@ class Queue:
         return self._broker.statistics_of(self.name)
 
     async def peek(self, *, limit: int = 10) -> list[PeekedMessage]:
-        """Look at the first messages without leasing them."""
+        """Look at the first messages without leasing them. ``limit``: up to 10,000. Raises NotFound,
+        NoQuorum."""
         count = whole("limit", limit, 1, PEEK_MAX)
-        rows, blob, uid = await self._ask(lambda group, uid: wire.Peek(0, group, uid, count))
+        found, looked = await self._peek(0, count)
+        while len(found) < count:
+            more, uid = await self._peek(found[-1].seq + 1, count - len(found)) if found else ([], looked)
+            if not more or uid != looked:  # the end, or another queue of this name by now
+                break
+            found += more
+        return found[:count]
+
+    async def _peek(self, first: int, count: int) -> tuple[list[PeekedMessage], int]:
+        """The messages from ``first`` on, as many as one answer holds, and the queue's uid."""
+        rows, blob, uid = await self._ask(lambda group, uid: wire.Peek(0, group, uid, count, first))
         bound = max(self._broker.session.core.message_bytes_max, batch.PACKED_BYTES_MAX) + MIB
         found: list[PeekedMessage] = []
         at = 0
@@ -225,7 +236,7 @@ class Queue:
                 found.append(
                     PeekedMessage(part.content(place, bound), uid, seq, part.failures(seq), part.enqueued_ns)
                 )
-        return found[:count]
+        return found, uid
 
     async def purge(self) -> int:
         """Drop what is ready or deferred, not what is leased; returns how many (of its last try, where a

@@ -270,10 +270,14 @@ class GroupMachine:
         queue = self._queue(uid)
         return [row for low, high in ranges for row in queue.batches.locate(low, high)]
 
-    def peek(self, uid: int, limit: int) -> list[Located]:
-        """Where the first ``limit`` messages that are not settled are stored, leased and deferred ones
-        included. Raises NotFound."""
-        return views.peek(self._queue(uid), limit)
+    def peek(self, uid: int, limit: int, first: int = 0) -> list[Located]:
+        """Where the first ``limit`` messages from ``first`` on that are not settled are stored, leased and
+        deferred ones included. Raises NotFound."""
+        return views.peek(self._queue(uid), limit, first)
+
+    def failures(self, uid: int, low: int, high: int) -> tuple[Range, ...]:
+        """(sequence, failures so far) where there were some. Raises NotFound."""
+        return self._queue(uid).failures_of(low, high)
 
     def info(self, uid: int) -> dict[str, Any]:
         """``ready`` counts leased ones too (the dispatcher knows them). Raises NotFound."""

@@ -169,7 +169,7 @@ class Picker:
             counter,
             base,
             ((low, high),),
-            attempts_of(self._desk, low, high),
+            self._desk.queue.failures_of(low, high),
             batches.enqueued[position],
             batches.entry[position],
             batches.at[position],
@@ -234,20 +234,7 @@ def skip_settled(desk: Desk) -> int:
     return low
 
 
-def attempts_of(desk: Desk, low: int, high: int) -> tuple[Range, ...]:
-    """(sequence, failures so far) where there were some."""
-    failures = desk.queue.failures
-    if not failures.ends or low > failures.ends[-1]:
-        return ()
-    return tuple(
-        (sequence, value)
-        for first, last, value in failures.runs(low, high)
-        if value
-        for sequence in range(first, last + 1)
-    )
-
-
-def peek_part(row: Located) -> Part:
+def peek_part(row: Located, failures: tuple[Range, ...]) -> Part:
     """A part without a lease, for ``wire.Peek``."""
     count = row.last - row.first + 1
     base = row.first - row.skip
@@ -255,7 +242,8 @@ def peek_part(row: Located) -> Part:
     if base < 0 or count * 2 < row.total:
         rows, base = tuple(range(row.skip, row.skip + count)), -1
     ranges = ((row.first, row.last),)
-    return Part(0, 0, base, ranges, (), row.enqueued_ns, row.entry_index, row.body_at, row.body_bytes, rows)
+    place = (row.entry_index, row.body_at, row.body_bytes)
+    return Part(0, 0, base, ranges, failures, row.enqueued_ns, *place, rows)
 
 
 def anything_ready(desk: Desk) -> bool:

@@ -203,6 +203,18 @@ class Queue:
                 self.suspects.discard(low, high)
             moves.ready += self.standing(low, high)
 
+    def failures_of(self, low: int, high: int) -> tuple[Range, ...]:
+        """(sequence, failures so far) where there were some."""
+        failures = self.failures
+        if not failures.ends or low > failures.ends[-1]:
+            return ()
+        return tuple(
+            (sequence, value)
+            for first, last, value in failures.runs(low, high)
+            if value
+            for sequence in range(first, last + 1)
+        )
+
     def suspect(self, ranges: Iterable[Range], moves: Moves) -> list[Range]:
         """Mark the standing ones, uncharged, and put them back. Returns those that had been suspects before:
         they are charged."""

@@ -25,10 +25,11 @@ def info(queue: Queue) -> dict[str, Any]:
     }
 
 
-def peek(queue: Queue, limit: int) -> list[Located]:
-    """Where the first ``limit`` messages that are not settled are stored, leased or deferred, too."""
+def peek(queue: Queue, limit: int, first: int = 0) -> list[Located]:
+    """Where the first ``limit`` messages that are not settled are stored, leased or deferred, too; from
+    ``first`` on."""
     found: list[Located] = []
-    at = queue.low
+    at = max(queue.low, first)
     while limit > 0:
         at = queue.gone.next_missing(at)
         stop = queue.gone.next_present(at)

@@ -150,6 +150,7 @@ class FakeCluster:
         self.producers: dict[str, int] = {}
         self.ended: list[bytes] = []
         self.lease_ns = 30_000_000_000
+        self.peek_max = 10_000
         self._counter = 0
         self._nursery: trio.Nursery | None = None
 
@@ -418,12 +419,10 @@ class FakeCluster:
 
     def _on_peek(self, _c: FakeConnection, message: wire.Peek, _b: bytes) -> Any:
         queue = self.queue(message.uid)
-        picked = [(seq, item) for seq, item in enumerate(queue.messages, 1) if not item.done][: message.limit]
+        picked = [(seq, item) for seq, item in enumerate(queue.messages, 1) if not item.done]
+        picked = [row for row in picked if row[0] >= message.first][: min(message.limit, self.peek_max)]
         blobs = [batch.Packer().pack([item.body]) for _seq, item in picked]
-        rows = [
-            [0, 0, -1, [[seq, seq]], [], 1, len(blob)]
-            for (seq, _item), blob in zip(picked, blobs, strict=True)
-        ]
+        rows = [[0, 0, -1, [[row[0]] * 2], [], 1, len(blob)] for row, blob in zip(picked, blobs, strict=True)]
         return rows, b"".join(blobs)
 
     def _on_purge(self, _c: FakeConnection, message: wire.Purge, _b: bytes) -> Any:

@@ -38,7 +38,7 @@ SAMPLES: list[Any] = [
     wire.LeaseLost(1, 2, [[1, 1, 1, 1]]),
     wire.ConsumerGone(1, 2, "not_leader", "moved"),
     wire.Info(1, 2, 3),
-    wire.Peek(1, 2, 3, 10),
+    wire.Peek(1, 2, 3, 10, 7),
     wire.Purge(1, 2, 3),
 ]
 
@@ -71,6 +71,13 @@ def test_every_wrong_field_is_named(message: Any) -> None:
 def test_a_header_of_another_shape_is_refused(header: Any) -> None:
     with pytest.raises(ProtocolError):
         wire.parse(Frame(wire.Op.PUBLISH, header, b""))
+
+
+def test_a_field_that_came_later_may_be_absent() -> None:
+    """As an older client leaves it out."""
+    assert wire.parse(Frame(wire.Op.PEEK, [1, 2, 3, 10], b"")) == wire.Peek(1, 2, 3, 10, 0)
+    with pytest.raises(ProtocolError):
+        wire.parse(Frame(wire.Op.PEEK, [1, 2, 3], b""))
 
 
 def test_numbers_out_of_range_are_refused() -> None:

@@ -99,6 +99,9 @@ async def test_get_poll_peek_info_purge(cluster: FakeCluster, broker: Broker) ->
     for number in range(4):
         await broker.publish("orders", b"%d" % number)
     assert [message.body for message in await queue.peek(limit=2)] == [b"0", b"1"]
+    cluster.peek_max = 3  # as much as one answer holds
+    assert [message.body for message in await queue.peek(limit=1000)] == [b"0", b"1", b"2", b"3"]
+    assert [message.seq for message in await queue.peek(limit=4)] == [1, 2, 3, 4]
     message = await queue.poll()
     assert message is not None
     assert message.body == b"0"

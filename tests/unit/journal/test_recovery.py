@@ -1,6 +1,6 @@
 """Opening: torn tails, corruption, missing files, clean stops, suspicion.
 
-One rule: each J of docs/internals/traps.md that recovery can meet has a test here that fails without its guard.
+One rule: each J of docs/internals/traps.md that recovery can meet has a test that fails without its guard.
 """
 
 from collections.abc import Callable

@@ -200,8 +200,15 @@ def test_peek_walks_over_what_is_settled() -> None:
     assert [(row.first, row.last) for row in group.machine.peek(Q, 8)] == [(1, 1), (16, 20), (22, 23)]
     assert len(group.machine.peek(Q, 0)) == 0
     assert sum(row.last - row.first + 1 for row in group.machine.peek(Q, 999)) == 15
+    assert [(row.first, row.last) for row in group.machine.peek(Q, 3, 5)] == [(16, 18)]
+    assert group.machine.peek(Q, 3, 31) == []
+    group.apply(commands.settle(Q, [], [[17, 18, 0, "no"]], [], []))
+    group.apply(commands.settle(Q, [], [[18, 18, 0, "no"]], [], []))
+    assert group.machine.failures(Q, 16, 20) == ((17, 1), (18, 2))
     with pytest.raises(NotFound):
         group.machine.peek(99, 1)
+    with pytest.raises(NotFound):
+        group.machine.failures(99, 1, 2)
 
 
 def test_a_snapshot_is_the_state_at_its_beginning() -> None:

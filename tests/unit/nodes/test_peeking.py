@@ -23,9 +23,12 @@ class FakeMachine:
         self.located = located
         self.limits: list[int] = []
 
-    def peek(self, uid: int, limit: int) -> list[Located]:
+    def peek(self, uid: int, limit: int, first: int) -> list[Located]:
         self.limits.append(limit)
-        return self.located
+        return [row for row in self.located if row.first >= first]
+
+    def failures(self, uid: int, low: int, high: int) -> tuple[tuple[int, int], ...]:
+        return tuple((seq, 4) for seq in range(low, high + 1) if seq == 3)
 
 
 class Place:
@@ -61,9 +64,9 @@ class Place:
         self.located.append(Located(**{name: values[name] for name in Located._fields}))
         self.blobs.append(blob)
 
-    def peek(self, limit: int) -> FakeMachine:
+    def peek(self, limit: int, first: int = 0) -> FakeMachine:
         machine = FakeMachine(self.located)
-        request = Request(cast(Any, self.session), wire.Peek(7, GROUP, 3, limit), b"")
+        request = Request(cast(Any, self.session), wire.Peek(7, GROUP, 3, limit, first), b"")
         peeking.start(self.actor.as_actor, cast(GroupMachine, machine), request)
         return machine
 
@@ -84,14 +87,21 @@ async def test_in_order_from_memory_and_disk() -> None:
 
 
 async def test_limits() -> None:
-    """A thousand at most, none below none; and only so many bytes, but at least one batch."""
+    """Ten thousand at most, none below none; and only so many bytes, but at least one batch: the rest is
+    asked for."""
     async with trio.open_nursery() as nursery:
         here = Place(nursery)
         for _ in range(3):
             here.store("disk", 3 << 20)
-        assert here.peek(1 << 60).limits == [1000]
+        assert here.peek(1 << 60).limits == [10_000]
     ((rows,),) = here.session.answers.values()
     assert len(rows) == 1
+    async with trio.open_nursery() as nursery:
+        here.actor.applier.nursery = nursery
+        here.peek(10, first=rows[0][3][-1][1] + 1)
+    ((_rows, rest),) = here.session.answers.values()
+    assert rest[0][3] == ((3, 4),)
+    assert rest[0][4] == ((3, 4),), "message 3 failed four times"
     async with trio.open_nursery() as nursery:
         assert Place(nursery).peek(-5).limits == [0]
 
