@@ -47,8 +47,14 @@ def make(
     context, journal = node_context(0)
     found: Any = journal
     found.recovered = recovered
-    found.snapshot = lambda _group: Reader(chunks) if chunks else None
-    found.tail_suspect = lambda _group: suspect
+
+    def snapshot(_group: int) -> Reader | None:
+        return Reader(chunks) if chunks else None
+
+    def tail_suspect(_group: int) -> bool:
+        return suspect
+
+    found.snapshot, found.tail_suspect = snapshot, tail_suspect
     return Assembly(context, lambda: None, lambda _group, _replicas: None)
 
 
@@ -73,7 +79,7 @@ async def test_a_group_that_was_here() -> None:
 async def test_a_snapshot_is_restored_before_anything_runs() -> None:
     """And the log goes on behind it."""
     machine = GroupMachine()
-    rows = [[10, 1, "q", {}]]
+    rows: list[list[Any]] = [[10, 1, "q", {}]]
     machine.apply(Index(5), Term(3), commands.encode(1, [commands.follow_directory(1, [], rows)]), 0)
     meta = SnapshotMeta(Index(5), Term(3), VOTERS)
     chunks = list(machine.snapshot_chunks())

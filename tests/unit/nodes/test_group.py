@@ -330,7 +330,7 @@ async def test_a_lost_leadership_tells_everybody(autojump_clock: MockClock) -> N
         await one.settle()
         await one.step(2, Append(Term(5), Index(2), Term(5), Index(2)))
         assert one.service.owners[0].told == [OutcomeUnknown]
-        assert not one.actor._proposals
+        assert one.actor.take_proposal(Index(2)) is None
 
 
 async def test_held_requests_are_told_when_the_term_ends_first(autojump_clock: MockClock) -> None:

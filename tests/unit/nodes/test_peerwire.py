@@ -1,5 +1,6 @@
 """The peer protocol brings every message over as it was, and takes nothing else."""
 
+from dataclasses import fields
 from typing import Any
 
 import pytest
@@ -35,8 +36,7 @@ def over(message: messages.Message) -> tuple[GroupId, messages.Message]:
 
 def plain(message: Any) -> dict[str, Any]:
     """Its fields; entries as their bytes, for they have no equality."""
-    names: tuple[str, ...] = type(message).__slots__
-    values: dict[str, Any] = {name: getattr(message, name) for name in names}
+    values: dict[str, Any] = {item.name: getattr(message, item.name) for item in fields(message)}
     if "entries" in values:
         values["entries"] = [entry.frame for entry in values["entries"]]
     return values
