@@ -8,7 +8,7 @@ from copy import copy
 from dataclasses import dataclass
 from functools import partial
 from itertools import repeat
-from typing import TYPE_CHECKING, Any, final
+from typing import TYPE_CHECKING, Any, cast, final
 
 import trio
 
@@ -29,7 +29,8 @@ __all__ = ["Outgoing", "Outstanding", "Producer", "Publisher", "Receipt", "Recei
 
 IDLE_NS = 9 * 60 * 1_000_000_000
 _SEQ_MAX = (1 << 62) - 1
-_BODY_ONLY: Any = partial(tuple.__new__, Content)  # without a step of Python for each message
+_BODY_ONLY: Any = partial(cast("Any", tuple).__new__, Content)
+"""``Content(body)`` without a step of Python for each message."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,15 +138,17 @@ class Publisher:
 
     async def send(self, queue: str, content: Content, seq: int | None) -> Receipt:
         """One message."""
-        self._check_open()
+        if self._closed or self._broker.session.ended is not None:
+            self._check_open()
         again = True
         while True:
             stream = self._streams.get(queue)
-            if stream is None or stream.error is not None or not stream.waits:
+            if stream is None or stream.error is not None or not (stream.gathering or stream.parcels):
                 stream = await self._stream(queue)
             item: Item | None = None
             if seq is None:
-                item = stream.add(content, unpacked_bytes(content))
+                size = len(content.body) if content.extras is None else unpacked_bytes(content)
+                item = stream.add(content, size)
                 parcel = item.parcel
             else:
                 parcel = stream.add_parcel([content], seq)
@@ -279,8 +282,10 @@ def contents_of(messages: Sequence[bytes | Outgoing], body_bytes_max: int) -> li
     given: object = messages
     if isinstance(given, bytes | str | Mapping) or not isinstance(given, Sequence):
         raise InvalidArgument(f"messages are a list of bytes or Outgoing, not {type(given).__name__}")
-    if set(map(type, given)) == {bytes} and max(map(len, given)) <= body_bytes_max:
-        return list(map(_BODY_ONLY, zip(given, repeat(None))))
+    if set(map(type, messages)) == {bytes}:
+        bodies = cast("Sequence[bytes]", messages)
+        if max(map(len, bodies)) <= body_bytes_max:
+            return list(map(_BODY_ONLY, zip(bodies, repeat(None))))
     return [
         content_of(message.body, message.key, message.headers, message.message_id, body_bytes_max)
         if isinstance(message, Outgoing)

@@ -87,9 +87,9 @@ class Receipts(Sequence[Receipt]):
         raise IndexError(f"there are {len(self)} receipts, and no {at}")
 
     def __eq__(self, other: object) -> bool:
-        if not isinstance(other, list | Receipts):
-            return NotImplemented
-        return list(self) == list(other)
+        if isinstance(other, Receipts):
+            return list(self) == list(other)
+        return list(self) == other if isinstance(other, list) else NotImplemented
 
     def __add__(self, other: Sequence[Receipt]) -> list[Receipt]:
         return [*self, *other]
