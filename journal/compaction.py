@@ -4,6 +4,7 @@ One rule: what replaces a file is durable, and named in the journal, before the 
 """
 
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import AsyncExitStack
 
 import trio
 
@@ -206,7 +207,10 @@ class Compactor:
         store = self._store
         numbers = [file.number for file in files]
         generation = group.generation
-        moved = await self._copy(group, _living(group, files, group.keep))
+        async with AsyncExitStack() as stack:
+            for file in files:  # an installation may put them aside meanwhile
+                await stack.enter_async_context(file.held())
+            moved = await self._copy(group, _living(group, files, group.keep))
         present = [] if moved is None else [moved]
 
         def plan() -> list[Update] | None:

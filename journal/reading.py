@@ -1,9 +1,11 @@
 """Reading entries back: few preads, every frame checked.
 
-One rule: a frame is handed out only if its checksum, group, index and term are what the index says.
+One rule: a frame is handed out only if its checksum, group, index and term are what the index says. Files
+that are retired meanwhile stay open until the read is through.
 """
 
 from collections.abc import Iterator, Sequence
+from contextlib import AsyncExitStack
 
 from haqactor.entry import Entry, parse
 from haqactor.env import DiskError, File
@@ -57,25 +59,34 @@ async def _pread(file: File, offset: int, size: int, group: GroupId) -> bytes:
 async def read_entries(group: GroupId, locations: Sequence[Location], config: JournalConfig) -> list[Entry]:
     """The entries at these places. Raises DataDamaged with file, place and group."""
     found: list[Entry] = []
-    for file, (start, end, members) in spans(locations, config):
-        async with file.held() as handle:
-            data = await _pread(handle, start, end - start, group)
-        section, section_at = b"", -1
-        for where, offset, size in members:
-            try:
-                stored = data[offset - start : offset - start + size]
-                if where.place & PACKED:
-                    ordinal, position = split_place(where.place)
-                    if section_at != offset:
-                        section, section_at = unpack(stored, file.packed_raw[ordinal]), offset
-                    stored = section[position : position + where.length]
-                entry = parse(stored)
-            except DataDamaged as error:
-                raise damaged(file.path, offset, error, (group,)) from error
-            if (entry.group, entry.index) != (group, where.log_index):
-                what = f"entry {entry.index} of group {entry.group} where {where.log_index} should be"
-                raise damaged(file.path, offset, what, (group,))
-            found.append(entry)
+    async with AsyncExitStack() as stack:
+        for each in {where.file.path: where.file for where in locations}.values():
+            await stack.enter_async_context(each.held())  # all, before the first wait
+        for file, span in spans(locations, config):
+            found += await _read_span(group, file, span)
+    return found
+
+
+async def _read_span(group: GroupId, file: DataFile, span: Span) -> list[Entry]:
+    start, end, members = span
+    data = await _pread(file.file, start, end - start, group)
+    found: list[Entry] = []
+    section, section_at = b"", -1
+    for where, offset, size in members:
+        try:
+            stored = data[offset - start : offset - start + size]
+            if where.place & PACKED:
+                ordinal, position = split_place(where.place)
+                if section_at != offset:
+                    section, section_at = unpack(stored, file.packed_raw[ordinal]), offset
+                stored = section[position : position + where.length]
+            entry = parse(stored)
+        except DataDamaged as error:
+            raise damaged(file.path, offset, error, (group,)) from error
+        if (entry.group, entry.index) != (group, where.log_index):
+            what = f"entry {entry.index} of group {entry.group} where {where.log_index} should be"
+            raise damaged(file.path, offset, what, (group,))
+        found.append(entry)
     return found
 
 

@@ -91,7 +91,14 @@ class Scrubber:
                     ref = next((ref for ref in group.manifest.cold if ref.number == data.number), None)
                     if ref is None:
                         return False
-                    fresh, _columns = await open_cold(self._store.disk, self._store.directory, group.id, ref)
+                    try:
+                        fresh, _columns = await open_cold(
+                            self._store.disk, self._store.directory, group.id, ref
+                        )
+                    except DataDamaged:
+                        if data.doomed:  # merged, or put aside by an installation, while we opened it
+                            return False
+                        raise
                     await fresh.retire()
                     locations = [
                         each.location(row)
