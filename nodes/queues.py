@@ -11,6 +11,7 @@ from haqactor.config import MIB
 from haqactor.entry import Entry, Kind
 from haqactor.errors import (
     Error,
+    Fenced,
     InvariantViolation,
     NotFound,
     NotLeader,
@@ -22,6 +23,7 @@ from haqactor.ids import Index, Term
 from haqactor.machine import commands, effects
 from haqactor.machine.dispatcher import Dispatcher
 from haqactor.machine.effects import Applied
+from haqactor.machine.fencing import Fencing
 from haqactor.machine.machine import GroupMachine
 from haqactor.nodes import peeking, publishing
 from haqactor.nodes.clockwork import GroupTime
@@ -50,6 +52,7 @@ class QueueService:
         self._missing = missing
         self._open: dict[Index, Draft] = {}
         self._following = False
+        self._fencing = Fencing(missing.directory, self.machine)
 
     # -- terms
 
@@ -60,6 +63,7 @@ class QueueService:
         self.consuming = Consuming(self, dispatcher)
         self.draft = Draft()
         self._following = False
+        self._fencing = Fencing(self._missing.directory, self.machine)
 
     def _died(self, session: bytes) -> bool:
         context = self.actor.context
@@ -149,6 +153,7 @@ class QueueService:
 
     def _publish(self, request: Request, message: wire.Publish) -> None:
         context = self.actor.context
+        self._check_epoch(message.producer, message.epoch)
         if context.journal.space_low:
             raise Overloaded("the leader's disk is nearly full; free space on it", retry_after=1.0)
         command = publishing.checked(message, request.blob, context.limits, self.draft.body_bytes)
@@ -160,10 +165,17 @@ class QueueService:
         if len(message.producer) != 16:
             raise ProtocolError("Begin.producer must be 16 bytes")
         if message.epoch:
+            self._check_epoch(message.producer, message.epoch)
             command = commands.producer_epoch(message.producer, message.epoch, message.uid)
             self.draft.add(command, answer_request(request))
         else:
             request.session.send(wire.Reply(message.rid, [self.time.now(now_ns), 0]))
+
+    def _check_epoch(self, producer: bytes, epoch: int) -> None:
+        """Group 0 may have told this node of a newer producer that this group's log does not know yet."""
+        newest = self._missing.directory.epochs.current(producer)
+        if 0 < epoch < newest:
+            raise Fenced("a newer producer of this name is open", current_token=newest)
 
     def _purge(self, request: Request, message: wire.Purge) -> None:
         consuming = self._leading()
@@ -193,6 +205,7 @@ class QueueService:
         if consuming is None:
             return
         self._follow_directory()
+        self._fence()
         for action in consuming.dispatcher.work(now_ns, self.time.now(now_ns)):
             consuming.act(action, now_ns)
         if self.draft.commands:
@@ -211,6 +224,12 @@ class QueueService:
     def _followed(self, _reply: Any, _now: int) -> None:
         self._following = False
         self.actor.mailbox.wake()
+
+    def _fence(self) -> None:
+        for command in self._fencing.wanted():
+            self.draft.add(command)
+        if self._fencing.waits:
+            self.actor.mailbox.wake()
 
     def _seal(self, now_ns: int) -> None:
         draft, self.draft = self.draft, Draft()

@@ -142,8 +142,8 @@ def tick(sessions: bool) -> Command:
 
 
 def producer_epoch(producer: bytes, epoch: int, uid: int) -> Command:
-    """Begin of a named producer: from here on older epochs are fenced in this group. Reply ``[T_ns,
-    last_seq]`` or Fenced, NotFound."""
+    """Begin of a named producer in a queue (uid 0: in none): from here on older epochs are fenced in this
+    group. Reply ``[T_ns, last_seq]`` or Fenced, NotFound."""
     return [Op.PRODUCER_EPOCH.value, producer, epoch, uid]
 
 

@@ -28,6 +28,7 @@ from haqactor.ids import Index, Term
 from haqactor.machine import placement, snapshot
 from haqactor.machine.commands import MACHINE_VERSION, Command, Op, decode, follow_directory
 from haqactor.machine.effects import Applied, DirectoryChanged, Effect, GroupCreated, NodeRegistered
+from haqactor.machine.epochs import Epochs
 from haqactor.machine.machine import GroupMachine
 
 _ORDINALS: Final = 1 << 16
@@ -72,7 +73,7 @@ class DirectoryMachine:
         self.nodes: dict[int, NodeRow] = {}
         self.groups: dict[int, GroupRow] = {}
         self.queues: dict[str, QueueRow] = {}
-        self.epochs: dict[str, int] = {}
+        self.epochs = Epochs()
         self._by_group: dict[int, OrderedDict[int, str]] = {}
         self._last_change: dict[int, int] = {}
         self._sources: dict[str, dict[str, bool]] = {}
@@ -194,9 +195,7 @@ class DirectoryMachine:
 
     def _open_producer(self, name: str) -> list[Any]:
         check_name(name, "producer")
-        epoch = self.epochs.get(name, 0) + 1
-        self.epochs[name] = epoch
-        return [producer_id(name), epoch]
+        return list(self.epochs.open(name, self.index))
 
     def _register_node(self, node: int, address: str, boot: int, effects: list[Effect]) -> bool:
         known = self.nodes.get(node)
@@ -317,9 +316,9 @@ class DirectoryMachine:
         queues = sorted(self.queues.values(), key=lambda row: row.changed)
         for at in range(0, len(queues), _ROWS_MAX):
             rows.append(["queues", [list(row) for row in queues[at : at + _ROWS_MAX]]])
-        epochs = sorted(self.epochs.items())
+        epochs = self.epochs.rows()
         for at in range(0, len(epochs), _ROWS_MAX):
-            rows.append(["epochs", [list(item) for item in epochs[at : at + _ROWS_MAX]]])
+            rows.append(["epochs", epochs[at : at + _ROWS_MAX]])
         return rows
 
     def restore(self, chunks: Iterable[bytes]) -> None:
@@ -328,12 +327,12 @@ class DirectoryMachine:
             self.nodes,
             self.groups,
             self.queues,
-            self.epochs,
             self._by_group,
             self._last_change,
             self._sources,
         ):
             table.clear()
+        self.epochs.clear()
         kind = ""
         for row in snapshot.read(chunks):
             kind = row[0]
@@ -361,14 +360,9 @@ class DirectoryMachine:
                 self.queues[row.name] = row
                 self._link(row)
         elif kind == "epochs":
-            self.epochs.update((name, epoch) for name, epoch in rows)
+            self.epochs.restore(rows)
         else:
             raise InvariantViolation(f"a snapshot holds {kind!r}, which this version does not know")
-
-
-def producer_id(name: str) -> bytes:
-    """The 16-byte id of a named producer."""
-    return blake2b(name.encode(), digest_size=16).digest()
 
 
 def wanted(directory: DirectoryMachine, group: int, machine: GroupMachine) -> Command | None:

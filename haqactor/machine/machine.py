@@ -226,7 +226,7 @@ class GroupMachine:
 
     def _producer_epoch(self, command: Command, _effects: list[Effect]) -> Any:
         _op, producer, epoch, uid = command
-        if uid not in self.queues:
+        if uid and uid not in self.queues:
             return NotFound(f"queue {uid} does not exist (any more)")
         refused = self.producers.fence(producer, epoch, self.time_ns)
         return refused or [self.time_ns, self.producers.last_seq(producer, uid)]

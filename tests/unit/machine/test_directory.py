@@ -7,8 +7,9 @@ import pytest
 from haqactor.errors import Conflict, DataDamaged, InvalidArgument, InvariantViolation, NoQuorum, NotFound
 from haqactor.ids import Index, Term
 from haqactor.machine import commands
-from haqactor.machine.directory import DirectoryMachine, producer_id, wanted
+from haqactor.machine.directory import DirectoryMachine, wanted
 from haqactor.machine.effects import DirectoryChanged, GroupCreated, NodeRegistered
+from haqactor.machine.epochs import producer_id
 from haqactor.machine.machine import GroupMachine
 
 

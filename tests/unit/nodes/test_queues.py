@@ -14,6 +14,7 @@ from haqactor.errors import Overloaded
 from haqactor.ids import Index, Term
 from haqactor.machine import commands
 from haqactor.machine.directory import DirectoryMachine
+from haqactor.machine.epochs import producer_id
 from haqactor.nodes.missing import Missing
 from haqactor.nodes.queues import QueueService
 from haqactor.nodes.sessions import ClientSession, Disconnected
@@ -373,3 +374,22 @@ async def test_what_a_queue_does_not_answer() -> None:
     async with place() as here:
         rid = here.alice.ask(here.service, wire.Queues(0))
         assert here.alice.answers[rid] == ["invalid_argument"]
+
+
+async def test_the_older_of_two_producers_is_fenced_in_a_group_that_the_newer_never_used() -> None:
+    """At once by the leader that heard of it, and for good by the group's log."""
+    async with place() as here:
+        mine = {"producer": producer_id("p"), "epoch": 1}
+        here.change(commands.open_producer("p"))
+        here.publish(here.alice, [b"a"], first=1, **mine)
+        here.turn()
+        here.change(
+            commands.open_producer("p"), commands.open_producer("other"), commands.open_producer("other")
+        )
+        late = here.publish(here.alice, [b"b"], first=2, **mine)
+        begin = here.alice.ask(here.service, wire.Begin(0, GROUP, here.uid, producer_id("other"), 1))
+        assert here.alice.answers[late] == here.alice.answers[begin] == ["fenced"]
+        assert here.service.machine.producers.named[producer_id("p")].epoch == 1
+        here.turn()
+        assert here.service.machine.producers.named[producer_id("p")].epoch == 2
+        assert producer_id("other") not in here.service.machine.producers.named
