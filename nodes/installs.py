@@ -1,11 +1,11 @@
 """A snapshot on its way to a follower that is behind everything the leader's log still has.
 
 One rule: the follower's state changes once, at the durable marker behind the last chunk; until then it is
-what it was. Live entries go first (those it has already are left out), then the state. The sender pins the
-snapshot while it sends, one window ahead.
+what it was. Live entries go first, then the state. The sender pins the snapshot while it sends, one window
+ahead.
 
 Frame header: ``[group, term, index, step, number, ...]``; steps: OFFER(index_term, voters, learners),
-HAVE(ranges), ENTRIES, STATE, END, ACK."""
+ENTRIES, STATE, END, ACK, NO."""
 
 from enum import IntEnum
 from typing import TYPE_CHECKING, Any, Final
@@ -48,7 +48,6 @@ class Sending:
         self.number = 0
         self.acked = 0
         self.refused = False
-        self.have: dict[int, bool] = {}
         self.moved = trio.Event()
 
     def answer(self, term: int, index: int, number: int, refused: bool) -> None:
@@ -137,22 +136,30 @@ class Receiving:
         self._meta: SnapshotMeta | None = None
         self._chunks: list[bytes] = []
         self._number = 0
+        self._scope = trio.CancelScope()
+        self._ended = trio.Event()
 
     async def run(self) -> None:
         """Until the install is complete or broken off."""
         try:
-            async with self.queue_out:
-                with trio.move_on_after(_PATIENCE_S) as patience:
-                    async for header, blob in self.queue_out:
-                        patience.deadline = trio.current_time() + _PATIENCE_S
-                        done = await self._step(header, blob)
-                        if done:
-                            break
+            with self._scope:
+                async with self.queue_out:
+                    with trio.move_on_after(_PATIENCE_S) as patience:
+                        async for header, blob in self.queue_out:
+                            patience.deadline = trio.current_time() + _PATIENCE_S
+                            if await self._step(header, blob):
+                                break
         finally:
             self.actor.installs_in.pop(self.sender, None)
             if self._install is not None:  # the next offer begins anew
                 with trio.CancelScope(shield=True):
                     await self._install.abandon()
+            self._ended.set()
+
+    async def end(self) -> None:
+        """Break it off; returns when nothing of it is left."""
+        self._scope.cancel()
+        await self._ended.wait()
 
     async def _step(self, header: list[Any], blob: bytes) -> bool:
         actor = self.actor
@@ -181,6 +188,8 @@ class Receiving:
                 InstallSnapshot(Term(header[1]), Index(header[2]), Term(header[5]), tuple(header[6]))
             ):
                 return False
+            for other in [each for each in actor.installs_in.values() if each is not self]:
+                await other.end()  # two leaders may offer the same place: their chunks must not mix
             self._meta = SnapshotMeta(Index(header[2]), Term(header[5]), tuple(header[6]), tuple(header[7]))
             self._install = await actor.context.journal.begin_install(actor.group, self._meta)
             return True

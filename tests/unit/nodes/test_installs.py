@@ -1,18 +1,23 @@
 """A node that was away longer than any log reaches back gets a snapshot and is as the others."""
 
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import trio
-from trio.testing import MockClock
+from trio.testing import MockClock, wait_all_tasks_blocked
 
 from haqactor import batch, wire
 from haqactor.config import Limits, NodeConfig
 from haqactor.env import NetworkError
-from haqactor.frame import Decoder
-from haqactor.ids import GroupId, Index, Term
-from haqactor.nodes.installs import Sending
+from haqactor.errors import Conflict
+from haqactor.frame import Decoder, Frame
+from haqactor.ids import GroupId, Index, NodeId, Term
+from haqactor.nodes.group import GroupActor
+from haqactor.nodes.installs import Sending, Step, on_frame
 from haqactor.nodes.memory_stream import memory_stream_pair
 from haqactor.nodes.node import Node
+from haqactor.raft.messages import InstallSnapshot
+from haqactor.raft.ready import SnapshotMeta
 from tests.builders.memory_disk import MemoryDisk
 from tests.builders.memory_environment import MemoryNetwork, memory_environment
 from tests.builders.node_context import quiet_log
@@ -128,3 +133,71 @@ def test_an_answer_counts_for_its_own_install_only() -> None:
     assert (sending.acked, sending.refused, sending.moved.is_set()) == (2, False, True)
     sending.answer(3, 40, 2, True)
     assert sending.refused
+
+
+class FakeInstall:
+    """Writes down what it is given."""
+
+    def __init__(self) -> None:
+        self.open = True
+        self.state: list[bytes] = []
+
+    async def add_chunk(self, chunk: bytes) -> None:
+        if not self.open:
+            raise Conflict("this installation has ended")
+        self.state.append(chunk)
+
+    async def finish(self) -> bool:
+        self.open = False
+        return True
+
+    async def abandon(self) -> None:
+        self.open = False
+
+
+class FakeReceiver:
+    """The actor of a follower, and its journal, which goes on with an install of the same place."""
+
+    def __init__(self, nursery: trio.Nursery) -> None:
+        self.nursery = nursery
+        self.group = GROUP
+        self.installs_in: dict[NodeId, Any] = {}
+        self.peers: dict[NodeId, Any] = {}
+        self.installs: list[FakeInstall] = []
+        self.log = quiet_log()
+        self.applier = self.context = self.journal = self.core = self.mailbox = self
+
+    def accepts_snapshot(self, _offer: InstallSnapshot) -> bool:
+        return True
+
+    async def begin_install(self, _group: GroupId, _meta: SnapshotMeta) -> FakeInstall:
+        if not self.installs or not self.installs[-1].open:
+            self.installs.append(FakeInstall())
+        return self.installs[-1]
+
+    def count(self, _name: str) -> None:
+        """Nobody asks."""
+
+    def put(self, _item: Any) -> None:
+        """Restored."""
+
+    async def hear(
+        self, sender: int, term: int, step: Step, number: int, *extra: Any, blob: bytes = b""
+    ) -> None:
+        frame = SimpleNamespace(header=[GROUP, term, 40, step, number, *extra], blob=blob)
+        on_frame(cast(GroupActor, self), NodeId(sender), cast(Frame, frame))
+        await wait_all_tasks_blocked()
+
+
+async def test_chunks_of_two_leaders_never_mix() -> None:
+    """The old one died in the middle, the new one offers a snapshot at the same place: it begins anew."""
+    async with trio.open_nursery() as nursery:
+        receiver = FakeReceiver(nursery)
+        await receiver.hear(1, 3, Step.OFFER, 1, 2, [0, 1, 2], [])
+        await receiver.hear(1, 3, Step.STATE, 2, blob=b"old")
+        await receiver.hear(2, 4, Step.OFFER, 1, 2, [0, 1, 2], [])
+        await receiver.hear(1, 3, Step.STATE, 3, blob=b"late")
+        await receiver.hear(2, 4, Step.STATE, 2, blob=b"new")
+        await receiver.hear(2, 4, Step.END, 3)
+        assert [install.state for install in receiver.installs] == [[b"old"], [b"new"]]
+        assert receiver.installs_in == {}
