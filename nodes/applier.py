@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 import trio
 
 from haqactor.entry import Entry
-from haqactor.errors import InvariantViolation, Overloaded
+from haqactor.errors import Conflict, InvariantViolation, Overloaded
 from haqactor.ids import Index, NodeId
 from haqactor.nodes import installs
 from haqactor.raft.messages import InstallSnapshot
@@ -188,7 +188,9 @@ class Applier:
         actor = self.actor
         try:
             await actor.context.journal.save_snapshot(actor.group, meta, chunks, live)
-        except Overloaded as error:  # the disk is full: the next reason for a snapshot tries again
+        except (Conflict, Overloaded) as error:
+            # An installed snapshot replaced this state meanwhile, or the disk is full: the next reason for a
+            # snapshot tries again.
             actor.context.log.warning("no snapshot", group=actor.group, reason=str(error))
             self._snapshotting = False
             return

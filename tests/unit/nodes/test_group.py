@@ -14,7 +14,7 @@ from haqactor import wire
 from haqactor.config import Limits
 from haqactor.entry import Entry, Kind, build
 from haqactor.env import NullProbe
-from haqactor.errors import Error, OutcomeUnknown
+from haqactor.errors import Conflict, Error, OutcomeUnknown
 from haqactor.frame import Decoder
 from haqactor.ids import GroupId, Index, NodeId, Term
 from haqactor.nodes.assembly import raft_config
@@ -435,3 +435,24 @@ async def test_the_end_of_a_connection_is_heard_by_who_serves_it() -> None:
         one.actor.mailbox.put(Disconnected(cast(Any, one.session)))
         await wait_all_tasks_blocked()
         assert one.service.events[-1] == "disconnected"
+
+
+async def test_a_snapshot_that_an_installed_one_replaced_is_given_up() -> None:
+    """The state that it was drawn from is gone; the replica goes on, and tries again when one is due."""
+    async with running(limits=Limits(snapshot_entries=2)) as one:
+        tried: list[Index] = []
+
+        async def save_snapshot(_group: GroupId, meta: SnapshotMeta, *_rest: object) -> None:
+            await trio.lowlevel.checkpoint()
+            tried.append(meta.index)
+            raise Conflict("a newer snapshot of this group was begun")
+
+        cast(Any, one.journal).save_snapshot = save_snapshot
+        await one.settle()
+        for _ in range(2):
+            one.service.proposing = [b"a", b"b"]
+            one.actor.mailbox.wake()
+            await wait_all_tasks_blocked()
+            await one.settle()
+        assert tried == [3, 5]
+        assert one.actor.applier.applied == 5
