@@ -1,17 +1,18 @@
-"""The production source of chance. One rule: everything comes from the kernel, so that tokens cannot be
-guessed."""
+"""The production source of chance. One rule: tokens come from the kernel, so that they cannot be guessed;
+waits and picks, which need only differ, from a generator that the kernel has seeded.
+"""
 
 import os
-from random import SystemRandom
+from random import Random
 
 
 class RealRandom:
-    """Draws from the kernel's generator; it has no seed and no state."""
+    """Chance for one node."""
 
     __slots__ = ("_source",)
 
     def __init__(self) -> None:
-        self._source = SystemRandom()
+        self._source = Random(os.urandom(32))
 
     def uniform(self, low: float, high: float) -> float:
         """A float in [low, high]."""
