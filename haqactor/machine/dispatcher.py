@@ -334,7 +334,10 @@ class Dispatcher:
             self._actions.append(
                 ConsumerGone(*consumer.key, desk.uid, "not_found", f"queue {desk.queue.name} was deleted")
             )
+            for lease in consumer.leases.values():
+                lease.held = IntervalSet()  # or it would expire, in a queue that is not there any more
             self._forget(desk, consumer)
+        self._actions.append(Opened(desk.uid))  # what waited for that hears that the queue is gone
         del self._desks[desk.uid]
         self._unopened.pop(desk.uid, None)
         self._active.pop(desk.uid, None)

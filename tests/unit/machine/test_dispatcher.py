@@ -437,9 +437,11 @@ def test_a_deleted_queue_ends_its_consumers_and_its_name_returns_empty() -> None
     group, rows = serving()
     settings = group.machine.queues[Q].settings
     group.apply(commands.follow_directory(2, [Q], [[30, 1, "q", settings]]))
-    (gone,) = group.run()
+    gone, opened = group.run()
     assert isinstance(gone, ConsumerGone)
     assert (gone.session, gone.uid, gone.code) == (ALICE, Q, "not_found")
+    assert opened == Opened(Q), "what waited for its opening has to hear of its end"
+    assert group.run(seconds=100) == [], "its leases expire no more"
     with pytest.raises(NotFound):
         group.judge(ALICE, acks=rows)
     assert group.judge(ALICE, uid=30, acks=rows).refused == [(1, 10)]
