@@ -7,7 +7,7 @@ a command in the service's draft.
 from typing import TYPE_CHECKING, Any
 
 from haqactor import wire
-from haqactor.errors import Error, InvalidArgument
+from haqactor.errors import Error, InvalidArgument, NotFound
 from haqactor.machine.actions import Action, ConsumerGone, Deliver, LeaseLost, Opened, PollAnswered, Propose
 from haqactor.machine.dispatcher import Dispatcher
 from haqactor.nodes.delivery import Delivery
@@ -47,9 +47,7 @@ class Consuming:
             )
             session.send(wire.Reply(message.rid, lost))
         elif isinstance(message, wire.Unsubscribe):
-            dispatcher.unsubscribe(session.id, message.consumer)
-            self._subscribed.pop((session.id, message.consumer), None)
-            session.send(wire.Reply(message.rid, True))
+            self._unsubscribe(request, message)
         elif isinstance(message, wire.Poll):
             dispatcher.poll_one(session.id, message.consumer, message.uid)
             self._polls.setdefault((session.id, message.consumer), []).append(request)
@@ -75,6 +73,25 @@ class Consuming:
         self._subscribed[session.id, message.consumer] = session
         lease_ns = self._service.machine.queues[message.uid].settings["lease_ns"]
         session.send(wire.Reply(message.rid, {"lease_ns": lease_ns, "lost": lost}))
+
+    def _unsubscribe(self, request: Request, message: wire.Unsubscribe) -> None:
+        """Answered once what the consumer held has gone back, so that whoever looks then finds it ready. A
+        lost leadership is told; the next leader knows nothing of this consumer, and says so."""
+        session = request.session
+        self._subscribed.pop((session.id, message.consumer), None)
+        command = self.dispatcher.leave(session.id, message.consumer)
+        done = wire.Reply(message.rid, True)
+        if command is None:
+            session.send(done)
+            return
+
+        def answer(reply: Any, _now: int) -> None:
+            if isinstance(reply, Error) and not isinstance(reply, NotFound):
+                session.fail(message.rid, reply)
+            else:
+                session.send(done)
+
+        self._service.draft.add(command, answer)
 
     def _settle(self, request: Request, message: wire.Settle) -> None:
         session = request.session

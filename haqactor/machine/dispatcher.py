@@ -144,7 +144,12 @@ class Dispatcher:
             self._active[known.uid] = True
 
     def unsubscribe(self, session: bytes, consumer: int) -> None:
-        """A consumer goes; what it holds goes back uncharged."""
+        """As ``leave``, the command among the actions."""
+        if (command := self.leave(session, consumer)) is not None:
+            self._actions.append(Propose(command))
+
+    def leave(self, session: bytes, consumer: int) -> Command | None:
+        """A consumer goes; the command that returns what it holds, uncharged, if it holds anything."""
         key = (session, consumer)
         known = self._consumers.get(key)
         desk = self._desks.get(known.uid) if known is not None else None
@@ -152,11 +157,12 @@ class Dispatcher:
             for uid in self._unopened:  # a holder that an older leader knew, with nothing to claim
                 self._desks[uid].opening.heard(key)
                 self._active[uid] = True
-            return
+            return None
+        command: Command | None = None
         if known.leases:
             command, _notice = desk.give_back(known, list(known.leases.values()), Cause.UNSUBSCRIBED)
-            self._actions.append(Propose(command))
         self._forget(desk, known)
+        return command
 
     def _forget(self, desk: Desk, consumer: Consumer) -> None:
         desk.opening.heard(consumer.key)

@@ -255,3 +255,33 @@ async def test_the_consumers_process_is_killed(single: LocalCluster) -> None:
         assert trio.current_time() - start < 6.0
         assert all(attempt <= 2 for attempt in seen.values())
         assert sum(attempt > 1 for attempt in seen.values()) <= 1
+
+
+async def test_who_left_holds_nothing(single: LocalCluster) -> None:
+    """As soon as the block is left, everybody sees what was held as ready."""
+    async with haqactor.connect(single.url) as broker, haqactor.connect(single.url) as other:
+        queue = await declared(broker, "left", *(b"%d" % number for number in range(20)))
+        for _ in range(20):
+            async with queue.consume() as deliveries:
+                with trio.fail_after(SECONDS_MAX):
+                    await deliveries.receive()
+            info = await other.queue("left").info()
+            assert (info.ready, info.leased, info.consumers) == (20, 0, 0)
+
+
+async def test_a_peek_sees_attempts_and_all_that_was_asked_for(single: LocalCluster) -> None:
+    """Without leasing anything."""
+    async with haqactor.connect(single.url) as broker, broker.producer("peeked") as producer:
+        queue = await declared(broker, "peeked", b"failed", b"b", b"c", max_attempts=9)
+        for attempt in (1, 2, 3):
+            message = await receive(queue)
+            assert (message.body, message.attempt) == (b"failed", attempt)
+            await message.nack(delay=0.0)
+        looked = await queue.peek()
+        assert [message.attempt for message in looked] == [4, 1, 1]
+        assert [message.redelivered for message in looked] == [True, False, False]
+        bodies = [bytes([number % 256]) * 2_000 for number in range(5_000)]
+        await producer.publish_many("peeked", bodies)
+        assert [message.body for message in (await queue.peek(limit=10_000))[3:]] == bodies
+        assert len(await queue.peek(limit=4_321)) == 4_321
+        assert (await queue.info()).leased == 0

@@ -393,3 +393,49 @@ async def test_the_older_of_two_producers_is_fenced_in_a_group_that_the_newer_ne
         here.turn()
         assert here.service.machine.producers.named[producer_id("p")].epoch == 2
         assert producer_id("other") not in here.service.machine.producers.named
+
+
+async def test_unsubscribe_is_answered_when_what_was_held_is_back() -> None:
+    """So that who asks then finds it ready; with nothing held it is answered at once."""
+    async with place() as here:
+        here.publish(here.alice, [b"a", b"b"])
+        here.subscribe(here.bob)
+        here.deliver(here.bob)
+        gone = here.bob.ask(here.service, wire.Unsubscribe(0, GROUP, 1))
+        here.service.work(trio_now())
+        assert gone not in here.bob.answers
+        here.turn()
+        assert here.bob.answers[gone] == [True]
+        info = here.alice.ask(here.service, wire.Info(0, GROUP, here.uid))
+        here.turn()
+        here.confirm()
+        assert (here.alice.answers[info][0]["ready"], here.alice.answers[info][0]["leased"]) == (2, 0)
+        again = here.bob.ask(here.service, wire.Unsubscribe(0, GROUP, 1))
+        assert here.bob.answers[again] == [True]
+
+
+@pytest.mark.parametrize(("proposed", "code"), [(True, "outcome_unknown"), (False, "not_leader")])
+async def test_unsubscribe_ends_with_the_term(proposed: bool, code: str) -> None:
+    """The client asks the next leader."""
+    async with place() as here:
+        here.publish(here.alice, [b"a"])
+        here.subscribe(here.bob)
+        here.deliver(here.bob)
+        gone = here.bob.ask(here.service, wire.Unsubscribe(0, GROUP, 1))
+        if proposed:
+            here.service.work(trio_now())
+        here.service.follow(trio_now())
+        assert here.bob.answers[gone] == [code]
+
+
+async def test_unsubscribe_from_a_queue_that_is_deleted_meanwhile() -> None:
+    """Nothing is held there any more."""
+    async with place() as here:
+        here.publish(here.alice, [b"a"])
+        here.subscribe(here.bob)
+        here.deliver(here.bob)
+        here.change(commands.delete("q"))
+        here.service.work(trio_now())
+        gone = here.bob.ask(here.service, wire.Unsubscribe(0, GROUP, 1))
+        here.turn()
+        assert here.bob.answers[gone] == [True]
