@@ -45,6 +45,8 @@ def welcome(hello: wire.Hello, context: Context) -> wire.Welcome:
         "message_bytes_max": context.limits.message_bytes_max,
         "frame_bytes_max": frame_bytes_max(context),
         "groups": context.config.groups,
+        "consumer_credit_messages": context.limits.consumer_credit_messages,
+        "consumer_credit_bytes": context.limits.consumer_credit_bytes,
     }
     leaders = context.leaders
     return wire.Welcome(

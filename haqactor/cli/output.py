@@ -8,7 +8,7 @@ import base64
 import dataclasses
 import json
 import sys
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from enum import Enum
@@ -30,7 +30,7 @@ def plain(value: Any) -> Any:
     if isinstance(value, tuple) and hasattr(cast("object", value), "_asdict"):
         return plain(cast("Any", value)._asdict())
     if isinstance(value, Mapping):
-        return {str(name): plain(item) for name, item in cast("Mapping[Any, Any]", value).items()}
+        return {str(name): plain(value[name]) for name in cast("Iterable[Any]", value)}
     if isinstance(value, bytes):
         return text_of(value)
     if isinstance(value, list | tuple):

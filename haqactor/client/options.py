@@ -14,7 +14,8 @@ class Options:
     nodes' logs. ``cluster``: the id that is expected, b"" for any. ``patience_ns``: how long to wait without
     a leader. ``session``: 16 bytes that name the session, b"" for random ones. ``wait_welcome``: enter only
     once a node answered. ``grace_ns``: how long leaving a block may take once it was cancelled. ``dial_ns``:
-    how long a connection may take. ``message_bytes_max``: until a node told its own."""
+    how long a connection may take. ``message_bytes_max``, ``credit_*`` (of a consumer that asks for none):
+    until a node told its own."""
 
     proxy: bool = False
     session: bytes = b""
@@ -25,3 +26,5 @@ class Options:
     grace_ns: int = 2_000_000_000
     dial_ns: int = 1_000_000_000
     message_bytes_max: int = MIB
+    credit_messages: int = 512
+    credit_bytes: int = MIB

@@ -276,7 +276,11 @@ class Stream:
         if answer.code == "sequence_gap" and not at_head:
             self._again_from(parcel)
             return
-        if answer.code == "overloaded" and not self._overdue(parcel):
+        overdue = answer.code == "overloaded" and self._overdue(parcel)
+        if overdue and parcel.doubt:
+            parcel.give_up_waiting()  # an earlier sending may be stored: its numbers stay its own
+            parcel.refused_ns = None
+        if answer.code == "overloaded" and (parcel.doubt or not overdue):
             self._again_from(parcel)
             self._resume_ns = self._now() + round(float(answer.fields.get("retry_after", 0.1)) * 1e9)
             return
@@ -286,7 +290,8 @@ class Stream:
             return
         error = from_wire(answer.code, answer.message, answer.fields)
         forgotten = answer.code == "sequence_expired" and not parcel.retry and not self.identity.epoch
-        if forgotten or answer.code in ("fenced", "not_found", "sequence_gap"):
+        stored_yet = parcel.doubt > 0 and not parcel.retry  # perhaps; then those behind it must not move up
+        if forgotten or stored_yet or answer.code in ("fenced", "not_found", "sequence_gap"):
             self.end(error)
         else:
             self._close_hole(parcel, error)

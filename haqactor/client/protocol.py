@@ -17,7 +17,7 @@ from haqactor.client.options import Options
 from haqactor.client.outcome import Outcome
 from haqactor.client.producing import Identity, Stream
 from haqactor.client.routing import Routing
-from haqactor.errors import Error, ProtocolError, from_wire
+from haqactor.errors import Error, NoQuorum, ProtocolError, from_wire
 
 LINKS_MIN: Final = 2
 GUESS_NS: Final = 200_000_000
@@ -46,6 +46,7 @@ class Core:
         self.poke: Callable[[], None] = _no_poke
         self.welcomed: Outcome[None] = Outcome()
         self.message_bytes_max = options.message_bytes_max
+        self.credit_messages, self.credit_bytes = options.credit_messages, options.credit_bytes
         self.cluster: bytes = options.cluster
         self.packer = Packer()
         self._subscriptions: dict[int, Subscription] = {}
@@ -193,8 +194,11 @@ class Core:
         if link is not lane.link:
             return
         lane.redirects += 1
+        error = from_wire(answer.code, answer.message, answer.fields)
+        if reason := getattr(error, "reason", ""):  # why nobody leads, for whoever gives up waiting
+            lane.error = error = NoQuorum(answer.message, reason=str(reason))
         if answer.code in _HOLD_CODES or lane.group == ANY_NODE:
-            lane.hold(self.now_ns, from_wire(answer.code, answer.message, answer.fields))
+            lane.hold(self.now_ns, error)
             return
         leader, term = answer.fields.get("leader", -1), answer.fields.get("term", 0)
         self.routing.refused(
@@ -202,7 +206,7 @@ class Core:
         )
         if lane.redirects > REDIRECTS_MAX or link.proxy:
             lane.redirects = 0
-            lane.hold(self.now_ns, from_wire(answer.code, answer.message, answer.fields))
+            lane.hold(self.now_ns, error)
             return
         lane.attach(None)
         self._route(lane)
@@ -278,9 +282,9 @@ class Core:
         self._refusing.clear()
         self.routing.dial_worked(link.address)
         self.routing.learn_node(message.node, message.address)
-        limit = message.limits.get("message_bytes_max")
-        if type(limit) is int and limit > 0:
-            self.message_bytes_max = limit
+        self.message_bytes_max = _bound(message, "message_bytes_max", self.message_bytes_max)
+        self.credit_messages = _bound(message, "consumer_credit_messages", self.credit_messages)
+        self.credit_bytes = _bound(message, "consumer_credit_bytes", self.credit_bytes)
         self._learn(message.leaders)
         self.welcomed.resolve(None)
 
@@ -338,3 +342,9 @@ class Core:
                     source.cancel()
                 elif isinstance(source, Stream | Subscription):
                     source.end(error)
+
+
+def _bound(message: wire.Welcome, name: str, known: int) -> int:
+    """A bound that the node told, or the one known so far."""
+    told = message.limits.get(name)
+    return told if type(told) is int and told > 0 else known

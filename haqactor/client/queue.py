@@ -26,8 +26,6 @@ from haqactor.errors import InvalidArgument, LeaseLost, NoQuorum, NotFound, Outc
 if TYPE_CHECKING:
     from haqactor.client.broker import Broker
 
-CREDIT_MESSAGES = 512
-CREDIT_BYTES = MIB
 CREDIT_MAX = 100_000
 PEEK_MAX = 10_000
 
@@ -55,30 +53,31 @@ class Queue:
 
     @asynccontextmanager
     async def consume(
-        self, *, credit: int = CREDIT_MESSAGES, raise_lease_lost: bool = False
+        self, *, credit: int | None = None, raise_lease_lost: bool = False
     ) -> AsyncGenerator[Deliveries]:
-        """A channel of messages. ``credit``: how many may be here unsettled, 512 by default; small values for
-        slow work. ``raise_lease_lost``: a refused acknowledgement of a clean exit is raised once, at the next
-        receive. Leaving waits for the confirmation of all settlements. Raises NotFound, NoQuorum."""
+        """A channel of messages. ``credit``: how many may be here unsettled, by default what the nodes are
+        configured for (512); small values for slow work. ``raise_lease_lost``: a refused acknowledgement of a
+        clean exit is raised once, at the next receive. Leaving waits for the confirmation of all settlements.
+        Raises NotFound, NoQuorum."""
         async with self._consuming(credit, raise_lease_lost) as consumer:
             yield Deliveries(consumer)
 
     @asynccontextmanager
     async def consume_batches(
-        self, *, credit: int = CREDIT_MESSAGES, raise_lease_lost: bool = False
+        self, *, credit: int | None = None, raise_lease_lost: bool = False
     ) -> AsyncGenerator[Batches]:
-        """The fast path: a channel of batches whose messages are settled together. Otherwise as
-        ``consume``."""
+        """The fast path: a channel of batches whose messages are settled together; else as ``consume``."""
         async with self._consuming(credit, raise_lease_lost) as consumer:
             yield Batches(consumer)
 
     @asynccontextmanager
-    async def _consuming(self, credit: int, raise_lease_lost: bool) -> AsyncGenerator[Consumer]:
-        messages = whole("credit", credit, 1, CREDIT_MAX)
+    async def _consuming(self, credit: int | None, raise_lease_lost: bool) -> AsyncGenerator[Consumer]:
+        core = self._broker.session.core
+        messages = core.credit_messages if credit is None else whole("credit", credit, 1, CREDIT_MAX)
         flag: object = raise_lease_lost
         if not isinstance(flag, bool):
             raise InvalidArgument(f"raise_lease_lost is {flag!r}, but must be True or False")
-        size = max(CREDIT_BYTES, self._broker.session.core.message_bytes_max)
+        size = max(core.credit_bytes, core.message_bytes_max)
         consumer = await self._subscribe((messages, size))
         consumer.raise_lease_lost = raise_lease_lost
         try:
@@ -113,7 +112,7 @@ class Queue:
         handler: Callable[[Message], Awaitable[object]],
         *,
         concurrency: int = 16,
-        credit: int = CREDIT_MESSAGES,
+        credit: int | None = None,
         task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
     ) -> None:
         """Call ``handler`` for each message, up to ``concurrency`` at a time, until cancelled: return
@@ -124,7 +123,8 @@ class Queue:
             raise InvalidArgument(
                 f"handler is {handler!r}, but must be an async function that takes a message"
             )
-        async with self.consume(credit=max(credit, count)) as deliveries, OpenNursery() as nursery:
+        wanted = self._broker.session.core.credit_messages if credit is None else credit
+        async with self.consume(credit=max(wanted, count)) as deliveries, OpenNursery() as nursery:
             for _ in range(count):
                 nursery.start_soon(self._work, deliveries, handler)
             task_status.started()
