@@ -316,3 +316,44 @@ async def test_what_a_new_leader_does_not_know_is_lost(cluster: FakeCluster, bro
                 async with await deliveries.receive() as message:
                     bodies.append(message.body)
     assert bodies == [b"0", b"1", b"2"]
+
+
+async def test_overload_after_a_lost_answer_moves_no_numbers(cluster: FakeCluster, broker: Broker) -> None:
+    """The first batch is stored and its answer lost; then the next leader is overloaded for long. Its numbers
+    must not go to the batch behind it, which would be taken for its retry and never be stored."""
+    fake = cluster.add_queue("orders")
+    cluster.after = lambda node, message: type(message).__name__ == "Publish" and node.number == 0
+    cluster.before = lambda node, message: (
+        type(message).__name__ == "Publish" and node.number == 0 and message.first > 1
+    )
+    overloaded = {"on": True}
+
+    def before(node: FakeNode, message: Any) -> bool:
+        if type(message).__name__ == "Publish" and node.number == 1 and overloaded["on"]:
+            raise Overloaded("full", retry_after=0.1)
+        return False
+
+    script(cluster, before)
+    unknown: list[Exception] = []
+    receipts: list[Any] = []
+
+    async def publish(bodies: list[bytes]) -> None:
+        try:
+            receipts.append(await producer.publish_many("orders", bodies))
+        except OutcomeUnknown as error:
+            unknown.append(error)
+
+    async with broker.producer("p") as producer:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(publish, [b"a%d" % number for number in range(10)])
+            await trio.sleep(0.01)
+            nursery.start_soon(publish, [b"b%d" % number for number in range(3)])
+            await trio.sleep(0.01)
+            await fail_over(cluster, 1)
+            await trio.sleep(8)
+            overloaded["on"] = False
+        assert [receipt.seq for receipt in await producer.publish_many("orders", [b"c"])] == [14]
+    bodies = [item.body.body for item in fake.messages]
+    assert bodies == [b"a%d" % n for n in range(10)] + [b"b%d" % n for n in range(3)] + [b"c"]
+    assert len(unknown) + len(receipts) == 2
+    assert unknown
