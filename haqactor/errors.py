@@ -173,14 +173,19 @@ class NotLeader(Error):
 
     code = "not_leader"
 
-    def __init__(self, message: str = "not the leader", *, leader: int = -1, term: int = 0) -> None:
+    def __init__(
+        self, message: str = "not the leader", *, leader: int = -1, term: int = 0, reason: str = ""
+    ) -> None:
         super().__init__(message)
         self.leader = leader
         self.term = term
+        self.reason = reason
 
     def fields(self) -> dict[str, Any]:
-        """``leader`` (-1: unknown) and ``term``."""
-        return {"leader": self.leader, "term": self.term}
+        """``leader`` (-1: unknown), ``term``, and ``reason`` where there is one why nobody leads (as of
+        ``NoQuorum``)."""
+        fields: dict[str, Any] = {"leader": self.leader, "term": self.term}
+        return {**fields, "reason": self.reason} if self.reason else fields
 
 
 class ConfigError(InvalidArgument):

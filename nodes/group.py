@@ -19,6 +19,7 @@ from haqactor.nodes.context import Context
 from haqactor.nodes.installs import Receiving, Sending
 from haqactor.nodes.mailbox import Mailbox
 from haqactor.nodes.peerwire import pack_raft
+from haqactor.nodes.refusal import not_leader
 from haqactor.nodes.service import Proposal, Service
 from haqactor.nodes.sessions import Disconnected, Request
 from haqactor.nodes.writes import Outgoing, Write, Writes
@@ -134,13 +135,9 @@ class GroupActor:
 
     def refuse(self, request: Request) -> None:
         """Tell a client where to go."""
-        core = self.core
         rid = getattr(request.message, "rid", 0)
         if rid:
-            request.session.fail(
-                rid,
-                NotLeader(f"node {core.leader} leads group {self.group}", leader=core.leader, term=core.term),
-            )
+            request.session.fail(rid, not_leader(self.context, self.group, self.core))
 
     def _rearm(self, now: int) -> None:
         deadline = self.core.next_deadline_ns

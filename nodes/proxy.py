@@ -3,7 +3,7 @@
 One rule: a proxy passes frames as they are and remembers only which requests are open, so that a broken hop
 fails them at once; identity, numbers and credit stay the client's own."""
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import trio
 
@@ -13,6 +13,7 @@ from haqactor.errors import NotLeader, OutcomeUnknown, ProtocolError
 from haqactor.frame import Decoder, Frame, encode
 from haqactor.ids import NO_NODE, GroupId
 from haqactor.nodes.outbox import Outbox
+from haqactor.nodes.refusal import not_leader
 from haqactor.wire import Op
 
 if TYPE_CHECKING:
@@ -118,10 +119,10 @@ class ProxyLink:
 async def forward(session: "ClientSession", group: GroupId, rid: int, frame: Frame) -> None:
     """Pass a frame to the group's leader, once the hop has room for it, or answer that none is known."""
     context = session.context
-    node, term = context.leaders.leader(group)
+    node, _term = context.leaders.leader(group)
     address = context.leaders.address(node)
     if node in (NO_NODE, context.node) or not address or session.nursery is None:
-        _no_leader(session, frame, rid, node, term)
+        _no_leader(session, group, frame, rid)
         return
     link = session.proxies.get(node)
     if link is None:
@@ -130,13 +131,18 @@ async def forward(session: "ClientSession", group: GroupId, rid: int, frame: Fra
         context.count("proxy_links")
     await link.outbox.wait_below(context.limits.connection_buffer_bytes)
     if link.ended:
-        _no_leader(session, frame, rid, node, term)
+        _no_leader(session, group, frame, rid)
     else:
         link.send(rid, frame)
 
 
-def _no_leader(session: "ClientSession", frame: Frame, rid: int, node: Any, term: int) -> None:
-    if rid:
+def _no_leader(session: "ClientSession", group: GroupId, frame: Frame, rid: int) -> None:
+    context = session.context
+    node, term = context.leaders.leader(group)
+    actor = context.groups.get(group)
+    if rid and node == NO_NODE and actor is not None:
+        session.fail(rid, not_leader(context, group, actor.core))
+    elif rid:
         session.fail(rid, NotLeader("no leader is known", leader=node, term=term))
     elif frame.kind == Op.CREDIT:
         session.send(

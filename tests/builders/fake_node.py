@@ -93,11 +93,11 @@ class FakeNode:
                 isinstance(message, wire.Resolve) and not message.strict
             )
             if not local and cluster.leader != self.number and not (connection.proxy and cluster.leader >= 0):
-                raise NotLeader(
-                    f"node {self.number} does not lead group {group}",
-                    leader=cluster.leader,
-                    term=cluster.term,
+                text = (
+                    f"node {self.number} does not lead group {group}{cluster.damage and ': '}{cluster.damage}"
                 )
+                reason = "damaged" if cluster.damage else ""
+                raise NotLeader(text, leader=cluster.leader, term=cluster.term, reason=reason)
             result, out = cluster.apply(connection, message, blob)
         except Error as error:
             await connection.send(wire.failed(rid, error))
@@ -151,6 +151,7 @@ class FakeCluster:
         self.ended: list[bytes] = []
         self.lease_ns = 30_000_000_000
         self.peek_max = 10_000
+        self.damage = ""
         self._counter = 0
         self._nursery: trio.Nursery | None = None
 

@@ -11,7 +11,7 @@ import pytest
 import trio
 
 import haqactor
-from haqactor import Broker
+from haqactor import Broker, NoQuorum
 from haqactor.cli import exits
 from haqactor.cli.launcher import LocalCluster
 from tests.builders.journal_damage import flip, tear_header, tear_payload, tear_unfinished
@@ -88,6 +88,27 @@ async def test_one_torn_tail_is_cured_and_counts_again(small: LocalCluster) -> N
         await small.wait_ready()
         await load.check(small)
     await small.restart(0)
+    no_tracebacks(small)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("route", ["", "?route=proxy"])
+async def test_a_cure_that_waits_for_a_voter_names_it(small: LocalCluster, route: str) -> None:
+    """Two tails are torn and the third node, which may know more, is down: nobody may lead before it."""
+    load = Load(f"awaited{bool(route):d}")
+    await load.until_killed(small)
+    for number in (0, 1):
+        tear_header(small.node(number).data)
+        await small.restart(number)
+    async with haqactor.connect(small.url + route) as broker:
+        with trio.fail_after(15), pytest.raises(NoQuorum, match="start node 2 ") as caught:
+            await broker.publish(load.queues[0], b"x")
+        assert caught.value.reason == "damaged"
+        await small.restart(2)
+        with trio.fail_after(15):
+            body = b"cured 1"
+            load.books[load.queues[0]].confirm(body, await broker.publish(load.queues[0], body))
+    await load.check(small)
     no_tracebacks(small)
 
 

@@ -6,10 +6,12 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from haqactor.client.broker import Broker
+from haqactor.client.broker import Broker, open_session
 from haqactor.client.errors import RequestUnknown
+from haqactor.client.options import Options
 from haqactor.errors import NoQuorum, NotFound
 from tests.builders.fake_node import FakeCluster, FakeNode
+from tests.builders.fake_world import fake_environment
 
 PATIENCE = 5.0
 
@@ -216,3 +218,27 @@ async def test_what_was_refused_everywhere_is_no_unknown_outcome(
     await cluster.elect(-1, push=False)  # the nodes are asked, and say that they do not lead
     await refused_after_the_patience(lambda: broker.declare("orders"))
     assert any(type(message).__name__ == "Declare" for _node, message in cluster.seen)
+
+
+@pytest.mark.parametrize("proxied", [False, True])
+async def test_why_nobody_leads_is_told(
+    cluster: FakeCluster, autojump_clock: MockClock, proxied: bool
+) -> None:
+    """By publishes, and by requests; while somebody leads again nothing of it is left."""
+    cluster.add_queue("orders")
+    async with open_session(cluster, fake_environment(), Options(proxy=proxied)) as broker:
+        await broker.publish("orders", b"a")
+        cluster.damage = "start node 2"
+        await cluster.elect(-1)
+        for call in (lambda: broker.publish("orders", b"b"), lambda: broker.queue("orders").info()):
+            with trio.fail_after(4 * PATIENCE), pytest.raises(NoQuorum, match="start node 2") as caught:
+                await call()
+            assert caught.value.reason == "damaged"
+        cluster.damage = ""
+        await cluster.elect(1)
+        await broker.publish("orders", b"b")
+        cluster.nodes[0].kill()
+        await cluster.elect(-1)
+        with pytest.raises(NoQuorum) as caught:
+            await broker.publish("orders", b"c")
+        assert caught.value.reason == "unreachable"
