@@ -12,11 +12,11 @@ from haqactor.ids import Index
 
 
 class Opening(NamedTuple):
-    """The last opening of a name. ``index``: the entry of group 0 that made it."""
+    """The last opening of a name. ``entry``: the index, in group 0, of the entry that made it."""
 
     name: str
     epoch: int
-    index: int = 0
+    entry: int = 0
 
 
 class Epochs:
@@ -47,7 +47,7 @@ class Epochs:
         """The producers that were opened above ``index``; None: more than ``count_max``."""
         found: list[bytes] = []
         for producer in reversed(self._openings):
-            if self._openings[producer].index <= index:
+            if self._openings[producer].entry <= index:
                 break
             if len(found) == count_max:
                 return None
