@@ -42,7 +42,7 @@ def group() -> None:
 )
 def start(directory: str, nodes: int | None, base_port: int | None, seconds: float) -> None:
     """Start the nodes, return when the cluster can confirm, print its URL. In a directory that ran before: a
-    restart.
+    restart. A node that ended by then is named with the end of its log, and the exit code is 10.
     """
     try:
         cluster = LocalCluster.load(directory)

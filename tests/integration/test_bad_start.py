@@ -1,6 +1,7 @@
 """A node that cannot run says why in one line, and its exit code says whose fault it is."""
 
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -135,3 +136,33 @@ async def test_a_node_waits_for_the_other_founders(tmp_path: Path) -> None:
         assert cluster.nodes[0].process() == first
     finally:
         cluster.stop()
+
+
+@pytest.mark.slow
+def test_a_cluster_one_of_whose_disks_is_new(tmp_path: Path) -> None:
+    """The others confirm; who did not join them is named, with the end of its log, and the exit code says so."""
+
+    async def once() -> LocalCluster:
+        cluster = LocalCluster.found(tmp_path / "c", 3, await free_base_port(3), {"groups": 4})
+        await cluster.start()
+        cluster.stop()
+        return cluster
+
+    cluster = trio.run(once)
+    shutil.rmtree(cluster.nodes[2].data)
+    try:
+        done = subprocess.run(
+            [sys.executable, "-m", "haqactor", "cluster", "start", "--dir", str(cluster.directory)],
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        assert done.returncode == exits.UNHEALTHY
+        assert done.stdout == f"{cluster.url}\n"
+        lines = done.stderr.splitlines()
+        assert lines[0] == "2 of 3 nodes confirm; started: 0, 1, 2"
+        assert lines[1].startswith("node 2 ended; the end of ")
+        assert "must join as a new member" in lines[-1]
+    finally:
+        assert cluster.stop() == {0: "stopped", 1: "stopped"}
