@@ -9,7 +9,7 @@ with an older term's only once the queue is open.
 """
 
 from collections.abc import Iterable
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from haqactor.errors import InvalidArgument
 from haqactor.machine import commands
@@ -18,6 +18,9 @@ from haqactor.machine.desk import Desk
 from haqactor.machine.intervals import IntervalSet, merged, minus
 from haqactor.machine.leases import Key, Lease
 from haqactor.wire import Rows, Settle, lease_rows
+
+REASON_MAX: Final = 1024
+"""Characters of a reason; each dead letter keeps its own, and snapshots hold them all."""
 
 
 class Judged(NamedTuple):
@@ -36,14 +39,18 @@ def check(settle: Settle) -> None:
     lease_rows(settle.nacks, 2)
     lease_rows(settle.rejects, 1)
     for row in settle.nacks:
-        if type(row[4]) is not int or not -1 <= row[4] < 1 << 62 or type(row[5]) is not str:
+        if type(row[4]) is not int or not -1 <= row[4] < 1 << 62 or not _is_reason(row[5]):
             raise InvalidArgument(f"not a nack: {row!r:.80}")
     for row in settle.rejects:
-        if type(row[4]) is not str:
+        if not _is_reason(row[4]):
             raise InvalidArgument(f"not a reject: {row!r:.80}")
     for row in settle.started:
         if not (2 <= len(row) <= 5 and all(type(value) is int and 0 <= value < 1 << 62 for value in row[:4])):
             raise InvalidArgument(f"not a range that was started: {row!r:.80}")
+
+
+def _is_reason(value: Any) -> bool:
+    return type(value) is str and len(value) <= REASON_MAX
 
 
 def started_ranges(rows: Rows) -> IntervalSet:

@@ -230,7 +230,14 @@ def test_attempts_used_up_go_to_the_dead_letter_queue() -> None:
 
 
 @pytest.mark.parametrize(
-    "row", [[1, 1, 1, 1, -2, "x"], [1, 1, 1, 1, 0, 5], [1, 1, 2, 1, 0, ""], [1, 1, 1, 1]]
+    "row",
+    [
+        [1, 1, 1, 1, -2, "x"],
+        [1, 1, 1, 1, 0, 5],
+        [1, 1, 2, 1, 0, ""],
+        [1, 1, 1, 1],
+        [1, 1, 1, 1, 0, "r" * 1025],  # each dead letter keeps its own
+    ],
 )
 def test_malformed_settlements(row: list[object]) -> None:
     group, _rows = serving()
