@@ -67,6 +67,9 @@ class GroupActor:
         self._held_bytes = 0
         self.installs_out: dict[NodeId, Sending] = {}
         self.installs_in: dict[NodeId, Receiving] = {}
+        self.installing = (
+            False  # the journal puts a snapshot's place below the log: entries wait, and come again
+        )
         self.service = make_service(self)
         self.applier = Applier(self)
 
@@ -93,7 +96,8 @@ class GroupActor:
 
     def _take(self, item: Item, now: int) -> None:
         if isinstance(item, RaftItem):
-            self.core.step(item.sender, item.message, now)
+            if not (self.installing and isinstance(item.message, Append)):
+                self.core.step(item.sender, item.message, now)
         elif isinstance(item, Request):
             self._request(item, now)
         elif isinstance(item, Write):
@@ -276,6 +280,7 @@ class GroupActor:
 
     def restored(self, meta: SnapshotMeta, chunks: list[bytes], now: int) -> None:
         """A snapshot from the leader replaced the state."""
+        self.installing = False
         if self.core.snapshot_installed(meta, now):  # else the log went past it meanwhile
             self.service.restore(chunks)
             self.applier.restored(meta)

@@ -201,7 +201,12 @@ class Receiving:
             self._chunks.append(blob)
             await self._install.add_chunk(blob)
         elif step == Step.END:
-            await self._install.finish()
+            actor.installing = True
+            try:
+                await self._install.finish()
+            except BaseException:
+                actor.installing = False
+                raise
             meta, chunks = self._meta, self._chunks
             actor.context.count("installs_received")
             actor.mailbox.put(lambda now: actor.restored(meta, chunks, now))

@@ -456,3 +456,19 @@ async def test_a_snapshot_that_an_installed_one_replaced_is_given_up() -> None:
             await one.settle()
         assert tried == [3, 5]
         assert one.actor.applier.applied == 5
+
+
+async def test_entries_wait_while_a_snapshot_takes_their_place(autojump_clock: MockClock) -> None:
+    """The journal's log may begin behind it already while the core's still ends before it; what another
+    leader sends just then would leave a gap on the disk. Raft sends it again."""
+    async with running(3) as one:
+        one.actor.installing = True
+        early = build(GROUP, Index(1), Term(2), Kind.NOOP, b"")
+        await one.step(2, Append(Term(2), Index(0), Term(0), Index(0), (early,)))
+        assert one.journal.submitted == []
+        meta = SnapshotMeta(Index(40), Term(1), (NodeId(0), NodeId(1), NodeId(2)))
+        one.actor.mailbox.put(lambda now: one.actor.restored(meta, [b"new"], now))
+        await wait_all_tasks_blocked()
+        later = build(GROUP, Index(41), Term(2), Kind.NOOP, b"")
+        await one.step(2, Append(Term(2), Index(40), Term(1), Index(40), (later,)))
+        assert [entry.index for write in one.journal.submitted for entry in write.entries] == [41]
