@@ -140,7 +140,7 @@ async def test_a_node_waits_for_the_other_founders(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_a_cluster_one_of_whose_disks_is_new(tmp_path: Path) -> None:
-    """The others confirm; who did not join them is named, with the end of its log, and the exit code says so."""
+    """The others confirm; who did not join them is named, with its log's end, and the exit code says so."""
 
     async def once() -> LocalCluster:
         cluster = LocalCluster.found(tmp_path / "c", 3, await free_base_port(3), {"groups": 4})
