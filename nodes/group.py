@@ -67,9 +67,7 @@ class GroupActor:
         self._held_bytes = 0
         self.installs_out: dict[NodeId, Sending] = {}
         self.installs_in: dict[NodeId, Receiving] = {}
-        self.installing = (
-            False  # the journal puts a snapshot's place below the log: entries wait, and come again
-        )
+        self.installing = False  #: the journal may begin behind a snapshot before the core does
         self.service = make_service(self)
         self.applier = Applier(self)
 

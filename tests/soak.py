@@ -25,7 +25,7 @@ LIMITS: Final[dict[str, float | int]] = {
     "segment_bytes": 256 * 1024,
     "snapshot_entries": 50,
     "snapshot_bytes": 64 * 1024,
-    "tail_cache_bytes": 64 * 1024,
+    "tail_cache_bytes": 16 * 1024,
     "message_bytes_max": 65_536,
     "reserve_messages": 64,
     "grace": 1.0,
@@ -168,6 +168,30 @@ class Soak:
         except haqactor.Error as error:
             self.not_acknowledged(book, [message], error)
 
+    async def churn(self, broker: haqactor.Broker) -> None:
+        """Queues with dead letters that come, hold messages and leases, and go."""
+        number = 0
+        while not self.over:
+            number += 1
+            name = f"passing-{number % 7}"
+            try:
+                queue = await broker.declare(
+                    name, max_attempts=1, dead_letter=f"{name}.dead", lease=1.0, backoff=0.0
+                )
+                await broker.publish(name, b"a")
+                await broker.publish(name, b"b")
+                async with queue.consume(credit=4) as deliveries:
+                    with trio.move_on_after(5):
+                        await (await deliveries.receive()).nack(reason="soak")
+                        await deliveries.receive()
+                    if number % 2:
+                        await broker.delete_queue(name)
+                    else:
+                        await queue.purge()
+            except haqactor.Error:
+                await trio.sleep(0.05)
+            await trio.sleep(0.05)
+
     async def disturb(self) -> None:
         """Kill a node, start it again; sometimes two or all at once."""
         end = trio.current_time() + self.seconds
@@ -180,10 +204,15 @@ class Soak:
                 if process is None:
                     self.problem(f"node {victim} had ended by itself")
                     continue
-                process.send(9)
-                process.wait(5)
                 self.kills += 1
-            await trio.sleep(self.random.choice([0.0, 0.3, 2.0]))
+                if self.random.random() < 0.8:
+                    process.send(9)
+                    await trio.to_thread.run_sync(process.wait, 5.0)
+                else:  # in order: leaderships move, the journal ends with its mark
+                    process.send(15)
+                    if not await trio.to_thread.run_sync(process.wait, 20.0):
+                        self.problem(f"node {victim} does not stop")
+            await trio.sleep(self.random.choice([0.0, 0.3, 2.0, 8.0]))
             for victim in victims:
                 await self.cluster.restart(victim)
 
@@ -199,6 +228,7 @@ class Soak:
                 async with trio.open_nursery() as producers:
                     for queue in QUEUES:
                         producers.start_soon(self.produce, broker, queue)
+                    producers.start_soon(self.churn, broker)
                     await self.disturb()
                     self.over = True
                     producers.cancel_scope.deadline = trio.current_time() + DRAIN_S
@@ -211,6 +241,7 @@ class Soak:
                 if scope.cancelled_caught:
                     self.problem("not drained: " + await self.rest(broker))
                 consumers.cancel_scope.cancel()
+            print("node counters:", (await broker.status())["counters"])
             for queue in QUEUES:
                 info = await broker.queue(queue).info()
                 if info.next_seq - 1 != self.books[queue].confirmed:
