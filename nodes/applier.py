@@ -149,6 +149,7 @@ class Applier:
         self._commit = max(self._commit, meta.index)
         self._snapshot_bytes = 0
         self.digests.clear()
+        self.actor.context.tail.drop(self.actor.group)  # it may hold what the snapshot's log overwrote
 
     def cured(self) -> None:
         """The replica counts again: its mark may go."""

@@ -472,3 +472,17 @@ async def test_entries_wait_while_a_snapshot_takes_their_place(autojump_clock: M
         later = build(GROUP, Index(41), Term(2), Kind.NOOP, b"")
         await one.step(2, Append(Term(2), Index(40), Term(1), Index(40), (later,)))
         assert [entry.index for write in one.journal.submitted for entry in write.entries] == [41]
+
+
+async def test_a_restored_replica_forgets_the_entries_of_its_old_log(autojump_clock: MockClock) -> None:
+    """They may never have been committed; what is delivered or sent from memory must be what the group
+    stored."""
+    async with running(3) as one:
+        stale = build(GROUP, Index(1), Term(1), Kind.COMMAND, b"", b"never committed")
+        await one.step(2, Append(Term(1), Index(0), Term(0), Index(0), (stale,)))
+        await one.settle()
+        assert one.context.tail.get(GROUP, Index(1)) is stale
+        meta = SnapshotMeta(Index(40), Term(2), (NodeId(0), NodeId(1), NodeId(2)))
+        one.actor.mailbox.put(lambda now: one.actor.restored(meta, [b"new"], now))
+        await wait_all_tasks_blocked()
+        assert one.context.tail.get(GROUP, Index(1)) is None
