@@ -95,15 +95,15 @@ def _acknowledge(desk: Desk, key: Key, row: list[Any], acks: list[Range], refuse
     low, high = row[2], row[3]
     leases = desk.leases
     rest: list[Range] = [(low, high)]
+    taken = IntervalSet()
     for lease in held_by(desk, key, (row[0], row[1])):
-        if not rest:
-            break
         for first, last in rest:
             for piece in lease.held.within(first, last):
                 desk.release(lease, *piece)
                 leases.acking.add(*piece)
+                taken.add(*piece)
                 acks.append(piece)
-        rest = minus(rest, leases.acking)
+        rest = minus(rest, taken)  # not what an earlier settlement is acking: that may still come to nothing
     for first, last in rest:
         _late(desk, first, last, acks, refused)
 
