@@ -252,6 +252,8 @@ class GroupMachine:
                 if self._names.get(queue.name) == uid:
                     del self._names[queue.name]
                 effects.append(QueueDropped(uid))
+        if drops:
+            self.producers.forget_queues(dict.fromkeys(drops))
         for uid, version, name, settings in ensures:
             queue = self.queues.get(uid)
             if queue is None:

@@ -200,6 +200,16 @@ class Producers:
         known.ended = True
         self.ended[producer] = known
 
+    def forget_queues(self, uids: dict[int, None]) -> None:
+        """These queues were deleted: nothing can be published to them any more, so their windows go."""
+        for sessions in (self.anonymous, self.named):
+            for producer in sessions.values():
+                dead = [uid for uid in producer.windows if uid in uids]
+                if dead:
+                    self._touch(producer)
+                    for uid in dead:
+                        del producer.windows[uid]
+
     def expire(self, now_ns: int, budget: int) -> int:
         """Let up to ``budget`` old sessions go. Returns the rest of the budget."""
         budget = self._drop(self.anonymous, now_ns - ANONYMOUS_EXPIRY_NS, budget)

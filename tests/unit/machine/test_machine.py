@@ -229,6 +229,19 @@ def test_a_snapshot_is_the_state_at_its_beginning() -> None:
         GroupMachine().restore([])
 
 
+def test_a_deleted_queue_takes_its_windows_with_it() -> None:
+    group = story()
+    chunks = group.machine.snapshot_chunks()
+    before = group.machine.digest()
+    next(chunks)
+    group.apply(commands.follow_directory(9, [Q], []))
+    known = group.machine.producers
+    assert not any(each.windows for each in [*known.anonymous.values(), *known.named.values()])
+    fresh = GroupMachine()
+    fresh.restore(group.machine.snapshot_chunks())
+    assert fresh.digest() == group.machine.digest() != before
+
+
 def test_a_snapshot_holds_more_deferrals_than_one_piece() -> None:
     group = Group()
     rows = 12_000
