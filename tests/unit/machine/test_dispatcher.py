@@ -229,38 +229,6 @@ def test_attempts_used_up_go_to_the_dead_letter_queue() -> None:
     assert group.machine.info(Q)["dead"] == 2
 
 
-def test_a_repeated_acknowledgement_waits_for_the_log_as_the_first_does() -> None:
-    """A session that lost its connection sends it again, perhaps to the same leader: no answer before it is
-    committed."""
-    group, rows = serving()
-    part = [[*rows[0][:2], 1, 5]]
-    first, again = group.judge(ALICE, acks=part), group.judge(ALICE, acks=part)
-    assert first.command is not None
-    assert again.command is not None
-    assert first.command == again.command
-    assert again.refused == []
-    group.apply(first.command)
-    assert group.judge(ALICE, acks=part).command is None
-    group.apply(again.command)
-    assert group.machine.queues[Q].low == 6
-
-
-@pytest.mark.parametrize(
-    "row",
-    [
-        [1, 1, 1, 1, -2, "x"],
-        [1, 1, 1, 1, 0, 5],
-        [1, 1, 2, 1, 0, ""],
-        [1, 1, 1, 1],
-        [1, 1, 1, 1, 0, "r" * 1025],  # each dead letter keeps its own
-    ],
-)
-def test_malformed_settlements(row: list[object]) -> None:
-    group, _rows = serving()
-    with pytest.raises((ProtocolError, InvalidArgument)):
-        group.judge(ALICE, nacks=[row])
-
-
 # -- sessions that are lost
 
 
