@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from haqactor import batch, wire
 from haqactor.entry import Entry
-from haqactor.errors import NotFound
+from haqactor.errors import NotFound, ProtocolError
 from haqactor.ids import Index
 from haqactor.machine.actions import Deliver, Part
 
@@ -169,4 +169,10 @@ async def load(actor: "GroupActor", part: Part) -> bytes | memoryview:
     whole = bytes(data)
     bound = context.limits.message_bytes_max + 1024 * 1024
     size = len(whole)
-    return await context.env.offload.run(lambda: batch.select(whole, rows, max(bound, size)), cost_bytes=size)
+    try:
+        return await context.env.offload.run(
+            lambda: batch.select(whole, rows, max(bound, size)), cost_bytes=size
+        )
+    except ProtocolError:  # its producer packed nonsense: as it is, for whoever gets it to reject
+        context.count("batches_unreadable")
+        return data

@@ -215,3 +215,18 @@ async def test_hits_are_counted(count: int) -> None:
             here.deliver(1)
         here.delivery.seal(0)
         assert here.context.tail.hits == count
+
+
+async def test_a_batch_that_does_not_unpack_leaves_as_it_is() -> None:
+    """Nobody reads bodies before they are sliced: what a producer packed badly must end no node, and its
+    consumer rejects it."""
+    async with trio.open_nursery() as nursery:
+        place = Place(nursery)
+        place.gate.set()
+        data = bytearray(batch.Packer().pack([batch.Content(b"%d" % number * 50) for number in range(8)]))
+        data[-5:] = bytes(5)
+        place.store(1, bytes(data))
+        place.deliver(1, size=len(data), rows=(3,))
+        place.delivery.seal(0)
+        await wait_all_tasks_blocked()
+        assert place.cover(1) == [(1, [bytes(data)])]
