@@ -211,7 +211,7 @@ class Publisher:
     async def settle_all(self) -> None:
         """Until the outcome of all that was sent is known."""
         for queue, stream in list(self._streams.items()):
-            for parcel in list(stream.parcels):
+            for parcel in [*stream.parcels, *stream.gathering]:
                 try:
                     await _confirmed(queue, parcel, None)
                 except Error:

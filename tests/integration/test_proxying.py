@@ -65,16 +65,15 @@ async def test_through_a_follower_while_leaders_change(small: LocalCluster) -> N
             trio.open_nursery() as consumers,
         ):
             consumers.start_soon(consume_into, broker, "flowing", ledger)
-            async with trio.open_nursery() as producers:
+            async with broker.producer("flowing-many") as many, trio.open_nursery() as producers:
                 producers.start_soon(publish_single, named, "flowing", "one", ledger, lambda: publishing)
-                async with broker.producer("flowing-many") as many:
-                    producers.start_soon(publish_batches, many, "flowing", "many", ledger, lambda: publishing)
-                    await until(lambda: len(ledger.arrived) > 200)
-                    small.kill(leader)
-                    before = len(ledger.confirmed)
-                    await until(lambda: len(ledger.confirmed) > before + 200)
-                    await small.restart(leader)
-                    publishing = False
+                producers.start_soon(publish_batches, many, "flowing", "many", ledger, lambda: publishing)
+                await until(lambda: len(ledger.arrived) > 200)
+                small.kill(leader)
+                before = len(ledger.confirmed)
+                await until(lambda: len(ledger.confirmed) > before + 200)
+                await small.restart(leader)
+                publishing = False
             await until(lambda: not ledger.missing)
             consumers.cancel_scope.cancel()
             ledger.check()

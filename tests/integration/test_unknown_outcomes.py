@@ -19,9 +19,12 @@ WORKERS = 6
 
 
 async def metadata_leader(broker: Broker) -> int:
-    """Who leads group 0."""
-    leaders: list[int] = [row["leader"] for row in (await broker.status())["groups"] if row["group"] == 0]
-    return leaders[0]
+    """Who leads group 0, once the asked node knows; reading the directory waits out an election."""
+    while True:
+        await broker.queues()
+        leaders = [row["leader"] for row in (await broker.status())["groups"] if row["group"] == 0]
+        if leaders[0] is not None:
+            return int(leaders[0])
 
 
 async def driven(call: Callable[[], Awaitable[object]]) -> None:
