@@ -5,7 +5,10 @@ leader delivers nothing); and what goes to one consumer keeps its order, though 
 from the disk and the next is in memory."""
 
 from collections import deque
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Final
+
+import trio
 
 from haqactor import batch, wire
 from haqactor.entry import Entry
@@ -16,6 +19,10 @@ from haqactor.machine.actions import Deliver, Part
 if TYPE_CHECKING:
     from haqactor.nodes.group import GroupActor
     from haqactor.nodes.sessions import ClientSession
+
+_READ_BYTES: Final = 256 * 1024
+_READ_ENTRIES: Final = 512
+_READ_GAP: Final = 8
 
 
 class _Parcel:
@@ -134,7 +141,8 @@ class Delivery:
 
     async def _load(self, parcel: _Parcel) -> None:
         try:
-            parcel.blobs = [await load(self._actor, part) for part in parcel.deliver.parts]
+            entries = await read_ahead(self._actor, parcel.deliver.parts)
+            parcel.blobs = [await load(self._actor, part, entries) for part in parcel.deliver.parts]
         except NotFound:
             self._actor.context.count("deliveries_gone")
             parcel.blobs, parcel.gone = [], True
@@ -149,12 +157,41 @@ def cut(entry: Entry, part: Part) -> memoryview:
     return entry.body[part.body_at : part.body_at + part.body_bytes]
 
 
-async def load(actor: "GroupActor", part: Part) -> bytes | memoryview:
-    """A part's batch, from memory or disk, sliced off the loop where only some rows are wanted. Raises
-    NotFound."""
+async def read_ahead(actor: "GroupActor", parts: Sequence[Part]) -> dict[int, Entry]:
+    """The entries of many parts that memory no longer has, in few reads, between which others get their turn:
+    ten thousand small batches read one by one would hold the loop for seconds."""
+    context, group = actor.context, actor.group
+    tail = context.tail
+    wanted = sorted(
+        dict.fromkeys(part.entry_index for part in parts if tail.get(group, Index(part.entry_index)) is None)
+    )
+    found: dict[int, Entry] = {}
+    at = 0
+    while at < len(wanted):
+        first = last = wanted[at]
+        for index in wanted[at + 1 : at + _READ_ENTRIES]:
+            if index > last + _READ_GAP:
+                break
+            last = index
+        entries = await context.journal.read(group, Index(first), Index(last), _READ_BYTES)
+        found.update((int(entry.index), entry) for entry in entries)
+        context.count("cold_delivery_reads")
+        top = entries[-1].index if entries else last
+        while at < len(wanted) and wanted[at] <= top:
+            at += 1
+        await trio.lowlevel.checkpoint()
+    return found
+
+
+_NONE_AHEAD: Final[dict[int, Entry]] = {}
+
+
+async def load(actor: "GroupActor", part: Part, ahead: dict[int, Entry] = _NONE_AHEAD) -> bytes | memoryview:
+    """A part's batch, from memory (or what was read ahead) or disk, sliced off the loop where only some rows
+    are wanted. Raises NotFound."""
     context = actor.context
     index = Index(part.entry_index)
-    entry = context.tail.get(actor.group, index)
+    entry = ahead.get(index) or context.tail.get(actor.group, index)
     if entry is None:
         context.count("cold_delivery_reads")
         found = await context.journal.read(actor.group, index, index, 1)

@@ -15,11 +15,12 @@ from haqactor.wire import Rows
 class Holdings:
     """``parts``: all with a message that is not gone; ``buffer``: those with one not handed out, in order."""
 
-    __slots__ = ("buffer", "counts", "credit", "parts")
+    __slots__ = ("buffer", "counts", "credit", "parts", "working")
 
     def __init__(self, credit: Credit, counts: Counts) -> None:
         self.buffer: deque[Part] = deque()
         self.parts: dict[Part, None] = {}
+        self.working: dict[Part, None] = {}
         self.credit = credit
         self.counts = counts
 
@@ -45,6 +46,7 @@ class Holdings:
                 continue
             part.states[row] = HANDED
             part.handed += 1
+            self.working[part] = None
             self.counts.handed += 1
             return part, row
         return None
@@ -62,6 +64,7 @@ class Holdings:
             runs = part.runs(BUFFERED)
             if not runs:
                 continue
+            self.working[part] = None
             for first, last in runs:
                 rows = last - first + 1
                 part.states[first : last + 1] = bytes([HANDED]) * rows
@@ -114,10 +117,11 @@ class Holdings:
 
     def started(self) -> Rows:
         """Ranges that were handed out and are not settled."""
+        for part in [part for part in self.working if not part.handed]:
+            del self.working[part]
         return [
             span[2:]
-            for part in self.parts
-            if part.handed
+            for part in self.working
             for first, last in part.runs(HANDED)
             for span in part.spans(first, last)
         ]
