@@ -12,7 +12,7 @@ from haqactor import batch, wire
 from haqactor.entry import Entry, Kind, build
 from haqactor.ids import GroupId, Index, Term
 from haqactor.machine.actions import Deliver, Part
-from haqactor.nodes.delivery import Delivery
+from haqactor.nodes.delivery import Delivery, read_ahead
 from haqactor.nodes.group import GroupActor
 from tests.builders.node_context import node_context
 
@@ -230,3 +230,39 @@ async def test_a_batch_that_does_not_unpack_leaves_as_it_is() -> None:
         place.delivery.seal(0)
         await wait_all_tasks_blocked()
         assert place.cover(1) == [(1, [bytes(data)])]
+
+
+async def test_many_cold_batches_take_few_reads_with_turns_between() -> None:
+    """And what is in memory, or far away, is not read along."""
+    async with place() as here:
+        here.gate.set()
+        cold = [*range(1, 1001), *range(5000, 5003)]
+        for index in cold:
+            here.store(index, b"%04d" % index, cold=True)
+        here.store(500, b"warm")
+        reads: list[tuple[int, int]] = []
+        inner = here.journal.read
+
+        async def counted(group: GroupId, first: Index, last: Index, bytes_max: int) -> tuple[Entry, ...]:
+            reads.append((first, last))
+            return await inner(group, first, last, bytes_max)
+
+        here.journal.read = counted  # type: ignore[method-assign]  # counts what the disk is asked for
+        parts = [Part(1, index, index, ((index, index),), (), 5, index, 4, 4, None) for index in cold]
+        turns = 0
+
+        async def count_turns() -> None:
+            nonlocal turns
+            while True:
+                await trio.lowlevel.checkpoint()
+                turns += 1
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(count_turns)
+            found = await read_ahead(cast(GroupActor, here), parts)
+            nursery.cancel_scope.cancel()
+        assert sorted(found) == [index for index in cold if index in found]
+        assert sorted({*cold} - {*found}) in ([], [500])
+        assert len(reads) <= 4
+        assert not any(first < 1500 < last for first, last in reads)
+        assert turns >= len(reads)
