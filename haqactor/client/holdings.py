@@ -7,7 +7,7 @@ from collections import deque
 
 from haqactor.client.credit import Credit
 from haqactor.client.listening import Counts
-from haqactor.client.part import BUFFERED, GONE, HANDED, SETTLING, Part
+from haqactor.client.part import BUFFERED, GONE, HANDED, Part, joined
 from haqactor.client.settling import RELEASE
 from haqactor.wire import Rows
 
@@ -106,22 +106,17 @@ class Holdings:
                 self.credit.owe(0, part.rest_bytes())
 
     def claims(self) -> Rows:
-        """Lease rows + [started] of all that is held."""
-        return [
-            [*span, state == HANDED]
-            for part in self.parts
-            for state in (BUFFERED, HANDED, SETTLING)
-            for first, last in part.runs(state)
-            for span in part.spans(first, last)
-        ]
+        """Lease rows + [started] of all that is held; neighbours of one lease make one row."""
+        return joined(row for part in self.parts for row in part.claims())
 
     def started(self) -> Rows:
         """Ranges that were handed out and are not settled."""
         for part in [part for part in self.working if not part.handed]:
             del self.working[part]
-        return [
-            span[2:]
+        spans = joined(
+            span
             for part in self.working
             for first, last in part.runs(HANDED)
             for span in part.spans(first, last)
-        ]
+        )
+        return [span[2:] for span in spans]

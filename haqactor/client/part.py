@@ -3,6 +3,7 @@
 One rule: a message's state only moves on: buffered, handed out, settling, gone.
 """
 
+from collections.abc import Iterable
 from typing import Any, Final
 
 from haqactor import batch
@@ -125,6 +126,21 @@ class Part:
             runs.append((start, self.count - 1))
         return runs
 
+    def claims(self) -> Rows:
+        """Lease rows + [started] of what is not gone."""
+        states = self.states
+        rows: Rows = []
+        first = 0
+        while first < self.count:
+            state = states[first]
+            last = first
+            while last + 1 < self.count and states[last + 1] == state:
+                last += 1
+            if state != GONE:
+                rows += [[*span, state == HANDED] for span in self.spans(first, last)]
+            first = last + 1
+        return rows
+
     def move(self, row: int, state: int) -> bool:
         """Put a row into a later state; False if it is there already, or further."""
         now = self.states[row]
@@ -151,3 +167,16 @@ class Part:
         rest: int = self.blob_bytes - self.returned_bytes
         self.returned_bytes = self.blob_bytes
         return rest
+
+
+def joined(rows: Iterable[list[Any]]) -> Rows:
+    """Lease rows with neighbours that differ in their messages only made into one."""
+    found: Rows = []
+    for row in rows:
+        if found:
+            before = found[-1]
+            if row[2] == before[3] + 1 and row[:2] == before[:2] and row[4:] == before[4:]:
+                before[3] = row[3]
+                continue
+        found.append(row)
+    return found

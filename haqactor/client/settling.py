@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from typing import Any, Final
 
 from haqactor.client.outcome import Outcome
-from haqactor.client.part import GONE, Part
+from haqactor.client.part import GONE, Part, joined
 from haqactor.errors import ProtocolError
 from haqactor.wire import Rows
 
@@ -84,8 +84,9 @@ class Settlement:
     def wire_rows(self) -> tuple[Rows, Rows, Rows, Rows]:
         """(acks, nacks, rejects, releases) as Settle has them."""
         columns: tuple[Rows, Rows, Rows, Rows] = ([], [], [], [])
-        for part, first, last in self.acks:
-            columns[ACK].extend(part.spans(first, last))
+        columns[ACK].extend(
+            joined(span for part, first, last in self.acks for span in part.spans(first, last))
+        )
         for verb, part, first, last, more in self.others:
             columns[verb].extend([*span, *more] for span in part.spans(first, last))
         return columns

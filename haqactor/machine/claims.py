@@ -12,7 +12,7 @@ from haqactor.machine.credit import Consumer
 from haqactor.machine.desk import Desk
 from haqactor.machine.intervals import IntervalSet, merged, minus
 from haqactor.machine.judge import held_by
-from haqactor.machine.leases import Lease
+from haqactor.machine.leases import Lease, LeaseId
 from haqactor.wire import Rows
 
 
@@ -36,32 +36,37 @@ class Claims:
 
     def weigh(self, rows: Rows) -> list[Range]:
         """Rows ``[term, counter, first, last, started]``. Returns what is lost."""
+        claimed: dict[LeaseId, IntervalSet] = {}
         for term, counter, low, high, started in rows:
             if started:
                 self._consumer.started.add(low, high)
-            if term <= self._term:
-                self._consumer.reported = max(self._consumer.reported, (term, counter))
-            self._weigh_one((term, counter), low, high)
+            claimed.setdefault((term, counter), IntervalSet()).add(low, high)
+        for lease_id, ranges in claimed.items():
+            if lease_id[0] <= self._term:
+                self._consumer.reported = max(self._consumer.reported, lease_id)
+            self._weigh_lease(lease_id, list(ranges))
         self.lost = merged(self.lost)
         return self.lost
 
-    def _weigh_one(self, lease_id: tuple[int, int], low: int, high: int) -> None:
-        rest: list[Range] = [(low, high)]
+    def _weigh_lease(self, lease_id: LeaseId, ranges: list[Range]) -> None:
+        """All that is claimed under one lease: one record, however many ranges it comes in."""
+        rest = ranges
         for lease in held_by(self._desk, self._consumer.key, lease_id):
             for first, last in rest:
                 for piece in lease.held.within(first, last):
                     self.kept.add(*piece)
             rest = minus(rest, lease.held)
             self._desk.leases.renew(lease, max(lease.expires_ns, self._expires_ns))
-        queue = self._desk.queue
         end = self._desk.cursor - 1
-        if high > end:
-            self.lost.append((max(low, end + 1), high))
+        open_claims: list[Range] = []
         for first, last in rest:
-            standing = queue.standing(first, min(last, end))
+            if last > end:
+                self.lost.append((max(first, end + 1), last))
+            standing = self._desk.queue.standing(first, min(last, end))
             self._lose_what_waits(first, min(last, end), standing)
-            for piece in minus(standing, self._desk.leases.acking):
-                self._claim(lease_id, *piece)
+            open_claims += minus(standing, self._desk.leases.acking)
+        if open_claims:
+            self._claim(lease_id, open_claims)
 
     def _lose_what_waits(self, low: int, high: int, standing: list[Range]) -> None:
         """Deferred or parked messages went back; those that are gone were settled, which is no loss."""
@@ -70,20 +75,16 @@ class Claims:
         ):
             self.lost.append((first, last))
 
-    def _claim(self, lease_id: tuple[int, int], low: int, high: int) -> None:
+    def _claim(self, lease_id: LeaseId, ranges: list[Range]) -> None:
         desk = self._desk
         if not desk.opening.waiting or lease_id[0] >= self._term:
-            self.lost.append((low, high))
+            self.lost += ranges
             return
-        free = minus([(low, high)], desk.leases.frozen)
-        self.lost += desk.leases.frozen.within(low, high)
-        for first, last in desk.leases.leased.within(low, high):
-            for sequence in range(first, last + 1):
-                if self._wins(lease_id, sequence):
-                    free.append((sequence, sequence))
-                else:
-                    self.lost.append((sequence, sequence))
-        free = minus(merged(free), desk.leases.leased)
+        self._take_from_lower(lease_id, ranges)
+        for low, high in ranges:
+            self.lost += desk.leases.frozen.within(low, high)
+            self.lost += desk.leases.leased.within(low, high)
+        free = minus(minus(ranges, desk.leases.frozen), desk.leases.leased)
         if not free:
             return
         lease = Lease(lease_id, desk.uid, self._consumer.key, self._next_serial(), self._expires_ns)
@@ -93,12 +94,16 @@ class Claims:
         desk.leases.add(lease)
         self._consumer.leases[lease.serial] = lease
 
-    def _wins(self, lease_id: tuple[int, int], sequence: int) -> bool:
-        """Take a message from a lower claim, which is told."""
-        other = self._desk.leases.owner(sequence)
-        if other is None or other.id >= lease_id:
-            return False
-        self._desk.release(other, sequence, sequence)
-        rows = [[*other.id, sequence, sequence]]
-        self.notices.append(LeaseLost(*other.key, self._desk.uid, rows))
-        return True
+    def _take_from_lower(self, lease_id: LeaseId, ranges: list[Range]) -> None:
+        """Take the messages from lower claims, which are told."""
+        leases = self._desk.leases
+        if not any(leases.leased.overlaps(low, high) for low, high in ranges):
+            return
+        for other in [lease for records in leases.by_id.values() for lease in records]:
+            taken = [piece for low, high in ranges for piece in other.held.within(low, high)]
+            if not taken or other.id >= lease_id:
+                continue
+            for piece in taken:
+                self._desk.release(other, *piece)
+            rows = [[*other.id, *piece] for piece in taken]
+            self.notices.append(LeaseLost(*other.key, self._desk.uid, rows))

@@ -114,11 +114,3 @@ class LeaseTable:
             part.held.add(low, high)
         self.by_id[lease.id].append(part)
         return part
-
-    def owner(self, sequence: int) -> Lease | None:
-        """Who holds a message; looks at every record, so only for conflicts of claims."""
-        for records in self.by_id.values():
-            for lease in records:
-                if sequence in lease.held:
-                    return lease
-        return None

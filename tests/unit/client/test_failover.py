@@ -278,7 +278,7 @@ async def test_claims_are_asserted_before_anything_else_is_said(cluster: FakeClu
     at_new = [m for node, m in cluster.seen if node == 1 and type(m).__name__ in ("Subscribe", "Settle")]
     assert type(at_new[0]).__name__ == "Subscribe"
     claims = [(row[2], row[3], bool(row[4])) for row in at_new[0].claims]
-    assert claims == [(2, 4, False), (1, 1, True)]
+    assert claims == [(1, 1, True), (2, 4, False)]
     assert at_new[0].credit_messages == 512 - 4
     assert all(item.done for item in fake.messages)
     assert all(item.failures == 0 for item in fake.messages)

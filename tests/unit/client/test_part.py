@@ -5,6 +5,9 @@ from typing import Any
 import pytest
 
 from haqactor.batch import Content, Packer
+from haqactor.client.credit import Credit
+from haqactor.client.holdings import Holdings
+from haqactor.client.listening import Counts
 from haqactor.client.outcome import Outcome
 from haqactor.client.part import BUFFERED, GONE, HANDED, SETTLING, Part
 from haqactor.client.settling import NACK, Settlement
@@ -31,6 +34,23 @@ def test_rows_are_the_ranges_in_order() -> None:
 def test_rows_are_picked_from_a_whole_batch() -> None:
     found = part([[102, 103], [105, 105]], base=100, count=8)
     assert [found.content(row, 1000).body for row in range(3)] == [b"2", b"3", b"5"]
+
+
+def test_what_is_held_is_claimed_in_few_rows() -> None:
+    """Single messages of one lease, which follow each other, are one claim as long as they are alike."""
+    holdings = Holdings(Credit(100, 100), Counts())
+    for seq in (1, 2, 3, 4, 7):
+        holdings.parts[part([[seq, seq]])] = None
+    started = next(iter(holdings.parts))
+    started.move(0, HANDED)
+    assert holdings.claims() == [[3, 7, 1, 1, True], [3, 7, 2, 4, False], [3, 7, 7, 7, False]]
+
+
+def test_settlements_of_single_messages_are_few_rows() -> None:
+    settlement = Settlement()
+    for seq in (1, 2, 3, 5):
+        settlement.ack(part([[seq, seq]]), 0, 0)
+    assert settlement.wire_rows() == ([[3, 7, 1, 3], [3, 7, 5, 5]], [], [], [])
 
 
 @pytest.mark.parametrize(
