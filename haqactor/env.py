@@ -78,6 +78,11 @@ class Stream(Protocol):
         leaves the stream unusable: abort it."""
         ...
 
+    def send_now(self, data: Buffer) -> int:
+        """Hand over what is taken without waiting, in bytes: 0 if nothing is, also while a ``send_all`` is
+        under way or when the stream is broken (the next ``send_all`` says so). Never raises."""
+        ...
+
     async def receive_some(self, max_bytes: int = 262_144) -> bytes:
         """The next bytes, at least one; ``b""`` when the peer closed in order. Raises StreamReset."""
         ...

@@ -14,6 +14,7 @@ from haqactor.env import Environment
 from haqactor.ids import GroupId, NodeId
 from haqactor.journal.identity import Identity
 from haqactor.nodes.leaders import Leaders
+from haqactor.nodes.outbox import Departures
 from haqactor.nodes.timers import Timers
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ class Context:
     tail: "TailCache"
     leaders: Leaders
     timers: Timers
+    departures: Departures = field(default_factory=Departures)
     beat_now: Callable[[], None] = _nobody
     groups: "dict[GroupId, GroupActor]" = field(default_factory=dict)
     peers: "dict[NodeId, PeerLink]" = field(default_factory=dict)

@@ -76,12 +76,14 @@ class GroupActor:
     async def run(self) -> None:
         """Until cancelled. An exception here is a broken invariant and ends the node."""
         context = self.context
+        departures = context.departures
         context.timers.add(self.group, self.mailbox.wake)
         self.mailbox.wake()
         async with trio.open_nursery() as nursery:
             self.applier.nursery = nursery
             while True:
                 items = await self.mailbox.drain()
+                departures.begin()
                 now = context.now()
                 for item in items:
                     self._take(item, now)
@@ -89,6 +91,7 @@ class GroupActor:
                 if self.serving:
                     self.service.work(now)
                 self._perform_all(now)
+                departures.end()
                 self.turns += 1
                 self._rearm(now)
 
@@ -145,7 +148,7 @@ class GroupActor:
         deadline = self.core.next_deadline_ns
         if self.serving:
             deadline = min(deadline, self.service.next_deadline_ns())
-        self.context.timers.set(self.group, max(deadline, now + 1_000_000))
+        self.context.timers.wake_by(self.group, max(deadline, now + 1_000_000))
 
     # -- proposals and reads
 

@@ -46,6 +46,18 @@ class MemoryStream:
         """A name for logs."""
         return self._remote
 
+    def send_now(self, data: Buffer) -> int:
+        """As much as there is room for."""
+        pipe = self._out
+        if pipe.broken or pipe.ended:
+            return 0
+        part = memoryview(data)[: max(0, _BUFFER_BYTES_MAX - pipe.size)]
+        if len(part):
+            pipe.parts.append(bytes(part))
+            pipe.size += len(part)
+            pipe.touch()
+        return len(part)
+
     async def send_all(self, data: Buffer) -> None:
         """Hand over as much as there is room for, wait, and so on. Cancelled, a part of it may be out."""
         await trio.lowlevel.checkpoint()
@@ -56,12 +68,7 @@ class MemoryStream:
                 await pipe.wait()
             if pipe.broken or pipe.ended:
                 raise StreamReset("the other end of an in-memory stream is gone")
-            part = left[: _BUFFER_BYTES_MAX - pipe.size]
-            if len(part):
-                pipe.parts.append(bytes(part))
-                pipe.size += len(part)
-                pipe.touch()
-            left = left[len(part) :]
+            left = left[self.send_now(left) :]
             if not len(left):
                 return
 

@@ -1,19 +1,68 @@
 """An outbox: bytes on their way out of one connection, joined into large writes.
 
 One rule: putting is synchronous; the owner of the connection bounds what it lets others put (credit,
-windows), and drops the connection rather than the middle of a stream."""
+windows), and drops the connection rather than the middle of a stream.
+
+What an actor's turn puts leaves with the end of the turn, as far as the socket takes it; the task that pumps
+is for the rest. So peers and clients have it before this node's own disk is waited for.
+"""
+
+from typing import Final
 
 import trio
 
 from haqactor.env import Stream
 
+_AT_ONCE_BYTES_MAX: Final = 65_536
+"""More is left to the pump, which joins it with what other turns of the same pass put."""
+
+
+class Departures:
+    """The outboxes that a turn of an actor has put into. One turn at a time: turns are synchronous."""
+
+    __slots__ = ("_outboxes", "turning")
+
+    def __init__(self) -> None:
+        self._outboxes: list[Outbox] = []
+        self.turning = False
+
+    def add(self, outbox: "Outbox") -> None:
+        """It gets its first frame of this turn."""
+        self._outboxes.append(outbox)
+
+    def begin(self) -> None:
+        """A turn begins."""
+        self.turning = True
+
+    def end(self) -> None:
+        """A turn ends."""
+        self.turning = False
+        if self._outboxes:
+            outboxes, self._outboxes = self._outboxes, []
+            for outbox in outboxes:
+                outbox.depart()
+
 
 class Outbox:
     """Frames waiting for the socket. One task runs ``pump``."""
 
-    __slots__ = ("_closing", "_ended", "_parts", "_space", "_wake", "pending_bytes", "sent_bytes")
+    __slots__ = (
+        "_closing",
+        "_departures",
+        "_departing",
+        "_ended",
+        "_idle",
+        "_parts",
+        "_space",
+        "_wake",
+        "pending_bytes",
+        "sent_bytes",
+    )
 
-    def __init__(self) -> None:
+    def __init__(self, departures: Departures | None = None) -> None:
+        self._departures = departures or Departures()
+        self._departing = False
+        self._idle: Stream | None = None
         self._parts: list[bytes] = []
         self._wake = trio.Event()
         self._space: trio.Event | None = None
@@ -26,6 +75,25 @@ class Outbox:
         """Queue one frame."""
         self._parts.append(frame)
         self.pending_bytes += len(frame)
+        if not self._departures.turning:
+            self._wake.set()
+        elif not self._departing:
+            self._departing = True
+            self._departures.add(self)
+
+    def depart(self) -> None:
+        """Send what the socket takes now, if nothing is on its way before it; wake the pump for the rest."""
+        self._departing = False
+        stream = self._idle
+        if stream is not None and 0 < self.pending_bytes <= _AT_ONCE_BYTES_MAX:
+            data = self._parts[0] if len(self._parts) == 1 else b"".join(self._parts)
+            sent = stream.send_now(data)
+            self.sent_bytes += sent
+            self.pending_bytes -= sent
+            if sent == len(data):
+                self._parts.clear()
+                return
+            self._parts = [data[sent:]]
         self._wake.set()
 
     def finish(self) -> None:
@@ -48,6 +116,7 @@ class Outbox:
     def end(self) -> None:
         """Nobody will send any more: whoever waits for room goes on, and finds the connection gone."""
         self._ended = True
+        self._idle = None
         if self._space is not None:
             self._space.set()
             self._space = None
@@ -65,7 +134,9 @@ class Outbox:
                 if self._closing:
                     return
                 self._wake = trio.Event()
+                self._idle = stream
                 await self._wake.wait()
+                self._idle = None
                 continue
             parts, self._parts = self._parts, []
             data = parts[0] if len(parts) == 1 else b"".join(parts)

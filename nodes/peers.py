@@ -64,7 +64,7 @@ class PeerLink:
         self.refused = False
         self._context = context
         self._watcher = watcher
-        self._outbox = Outbox()
+        self._outbox = Outbox(context.departures)
         self._was_up = False
         self._redial = trio.Event()
         self.dropped = 0
@@ -175,7 +175,7 @@ class PeerLink:
         return decoder, more
 
     async def _connected(self, stream: Stream, decoder: Decoder, more: list[Frame]) -> None:
-        self._outbox = Outbox()
+        self._outbox = Outbox(self._context.departures)
         self.connected, self.refused, self._was_up = True, False, True
         self.connected_ns = self._context.now()
         self._context.log.debug("peer connected", peer=self.peer, boot=self.boot)

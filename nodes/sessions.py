@@ -77,7 +77,7 @@ class ClientSession:
         self.context = context
         self.services = services
         self.stream = stream
-        self.outbox = Outbox()
+        self.outbox = Outbox(context.departures)
         self.id = b""
         self.client = ""
         self.open = True

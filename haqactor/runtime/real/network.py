@@ -1,5 +1,5 @@
-"""TCP for production. One rule: no OSError leaves this file; each becomes the NetworkError that says what
-happened.
+"""Listening and dialling over TCP. One rule: no OSError leaves this file; each becomes the NetworkError that
+says what happened.
 
 ``ConnectRefused`` is exact (ECONNREFUSED and nothing else), since failure detection takes it as proof of a
 death.
@@ -8,26 +8,20 @@ death.
 import errno
 import os
 import socket
-import struct
-from contextlib import suppress
 from typing import Final
 
 import trio
 
-from haqactor.env import AddressInUse, Buffer, ConnectFailed, ConnectRefused, NetworkError, StreamReset
+from haqactor.env import AddressInUse, ConnectFailed, ConnectRefused, NetworkError, StreamReset
+from haqactor.runtime.real.stream import RealStream
 
 BACKLOG: Final = 1024
-UNSENT_BYTES: Final = 262_144
-"""Bytes that wait in the kernel beyond what the network takes. The window itself is left to the kernel's
-autotuning, which a fixed SO_SNDBUF or SO_RCVBUF would switch off: a bound on what waits without one on what
-flies."""
 ACCEPT_PAUSE_S: Final = 0.02
 """How long accepting rests when descriptors or memory ran out."""
 
 SocketName = tuple[str, int] | tuple[str, int, int, int] | tuple[int, bytes]
 """What the kernel calls an end; the third kind only where Python was built without IPv6."""
 
-_LINGER_NONE: Final = struct.pack("ii", 1, 0)
 _EXHAUSTED: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 _LISTENER_GONE: Final = frozenset({errno.EBADF, errno.EINVAL, errno.ENOTSOCK})
 
@@ -48,88 +42,6 @@ def join_address(name: SocketName) -> str:
     """A socket's name as ``host:port``."""
     host, port = name[0], name[1]
     return f"[{host!s}]:{port!s}" if ":" in str(host) else f"{host!s}:{port!s}"
-
-
-def _tune(sock: trio.socket.SocketType) -> None:
-    # A connection that the peer has reset already may refuse these; the first read will tell.
-    with suppress(OSError):
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, UNSENT_BYTES)
-
-
-class RealStream:
-    """One TCP connection."""
-
-    __slots__ = ("_broken", "_remote", "_sock")
-
-    def __init__(self, sock: trio.socket.SocketType, remote: str) -> None:
-        self._sock = sock
-        self._remote = remote
-        self._broken = False
-        _tune(sock)
-
-    @property
-    def remote(self) -> str:
-        """The peer's address, for logs."""
-        return self._remote
-
-    async def send_all(self, data: Buffer) -> None:
-        """Hand over all bytes; blocks while the peer does not read. Raises StreamReset. After a cancelled
-        send nobody knows how much left, so that every later one raises StreamReset."""
-        if self._broken:
-            raise StreamReset(f"{self._remote}: an earlier send was cut short")
-        send = self._sock.send
-        done = False
-        try:
-            sent = await send(data)
-            with memoryview(data) as whole:
-                while sent < whole.nbytes:
-                    with whole[sent:] as rest:
-                        sent += await send(rest)
-            done = True
-        except (OSError, trio.ClosedResourceError, trio.BrokenResourceError) as error:
-            raise self._reset(error) from error
-        finally:
-            self._broken = not done
-
-    async def receive_some(self, max_bytes: int = 262_144) -> bytes:
-        """The next bytes, at least one; ``b""`` when the peer closed in order. Raises StreamReset."""
-        try:
-            return await self._sock.recv(max_bytes)
-        except (OSError, trio.ClosedResourceError, trio.BrokenResourceError) as error:
-            raise self._reset(error) from error
-
-    def _reset(self, error: Exception) -> StreamReset:
-        if isinstance(error, trio.ClosedResourceError) or self._sock.fileno() < 0:
-            return StreamReset(f"{self._remote}: this end was closed")
-        return StreamReset(f"{self._remote}: {error}")
-
-    async def aclose(self) -> None:
-        """Close in order; bytes handed over are still sent. What the peer sent and nobody read is thrown
-        away first: closing over it would make the kernel answer with a reset, which may take our last bytes
-        from the peer."""
-        if self._sock.fileno() >= 0:
-            with suppress(OSError, trio.ClosedResourceError):
-                self._sock.shutdown(socket.SHUT_WR)
-                self._discard_unread()
-            self._sock.close()
-        await trio.lowlevel.checkpoint()
-
-    def _discard_unread(self) -> None:
-        waste = bytearray(65_536)
-        with socket.socket(fileno=os.dup(self._sock.fileno())) as raw:
-            raw.setblocking(False)
-            with suppress(BlockingIOError):
-                for _ in range(64):  # bounded: a fast peer could go on for ever
-                    if not raw.recv_into(waste):
-                        return
-
-    def abort(self) -> None:
-        """Close at once with a reset; whoever waits on it gets StreamReset."""
-        if self._sock.fileno() >= 0:
-            with suppress(OSError):
-                self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LINGER_NONE)
-            self._sock.close()
 
 
 class RealListener:
@@ -159,7 +71,7 @@ class RealListener:
                     raise StreamReset(f"{self._address}: the listener was closed") from error
                 await trio.sleep(ACCEPT_PAUSE_S if error.errno in _EXHAUSTED else 0)
             else:
-                return RealStream(sock, join_address(name))
+                return RealStream(_detached(sock), join_address(name))
 
     async def aclose(self) -> None:
         """Close the port; streams accepted from it live on."""
@@ -229,7 +141,11 @@ async def _connect(family: int, kind: int, protocol: int, name: SocketName, addr
     except BaseException:
         sock.close()
         raise
-    return RealStream(sock, address)
+    return RealStream(_detached(sock), address)
+
+
+def _detached(sock: trio.socket.SocketType) -> socket.socket:
+    return socket.socket(fileno=sock.detach())
 
 
 def _why(address: str, failures: list[OSError]) -> NetworkError:

@@ -11,8 +11,8 @@ from tests.builders.memory_environment import TrioClock
 MS = 1_000_000
 
 
-async def test_each_key_is_woken_at_its_latest_deadline(autojump_clock: MockClock) -> None:
-    """A deadline set anew replaces the former one, earlier or later; each wakes once."""
+async def test_each_key_is_woken_once_by_its_earliest_deadline(autojump_clock: MockClock) -> None:
+    """A later deadline costs nothing and changes nothing; an earlier one counts."""
     timers = Timers(TrioClock())
     woken: list[tuple[int, int]] = []
 
@@ -24,15 +24,15 @@ async def test_each_key_is_woken_at_its_latest_deadline(autojump_clock: MockCloc
     async with trio.open_nursery() as nursery:
         nursery.start_soon(timers.run)
         await wait_all_tasks_blocked()
-        timers.set(1, 500 * MS)
-        timers.set(2, 300 * MS)
-        timers.set(3, 400 * MS)
+        timers.wake_by(1, 500 * MS)
+        timers.wake_by(2, 300 * MS)
+        timers.wake_by(3, 400 * MS)
         await trio.sleep(0.1)
-        timers.set(2, 700 * MS)
-        timers.set(1, 200 * MS)
+        timers.wake_by(2, 700 * MS)
+        timers.wake_by(1, 200 * MS)
         await trio.sleep(2)
         nursery.cancel_scope.cancel()
-    assert woken == [(1, 200), (3, 400), (2, 700)]
+    assert woken == [(1, 200), (2, 300), (3, 400)]
 
 
 async def test_never_is_never_and_the_past_is_now(autojump_clock: MockClock) -> None:
@@ -43,12 +43,12 @@ async def test_never_is_never_and_the_past_is_now(autojump_clock: MockClock) -> 
     def again() -> None:
         woken.append(round(trio.current_time() * 1000))
         if len(woken) < 3:
-            timers.set(1, (woken[-1] + 100) * MS)
+            timers.wake_by(1, (woken[-1] + 100) * MS)
 
     timers.add(1, again)
     timers.add(2, lambda: woken.append(-1))
-    timers.set(2, NEVER_NS)
-    timers.set(1, 0)
+    timers.wake_by(2, NEVER_NS)
+    timers.wake_by(1, 0)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(timers.run)
         await trio.sleep(1000)
