@@ -65,6 +65,8 @@ class GroupActor:
         self._reads: list[tuple[Index, int]] = []
         self._held: list[Request] = []
         self._held_bytes = 0
+        self._stirred = True  #: something came that the service may have to do with
+        self._due_ns = 0  #: when the service has something to do by itself
         self.installs_out: dict[NodeId, Sending] = {}
         self.installs_in: dict[NodeId, Receiving] = {}
         self.installing = False  #: the journal may begin behind a snapshot before the core does
@@ -84,25 +86,42 @@ class GroupActor:
             while True:
                 items = await self.mailbox.drain()
                 departures.begin()
-                now = context.now()
-                for item in items:
-                    self._take(item, now)
-                self.core.tick(now)
-                if self.serving:
-                    self.service.work(now)
-                self._perform_all(now)
+                self._turn(items, context.now())
                 departures.end()
                 self.turns += 1
-                self._rearm(now)
+
+    def _turn(self, items: list[Item], now: int) -> None:
+        if self.mailbox.called or now >= self._due_ns:
+            self.mailbox.called = False
+            self._stirred = True
+        for item in items:
+            self._take(item, now)
+        self.core.tick(now)
+        self._work(now)
+        self._perform_all(now)
+        if self._stirred and self.serving:  # what has just applied may have to be delivered
+            self._work(now)
+            self._perform_all(now)
+        self._rearm(now)
+
+    def _work(self, now: int) -> None:
+        """The service's part of a turn; passed over where all that came is Raft's own, or the disk's."""
+        if self._stirred and self.serving:
+            self._stirred = False
+            self.service.work(now)
+            self._due_ns = self.service.next_deadline_ns()
 
     def _take(self, item: Item, now: int) -> None:
         if isinstance(item, RaftItem):
             if not (self.installing and isinstance(item.message, Append)):
                 self.core.step(item.sender, item.message, now)
-        elif isinstance(item, Request):
-            self._request(item, now)
-        elif isinstance(item, Write):
+            return
+        if isinstance(item, Write):
             self._written(item, now)
+            return
+        self._stirred = True
+        if isinstance(item, Request):
+            self._request(item, now)
         elif isinstance(item, Disconnected):
             if self.serving:
                 self.service.disconnected(item, now)
@@ -147,7 +166,7 @@ class GroupActor:
     def _rearm(self, now: int) -> None:
         deadline = self.core.next_deadline_ns
         if self.serving:
-            deadline = min(deadline, self.service.next_deadline_ns())
+            deadline = min(deadline, now if self._stirred else self._due_ns)
         self.context.timers.wake_by(self.group, max(deadline, now + 1_000_000))
 
     # -- proposals and reads
@@ -259,6 +278,7 @@ class GroupActor:
 
     def apply(self, entry: Entry, now: int) -> None:
         """One committed entry."""
+        self._stirred = True
         self.service.apply(entry, now)
         if entry.kind is Kind.NOOP and self.leading and entry.term == self.core.term:
             self.serving_term = entry.term

@@ -15,7 +15,7 @@ class Mailbox(Generic[T]):
     """Items for one actor. ``items_max``/``bytes_max`` bound what producers may add before ``wait_space``
     holds them."""
 
-    __slots__ = ("_bytes", "_items", "_space", "_wake", "_woken", "bytes_max", "items_max")
+    __slots__ = ("_bytes", "_items", "_space", "_wake", "_woken", "bytes_max", "called", "items_max")
 
     def __init__(self, items_max: int, bytes_max: int) -> None:
         self.items_max = items_max
@@ -24,6 +24,7 @@ class Mailbox(Generic[T]):
         self._bytes = 0
         self._wake = trio.Event()
         self._woken = False
+        self.called = True
         self._space: trio.Event | None = None
 
     def __len__(self) -> int:
@@ -38,10 +39,15 @@ class Mailbox(Generic[T]):
         """Add an item of ``size`` bytes and wake the actor."""
         self._items.append(item)
         self._bytes += size
-        self.wake()
+        self._rouse()
 
     def wake(self) -> None:
-        """Let the actor have a turn though nothing new is in the box."""
+        """Let the actor have a turn though nothing new is in the box; it finds ``called`` set, and unsets
+        it."""
+        self.called = True
+        self._rouse()
+
+    def _rouse(self) -> None:
         if not self._woken:
             self._woken = True
             self._wake.set()

@@ -48,8 +48,8 @@ class Outbox:
 
     __slots__ = (
         "_closing",
-        "_departures",
         "_departing",
+        "_departures",
         "_ended",
         "_idle",
         "_parts",

@@ -37,8 +37,7 @@ class Timers:
         self._deadlines[key] = deadline_ns
         if self._scope is not None:
             at = self._trio_time(deadline_ns)
-            if at < self._scope.deadline:
-                self._scope.deadline = at
+            self._scope.deadline = min(self._scope.deadline, at)
 
     def _trio_time(self, deadline_ns: int) -> float:
         if deadline_ns >= NEVER_NS:

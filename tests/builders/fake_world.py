@@ -22,6 +22,13 @@ class FakeStream:
         self.broken = False
         self.peer: FakeStream | None = None
 
+    def send_now(self, data: Buffer) -> int:
+        try:
+            self._send.send_nowait(bytes(data))
+        except (trio.WouldBlock, trio.BrokenResourceError, trio.ClosedResourceError):
+            return 0
+        return len(memoryview(data))
+
     async def send_all(self, data: Buffer) -> None:
         try:
             await self._send.send(bytes(data))

@@ -268,6 +268,47 @@ async def test_sending_blocks_while_the_peer_does_not_read_and_can_be_cancelled(
 
 
 @conforms
+async def test_sending_at_once_takes_what_there_is_room_for(world: World) -> None:
+    """In order with what ``send_all`` sends; when the peer does not read, less and then nothing."""
+    async with pair(world) as (a, b):
+        assert a.send_now(b"one") == 3
+        await a.send_all(b"two")
+        assert a.send_now(memoryview(b"three")) == 5
+        got = b""
+        while len(got) < 11:
+            got += await b.receive_some()
+        assert got == b"onetwothree"
+        data = pattern(1 << 20)
+        sent = part = len(data)
+        want = b""
+        while part:
+            part = a.send_now(data)
+            want += data[:part]
+            sent += part
+            assert sent < len(MORE_THAN_BUFFERS_HOLD)
+        got = b""
+        while len(got) < len(want):
+            got += await b.receive_some()
+        assert got == want
+
+
+@conforms
+async def test_nothing_is_sent_at_once_beside_another_send_or_after_the_end(world: World) -> None:
+    """It would land in the middle of the other's bytes; and it never raises."""
+    async with pair(world) as (a, b):
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(a.send_all, MORE_THAN_BUFFERS_HOLD)
+            await trio.sleep(0.05)
+            assert a.send_now(b"x") == 0
+            nursery.cancel_scope.cancel()
+        assert a.send_now(b"x") == 0, "nobody knows how much of the cancelled one is out"
+        await b.aclose()
+        assert b.send_now(b"x") == 0
+        a.abort()
+        assert a.send_now(b"x") == 0
+
+
+@conforms
 async def test_a_cancelled_receive_loses_nothing(world: World) -> None:
     """The bytes come with the next one."""
     async with pair(world) as (a, b):

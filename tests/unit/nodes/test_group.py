@@ -56,6 +56,8 @@ class FakeService:
         self.proposing: list[bytes] = []
         self.state: list[bytes] = []
         self.read_next = False
+        self.turns = 0
+        self.due_ns = 1 << 62
 
     def request(self, request: Request, now_ns: int) -> None:
         self.events.append(("request", request.message.rid))
@@ -77,6 +79,7 @@ class FakeService:
             owner.applied([entry.index], now_ns)
 
     def work(self, now_ns: int) -> None:
+        self.turns += 1
         for body in self.proposing:
             owner = Owner()
             self.owners.append(owner)
@@ -99,7 +102,7 @@ class FakeService:
         self.events.append("moved")
 
     def next_deadline_ns(self) -> int:
-        return 1 << 62
+        return self.due_ns
 
     def snapshot_chunks(self) -> Any:
         return iter([b"".join(self.state)])
@@ -254,6 +257,35 @@ async def test_propose_apply_answer() -> None:
         await one.settle()
         assert [owner.told for owner in one.service.owners] == [[[2]], [[3]]]
         assert one.service.state == [b"", b"a", b"b"]
+
+
+async def test_the_service_works_when_there_is_something_for_it(autojump_clock: MockClock) -> None:
+    """Not for what is Raft's or the disk's own; at once for what applied, a request, a call, its own time."""
+    async with running(3) as one:
+        await one.elect()
+        await one.settle()
+        await one.confirm(1)
+        service = one.service
+        service.proposing = [b"a"]
+        one.actor.mailbox.wake()
+        await wait_all_tasks_blocked()
+        before = service.turns
+        await one.settle()
+        assert service.turns == before, "its own disk is done"
+        await one.confirm(2)
+        assert service.events[-1] == ("apply", 2, Kind.COMMAND)
+        assert service.turns == before + 1, "in the turn that applied it"
+        await one.step(2, AppendReply(one.actor.core.term, True, Index(2), boot=1))
+        assert service.turns == before + 1, "a late acknowledgement"
+        one.ask(7)
+        await wait_all_tasks_blocked()
+        assert service.turns == before + 2
+        service.due_ns = one.context.now() + 50 * MS
+        one.actor.mailbox.wake()
+        await wait_all_tasks_blocked()
+        assert service.turns == before + 3
+        await trio.sleep(0.06)
+        assert service.turns > before + 3
 
 
 async def test_held_requests_are_bounded(autojump_clock: MockClock) -> None:

@@ -6,7 +6,7 @@ from trio.testing import wait_all_tasks_blocked
 
 from haqactor.env import StreamReset
 from haqactor.nodes.memory_stream import memory_stream_pair
-from haqactor.nodes.outbox import Outbox
+from haqactor.nodes.outbox import Departures, Outbox
 
 
 async def test_joins_in_order_and_ends_when_all_is_out() -> None:
@@ -64,3 +64,48 @@ async def test_nobody_waits_for_a_connection_that_is_gone() -> None:
         await wait_all_tasks_blocked()
         nursery.start_soon(pump)
     await box.wait_below(10)
+
+
+async def test_what_a_turn_puts_leaves_with_its_end() -> None:
+    """In one piece, before any other task runs; what was put before it and did not leave yet goes first."""
+    near, far = memory_stream_pair("near", "far")
+    departures = Departures()
+    box = Outbox(departures)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(box.pump, near)
+        await wait_all_tasks_blocked()
+        departures.begin()
+        box.put(b"one")
+        box.put(b"two")
+        departures.end()
+        assert (box.pending_bytes, box.sent_bytes) == (0, 6)
+        box.put(b"three")
+        departures.begin()
+        box.put(b"four")
+        departures.end()
+        await wait_all_tasks_blocked()
+        assert await far.receive_some() == b"onetwothreefour"
+        nursery.cancel_scope.cancel()
+
+
+async def test_a_turn_leaves_the_rest_to_the_pump() -> None:
+    """What the socket does not take at once, and everything while the pump is in the middle of a send."""
+    near, far = memory_stream_pair("near", "far")
+    departures = Departures()
+    box = Outbox(departures)
+    want = b""
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(box.pump, near)
+        await wait_all_tasks_blocked()
+        for number in range(40):
+            departures.begin()
+            part = bytes([number]) * 60_000
+            box.put(part)
+            want += part
+            departures.end()
+        assert 0 < box.pending_bytes < len(want)
+        got = b""
+        while len(got) < len(want):
+            got += await far.receive_some()
+        assert got == want
+        nursery.cancel_scope.cancel()
