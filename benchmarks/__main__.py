@@ -38,7 +38,10 @@ PROGRAMS: Final[dict[str, tuple[tuple[str, ...], Callable[[], Awaitable[list[Res
     "end-to-end-1KiB": (("end_to_end_1KiB",), throughput.end_to_end_1kib),
     "publish-await": (("publish_await",), throughput.publish_await),
     "consume-each": (("consume_each",), throughput.consume_each),
-    "latency": (("confirm_p50_ms", "confirm_p99_ms"), latency.confirm_latency),
+    "latency": (
+        ("confirm_p50_ms", "confirm_p99_ms", "confirm_floor_p50_ms", "confirm_floor_p99_ms"),
+        latency.confirm_latency,
+    ),
     "failover": (
         ("failover_ms_median", "failover_ms_max", "failover_lost", "failover_duplicates"),
         failover.failover,

@@ -28,8 +28,8 @@ from benchmarks.bodies import random_bodies
 BATCH_MESSAGES: Final = 100
 BODY_BYTES: Final = 100
 IN_FLIGHT: Final = 32
-_FRAME: Final = struct.Struct("<IQ")  # bytes of the batch, its number from 1
-_ACK: Final = struct.Struct("<Q")  # every batch up to this number is on the disk
+FRAME: Final = struct.Struct("<IQ")  # bytes of the batch, its number from 1
+ACK: Final = struct.Struct("<Q")  # every batch up to this number is on the disk
 _CHUNK: Final = 1 << 20
 _ZEROS: Final = bytes(1 << 20)
 
@@ -78,11 +78,11 @@ class _Log:
         pending = self._pending
         pending += data
         at, last, end = 0, 0, len(pending)
-        while end - at >= _FRAME.size:
-            length, number = _FRAME.unpack_from(pending, at)
-            if end - at < _FRAME.size + length:
+        while end - at >= FRAME.size:
+            length, number = FRAME.unpack_from(pending, at)
+            if end - at < FRAME.size + length:
                 break
-            at += _FRAME.size + length
+            at += FRAME.size + length
             last = number
         whole = bytes(memoryview(pending)[:at])
         del pending[:at]
@@ -108,7 +108,7 @@ def follower(path: str, size: int) -> None:
         whole, last = log.take(data)
         if last:
             log.store(whole, last)
-            link.sendall(_ACK.pack(last))
+            link.sendall(ACK.pack(last))
 
 
 class _Acks:
@@ -121,9 +121,9 @@ class _Acks:
 
     def receive(self) -> None:
         data = self._rest + self.link.recv(_CHUNK)
-        whole = len(data) - len(data) % _ACK.size
+        whole = len(data) - len(data) % ACK.size
         if whole:
-            (self.durable,) = _ACK.unpack_from(data, whole - _ACK.size)
+            (self.durable,) = ACK.unpack_from(data, whole - ACK.size)
         self._rest = data[whole:]
 
 
@@ -166,7 +166,7 @@ def leader(path: str, size: int, ports: list[int]) -> None:
         quorum = sorted((log.durable, followers[0].durable, followers[1].durable))[1]
         if quorum > confirmed:
             confirmed = quorum
-            producer.sendall(_ACK.pack(confirmed))
+            producer.sendall(ACK.pack(confirmed))
 
 
 def _produce(port: int, frames: list[bytes]) -> tuple[float, list[float]]:
@@ -189,9 +189,9 @@ def _produce(port: int, frames: list[bytes]) -> tuple[float, list[float]]:
         if not data:
             raise ConnectionError("the leader hung up")
         rest += data
-        whole = len(rest) - len(rest) % _ACK.size
+        whole = len(rest) - len(rest) % ACK.size
         if whole:
-            (number,) = _ACK.unpack_from(rest, whole - _ACK.size)
+            (number,) = ACK.unpack_from(rest, whole - ACK.size)
             rest = rest[whole:]
             now = perf_counter()
             latencies.extend(now - at for at in sent_at[confirmed:number])
@@ -201,7 +201,8 @@ def _produce(port: int, frames: list[bytes]) -> tuple[float, list[float]]:
     return elapsed, latencies
 
 
-def _spawn(*arguments: str) -> "tuple[subprocess.Popen[str], str]":
+def spawn(*arguments: str) -> "tuple[subprocess.Popen[str], str]":
+    """A process of this program, and the port it listens on."""
     process = subprocess.Popen(
         [sys.executable, "-m", "benchmarks.ceiling", *arguments],
         stdout=subprocess.PIPE,
@@ -223,10 +224,10 @@ def run_once(frames: list[bytes], directory: Path) -> tuple[float, list[float]]:
     try:
         ports: list[str] = []
         for path in paths[1:]:
-            process, port = _spawn("follower", str(path), str(size))
+            process, port = spawn("follower", str(path), str(size))
             processes.append(process)
             ports.append(port)
-        process, port = _spawn("leader", str(paths[0]), str(size), *ports)
+        process, port = spawn("leader", str(paths[0]), str(size), *ports)
         processes.append(process)
         outcome = _produce(int(port), frames)
         for process in processes:
@@ -254,7 +255,7 @@ def measure(messages: int = 500_000, runs: int = 5, parent: Path | None = None) 
     frames: list[bytes] = []
     for number, at in enumerate(range(0, messages, BATCH_MESSAGES), 1):
         batch = b"".join(bodies[at : at + BATCH_MESSAGES])
-        frames.append(_FRAME.pack(len(batch), number) + batch)
+        frames.append(FRAME.pack(len(batch), number) + batch)
     directory = Path(tempfile.mkdtemp(prefix="ceiling-", dir=parent))
     rates: list[float] = []
     p50: list[float] = []

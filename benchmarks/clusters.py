@@ -8,7 +8,7 @@ import tempfile
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import trio
 
@@ -21,12 +21,17 @@ NODES: Final = 3
 
 
 @asynccontextmanager
-async def laid_out() -> AsyncGenerator[LocalCluster]:
-    """A cluster with its directory, not started; stopped and deleted at the end."""
+async def laid_out(**settings: Any) -> AsyncGenerator[LocalCluster]:
+    """A cluster with its directory, not started; stopped and deleted at the end. ``settings``: of each
+    node's file.
+    """
     OUT.mkdir(exist_ok=True)
     directory = Path(tempfile.mkdtemp(prefix="cluster-", dir=OUT))
     cluster = LocalCluster.found(
-        directory / "cluster", NODES, await free_base_port(NODES), {"log_level": "warning"}
+        directory / "cluster",
+        NODES,
+        await free_base_port(NODES),
+        {"log_level": "warning", **settings},
     )
     try:
         yield cluster
@@ -36,9 +41,9 @@ async def laid_out() -> AsyncGenerator[LocalCluster]:
 
 
 @asynccontextmanager
-async def started() -> AsyncGenerator[LocalCluster]:
-    """A cluster that confirms."""
-    async with laid_out() as cluster:
+async def started(**settings: Any) -> AsyncGenerator[LocalCluster]:
+    """A cluster that confirms; ``settings`` as for ``laid_out``."""
+    async with laid_out(**settings) as cluster:
         await cluster.start()
         yield cluster
 

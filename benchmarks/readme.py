@@ -28,6 +28,8 @@ MEANING: Final = {
     "consume_each": "one task, `async with message`",
     "confirm_p50_ms": "one publish to its confirm at 100 a second, half are faster",
     "confirm_p99_ms": "the same, 1 % are slower",
+    "confirm_floor_p50_ms": "what that costs here without consensus and queues: bare sockets and three syncs",
+    "confirm_floor_p99_ms": "the same, 1 % are slower",
     "failover_ms_median": "`kill -9` of the leader to the confirm of a publish begun after it, median",
     "failover_ms_max": "the same, the slowest",
     "failover_lost": "confirmed messages lost over all these kills",

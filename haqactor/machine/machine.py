@@ -351,9 +351,9 @@ class GroupMachine:
         held: dict[int, None],
     ) -> Iterator[list[Any]]:
         for producer in sessions:
-            row = view.take(producer.producer, producer, snapshot.encode_producer)
+            row = view.take(producer.key, producer, snapshot.encode_producer)
             row[4] = [window for window in row[4] if window[0] in held]
-            yield [*row, producer.producer in with_rows]
+            yield [*row, row[1] > 0 and row[0] in with_rows]
 
     def restore(self, chunks: Iterable[bytes]) -> None:
         """Replace the whole state by that of a snapshot. Raises DataDamaged if it is not complete,
@@ -403,7 +403,7 @@ class GroupMachine:
 
     def _touch_producer(self, producer: Producer) -> None:
         if self._view is not None:
-            self._view.keep(producer.producer, producer, snapshot.encode_producer)
+            self._view.keep(producer.key, producer, snapshot.encode_producer)
 
     def _queue(self, uid: int) -> Queue:
         queue = self.queues.get(uid)

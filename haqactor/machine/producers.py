@@ -112,6 +112,11 @@ class Producer:
         self.mark = mark  #: see ``snapshot.View``
         self.windows: dict[int, Window] = {}
 
+    @property
+    def key(self) -> tuple[bytes, bool]:
+        """A client may choose the id of a named producer for an anonymous one: they are two sessions."""
+        return self.producer, self.epoch > 0
+
 
 class Producers:
     """All sessions of a group, oldest use first. ``touch`` is called with a Producer before it changes."""
@@ -232,7 +237,8 @@ class Producers:
                 break
             self._touch(producer)
             del sessions[producer.producer]
-            self.with_rows.pop(producer.producer, None)
+            if sessions is self.named:
+                self.with_rows.pop(producer.producer, None)
             budget -= 1
         return budget
 

@@ -229,6 +229,25 @@ def test_a_snapshot_is_the_state_at_its_beginning() -> None:
         GroupMachine().restore([])
 
 
+def test_a_session_may_have_the_id_of_a_named_producer() -> None:
+    """A client chooses the ids of its sessions: kept under the id alone, a snapshot lost one of the two and
+    ended the node."""
+    group = Group()
+    twin = b"twin".ljust(16)
+    for epoch, crc in ((1, 5), (0, 6)):
+        group.claim(1, 7, producer=twin, epoch=epoch, crc=crc)
+    chunks = group.machine.snapshot_chunks()
+    read = [next(chunks)]
+    for epoch in (1, 0):
+        group.claim(8, 2, producer=twin, epoch=epoch)
+    fresh = GroupMachine()
+    fresh.restore([*read, *chunks])
+    known = fresh.producers
+    assert [each[twin].windows[Q].last for each in (known.named, known.anonymous)] == [7, 7]
+    assert [each[twin].windows[Q].rows[2] >> 16 for each in (known.named, known.anonymous)] == [5, 6]
+    assert list(known.with_rows.values()) == [known.named[twin]]
+
+
 def test_a_deleted_queue_takes_its_windows_with_it() -> None:
     group = story()
     chunks = group.machine.snapshot_chunks()
