@@ -226,12 +226,14 @@ class End(NamedTuple):
 class Subscribe(NamedTuple):
     """A consumer of this connection's session. ``claims``: lease rows [term, counter, first, last, started]
     it still holds from before (after a reconnect or a change of leader). ``credit_*``: the whole credit, less
-    what it claims. Reply {lease_ns, lost: [[first, last]]}."""
+    what it claims. ``attempt`` counts the subscriptions of a consumer from 1: of two that took different ways
+    the later one holds, whichever comes last. Reply {lease_ns, lost: [[first, last]]}."""
 
     rid: int
     group: int
     uid: int
     consumer: int
+    attempt: int
     credit_messages: int
     credit_bytes: int
     claims: Rows

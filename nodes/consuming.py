@@ -4,10 +4,11 @@ One rule: all of it is volatile and lives one term; what changes state (leases t
 a command in the service's draft.
 """
 
-from typing import TYPE_CHECKING, Any
+from collections import OrderedDict
+from typing import TYPE_CHECKING, Any, Final
 
 from haqactor import wire
-from haqactor.errors import Error, InvalidArgument, NotFound
+from haqactor.errors import Conflict, Error, InvalidArgument, NotFound
 from haqactor.machine.actions import Action, ConsumerGone, Deliver, LeaseLost, Opened, PollAnswered, Propose
 from haqactor.machine.dispatcher import Dispatcher
 from haqactor.nodes.delivery import Delivery
@@ -15,6 +16,12 @@ from haqactor.nodes.sessions import ClientSession, Request
 
 if TYPE_CHECKING:
     from haqactor.nodes.queues import QueueService
+
+_ATTEMPTS_MAX: Final = 10_000
+"""Consumers whose newest subscription is known; beyond them the one that said nothing for longest is
+forgotten."""
+
+_ENDED: Final = 1 << 62
 
 
 class Consuming:
@@ -29,6 +36,7 @@ class Consuming:
         self._group = service.actor.group
         self._polls: dict[tuple[bytes, int], list[Request]] = {}
         self._subscribed: dict[tuple[bytes, int], ClientSession] = {}
+        self._attempts: OrderedDict[tuple[bytes, int], int] = OrderedDict()
 
     # -- requests
 
@@ -58,6 +66,9 @@ class Consuming:
         session = request.session
         if not session.open:
             return  # its end was heard before its turn came; nobody would ever lose these leases
+        if self._overtaken(session.id, message.consumer, message.attempt):
+            session.fail(message.rid, Conflict("a later subscription of this consumer was here before"))
+            return
         self._polls.pop((session.id, message.consumer), None)
         self.sessions[session.id] = session
         self.delivery.forget(session.id, message.consumer)
@@ -74,10 +85,23 @@ class Consuming:
         lease_ns = self._service.machine.queues[message.uid].settings["lease_ns"]
         session.send(wire.Reply(message.rid, {"lease_ns": lease_ns, "lost": lost}))
 
+    def _overtaken(self, session: bytes, consumer: int, attempt: int) -> bool:
+        """Did a later subscription of this consumer, or its end, come before this one, by another way (one of
+        two ways may lead through another node)? Deliveries would go where nobody takes them any more."""
+        key, attempts = (session, consumer), self._attempts
+        if attempt < attempts.get(key, 0):
+            return True
+        attempts[key] = attempt
+        attempts.move_to_end(key)
+        if len(attempts) > _ATTEMPTS_MAX:
+            attempts.popitem(last=False)
+        return False
+
     def _unsubscribe(self, request: Request, message: wire.Unsubscribe) -> None:
         """Answered once what the consumer held has gone back, so that whoever looks then finds it ready. A
         lost leadership is told; the next leader knows nothing of this consumer, and says so."""
         session = request.session
+        self._overtaken(session.id, message.consumer, _ENDED)
         self._subscribed.pop((session.id, message.consumer), None)
         command = self.dispatcher.leave(session.id, message.consumer)
         done = wire.Reply(message.rid, True)

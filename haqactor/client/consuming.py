@@ -30,9 +30,9 @@ class Subscription:
     """``credit_*``: the whole credit; 0 for one whose messages are asked for one by one (``want``)."""
 
     __slots__ = (
-        "_now", "_redirect", "_subscribing", "buffer", "closing", "consumer", "counts", "credit", "drained",
-        "error", "holdings", "lane", "lease_ns", "link", "listener", "parts", "paused", "pending", "polls",
-        "received_ns", "renewals", "since_ns", "started", "uid", "unanswered", "wanted",
+        "_attempt", "_now", "_redirect", "_subscribing", "buffer", "closing", "consumer", "counts", "credit",
+        "drained", "error", "holdings", "lane", "lease_ns", "link", "listener", "parts", "paused", "pending",
+        "polls", "received_ns", "renewals", "since_ns", "started", "uid", "unanswered", "wanted",
     )  # fmt: skip
 
     def __init__(
@@ -68,6 +68,7 @@ class Subscription:
         self.received_ns = now()
         self.renewals = Renewals(self)
         self._subscribing: Link | None = None
+        self._attempt = 0
         self._redirect = redirect
         self._now = now
         lane.add(self)
@@ -236,7 +237,11 @@ class Subscription:
             messages, size = self.wanted, self.wanted * self.credit.size
         claims = self.holdings.claims()
         self._subscribing = link
-        link.ask(self, wire.Subscribe(0, self.lane.group, self.uid, self.consumer, messages, size, claims))
+        self._attempt += 1
+        message = wire.Subscribe(
+            0, self.lane.group, self.uid, self.consumer, self._attempt, messages, size, claims
+        )
+        link.ask(self, message)
 
     def _write(self, settlement: Settlement, link: Link) -> None:
         acks, nacks, rejects, releases = settlement.wire_rows()

@@ -204,7 +204,9 @@ async def test_rows_that_are_no_leases(single: LocalCluster) -> None:
             place = await broker.resolve("rows")
         for rows in ([["a", "b", "c", "d"]], [[1]], [[1, 1, 9, 3]], [[-1, 1, 1, 1]]):
             async with greeted(single.nodes[0].listen) as connection:
-                await connection.send(wire.pack(wire.Subscribe(4, place.group, place.uid, 1, 10, 10_000, [])))
+                await connection.send(
+                    wire.pack(wire.Subscribe(4, place.group, place.uid, 1, 1, 10, 10_000, []))
+                )
                 assert isinstance(await connection.reply(4), wire.Reply)
                 await connection.send(
                     wire.pack(wire.Settle(5, place.group, place.uid, 1, rows, [], [], [], [], 0, 0))

@@ -28,7 +28,7 @@ SAMPLES: list[Any] = [
     wire.Begin(1, 2, 3, b"p" * 16, 0),
     wire.Publish(1, 2, 3, b"p" * 16, 0, 1, 1, 0, 5),
     wire.End(1, 2, b"p" * 16),
-    wire.Subscribe(1, 2, 3, 4, 512, 1 << 20, [[1, 2, 3, 4, True]]),
+    wire.Subscribe(1, 2, 3, 4, 1, 512, 1 << 20, [[1, 2, 3, 4, True]]),
     wire.Credit(1, 2, 3, 4),
     wire.Settle(1, 2, 3, 4, [[1, 1, 1, 1]], [], [], [], [[1, 1]], 0, 0),
     wire.Extend(1, 2, 3, 4, [[1, 1, 1, 1]], 5),

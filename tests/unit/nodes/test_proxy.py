@@ -115,7 +115,7 @@ async def test_a_broken_hop_says_what_may_have_been_done() -> None:
     async with place() as (session, accept):
         for message in MUTATING:
             await session.forward(message)
-        await session.forward(wire.Subscribe(9, GROUP, 7, 2, 1, 1, []))
+        await session.forward(wire.Subscribe(9, GROUP, 7, 2, 1, 1, 1, []))
         leader = await accept()
         leader.stream.abort()
         await wait_all_tasks_blocked()

@@ -72,8 +72,8 @@ class Place:
         )
         return session.ask(self.service, message._replace(**changes), blob)
 
-    def subscribe(self, session: ServedSession, credit: int = 10) -> int:
-        return session.ask(self.service, wire.Subscribe(0, GROUP, self.uid, 1, credit, 1 << 20, []))
+    def subscribe(self, session: ServedSession, credit: int = 10, attempt: int = 1) -> int:
+        return session.ask(self.service, wire.Subscribe(0, GROUP, self.uid, 1, attempt, credit, 1 << 20, []))
 
     def deliver(self, session: ServedSession) -> list[list[int]]:
         """The lease rows that reach a consumer."""
@@ -345,6 +345,26 @@ async def test_a_purge_under_way_at_the_end_of_a_term_is_unknown() -> None:
         purge = here.alice.ask(here.service, wire.Purge(0, GROUP, here.uid))
         here.service.follow(trio_now())
         assert here.alice.answers[purge] == ["outcome_unknown"]
+
+
+async def test_a_subscription_that_was_overtaken_changes_nothing() -> None:
+    """Sent through another node and slower than a later one, or than the consumer's end: what would be
+    delivered its way, nobody takes any more, and it stayed leased until it expired."""
+    async with place() as here:
+        slow = ServedSession(b"alice")
+        new = here.subscribe(here.alice, attempt=2)
+        old = here.subscribe(slow, attempt=1)
+        here.deliver(here.alice)
+        here.actor.commit(here.service)
+        here.publish(here.bob, [b"a"])
+        here.turn()
+        assert [len(here.deliver(each)) for each in (slow, here.alice)] == [0, 1]
+        assert (here.alice.answers[new][0]["lost"], slow.answers[old]) == ([], ["conflict"])
+        gone = here.alice.ask(here.service, wire.Unsubscribe(0, GROUP, 1))
+        here.turn()
+        late = here.subscribe(slow, attempt=3)
+        assert slow.answers[late] == ["conflict"]
+        assert here.alice.answers[gone] == [True]
 
 
 async def test_a_connection_that_ended_is_not_subscribed() -> None:
