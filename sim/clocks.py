@@ -1,0 +1,89 @@
+"""A host's clocks: they run from world time, at their own pace and from their own zero.
+
+One rule: whole nanoseconds everywhere but at trio's border, where a deadline that has fired counts as reached
+even if the float is one step short of it.
+"""
+
+import math
+from typing import Final, Protocol
+
+import trio
+
+NS: Final = 1_000_000_000
+_BILLION: Final = 1_000_000_000
+
+
+class TrueTime(Protocol):
+    """World time."""
+
+    @property
+    def now_ns(self) -> int:
+        """Nanoseconds since the world began."""
+        ...
+
+
+class HostClock(trio.abc.Clock):
+    """``offset_ns``: what it shows at world time 0; ``drift_ppb``: nanoseconds a second by which it is fast.
+    ``wall_offset_ns`` is what the wall clock shows beyond it; it may step."""
+
+    def __init__(
+        self, time: TrueTime, offset_ns: int = 0, drift_ppb: int = 0, wall_offset_ns: int = 0
+    ) -> None:
+        self._time = time
+        self._drift_ppb = drift_ppb
+        self._since_ns = time.now_ns
+        self._base_ns = offset_ns + time.now_ns + time.now_ns * drift_ppb // _BILLION
+        self._floor = -math.inf
+        self.wall_offset_ns = wall_offset_ns
+
+    # -- for the host
+
+    def local_ns(self) -> int:
+        """What it shows now."""
+        passed = self._time.now_ns - self._since_ns
+        return self._base_ns + passed + passed * self._drift_ppb // _BILLION
+
+    def drift(self, drift_ppb: int) -> None:
+        """Run at another pace from now on."""
+        self._base_ns = self.local_ns()
+        self._since_ns = self._time.now_ns
+        self._drift_ppb = drift_ppb
+
+    def step_wall(self, by_ns: int) -> None:
+        """The wall clock jumps."""
+        self.wall_offset_ns += by_ns
+
+    def true_ns(self, deadline: float) -> int:
+        """The first world time at which trio's ``deadline`` is reached."""
+        wanted = math.ceil(deadline * NS) - self._base_ns
+        passed = -(-wanted * _BILLION // (_BILLION + self._drift_ppb))
+        return self._since_ns + max(0, passed)
+
+    def fired(self, deadline: float) -> None:
+        """``deadline`` is reached, whatever the float says."""
+        self._floor = max(self._floor, deadline)
+
+    # -- for trio
+
+    def start_clock(self) -> None:
+        """It runs already."""
+
+    def current_time(self) -> float:
+        """Seconds."""
+        return max(self._floor, self.local_ns() / NS)
+
+    def deadline_to_sleep_time(self, deadline: float) -> float:
+        """None: the world decides when it goes on."""
+        return 0.0
+
+    # -- for the environment
+
+    def monotonic_ns(self) -> int:
+        """``env.Clock``."""
+        floor = self._floor
+        local = self.local_ns()
+        return local if floor == -math.inf else max(local, math.floor(floor * NS))
+
+    def wall_ns(self) -> int:
+        """``env.Clock``."""
+        return self.local_ns() + self.wall_offset_ns

@@ -1,0 +1,149 @@
+"""A world: integer time, one heap of what is to happen, and the hosts that live in it.
+
+One rule: everything happens in the order of (time, order of asking); nothing outside the seed decides
+anything.
+"""
+
+import gc
+from collections.abc import Awaitable, Callable
+from heapq import heappop, heappush
+from typing import Final
+
+from haqactor.sim.clocks import HostClock
+from haqactor.sim.host import Host
+from haqactor.sim.keyed import SeededOrder, Stream, keyed
+from haqactor.sim.trace import Trace
+
+NS: Final = 1_000_000_000
+EVENTS_AT_ONE_INSTANT_MAX: Final = 100_000
+
+
+class Storm(Exception):
+    """Time stands still: events go on and on at one instant."""
+
+
+class Timer:
+    """Something that will happen. ``callback`` is None once it was cancelled, or has happened."""
+
+    __slots__ = ("at_ns", "callback")
+
+    def __init__(self, at_ns: int, callback: Callable[[], None]) -> None:
+        self.at_ns = at_ns
+        self.callback: Callable[[], None] | None = callback
+
+    def cancel(self) -> None:
+        """It will not happen."""
+        self.callback = None
+
+
+class World:
+    """``seed`` decides all of it; ``now_ns`` is true time, from 0. Use as a context manager: leaving it ends
+    every host."""
+
+    def __init__(self, seed: int, *, recording: bool = False) -> None:
+        self.seed = seed
+        self.trace = Trace(recording=recording)
+        self.hosts: dict[str, Host] = {}
+        self.on_failure: Callable[[Host, BaseException], None] | None = None
+        self._now_ns = 0
+        self._heap: list[tuple[int, int, Timer]] = []
+        self._sequence = 0
+        self._instant = 0
+
+    def __enter__(self) -> "World":
+        return self
+
+    def __exit__(self, *_exception: object) -> None:
+        self.close()
+
+    @property
+    def now_ns(self) -> int:
+        """Nanoseconds since the world began."""
+        return self._now_ns
+
+    def random(self, *key: str | int) -> Stream:
+        """The stream of draws of ``key``."""
+        return keyed(self.seed, *key)
+
+    # -- time
+
+    def call_at(self, at_ns: int, callback: Callable[[], None]) -> Timer:
+        """Let something happen; what is asked for one instant happens in the order of asking. The past is
+        now."""
+        timer = Timer(max(at_ns, self._now_ns), callback)
+        self._sequence += 1
+        heappush(self._heap, (timer.at_ns, self._sequence, timer))
+        return timer
+
+    def call_after(self, delay_ns: int, callback: Callable[[], None]) -> Timer:
+        """Let something happen later."""
+        return self.call_at(self._now_ns + delay_ns, callback)
+
+    def run(self, until_ns: int) -> None:
+        """Let everything happen up to and with ``until_ns``. Raises Storm."""
+        self.run_while(lambda: True, until_ns)
+        self._set_now(max(self._now_ns, until_ns))
+
+    def run_while(self, condition: Callable[[], bool], limit_ns: int) -> bool:
+        """Go on until ``condition`` is false, nothing is left, or ``limit_ns`` is reached. Returns whether
+        the condition ended it."""
+        heap = self._heap
+        collecting = gc.isenabled()
+        gc.disable()  # its moments depend on what else the process has done
+        try:
+            while condition():
+                if not heap or heap[0][0] > limit_ns:
+                    return False
+                at_ns, _sequence, timer = heappop(heap)
+                callback, timer.callback = timer.callback, None
+                if callback is not None:
+                    self._set_now(at_ns)
+                    callback()
+        finally:
+            if collecting:
+                gc.enable()
+        return True
+
+    def _set_now(self, at_ns: int) -> None:
+        if at_ns == self._now_ns:
+            self._instant += 1
+            if self._instant > EVENTS_AT_ONE_INSTANT_MAX:
+                raise Storm(f"{self._instant} events at {at_ns / NS:.9f} s: something goes round in circles")
+        else:
+            self._instant = 0
+            self._now_ns = self.trace.now_ns = at_ns
+
+    # -- hosts
+
+    def host(self, name: str, *, offset_ns: int = 0, drift_ppb: int = 0, wall_offset_ns: int = 0) -> Host:
+        """A new host, switched off; see ``HostClock`` for its clocks."""
+        if name in self.hosts:
+            raise ValueError(f"there is a host {name!r} already")
+        clock = HostClock(self, offset_ns, drift_ppb, wall_offset_ns)
+        host = self.hosts[name] = Host(self, name, clock)
+        return host
+
+    def order(self, name: str, incarnation: int) -> SeededOrder:
+        """The schedule of one incarnation of a host."""
+        return SeededOrder(self.random("order", name, incarnation))
+
+    def ended(self, host: Host, error: BaseException | None) -> None:
+        """A host's program ended by itself."""
+        self.trace.add("ended", host.name, None if error is None else type(error).__name__)
+        if error is not None and self.on_failure is not None:
+            self.on_failure(host, error)
+
+    def run_program(self, name: str, main: Callable[[], Awaitable[object]], limit_ns: int) -> Host:
+        """Run a program on a host of its own until it has ended; its error is raised here."""
+        host = self.hosts.get(name) or self.host(name)
+        host.start(main)
+        self.run_while(lambda: host.alive, limit_ns)
+        if host.error is not None:
+            raise host.error
+        return host
+
+    def close(self) -> None:
+        """End every host's program, crashed ones too: what they do now reaches nobody."""
+        self._heap.clear()
+        for host in self.hosts.values():
+            host.close()
