@@ -36,7 +36,7 @@ class Host:
         self._graves: list[tuple[GuestRun, HostClock, list[Callable[[], None]]]] = []
         self._timer: Timer | None = None
         self._deadline = math.inf
-        self._waiting: list[Callable[[], None]] = []
+        self._waiting: list[Callable[[], object]] = []
         self._inside = False
 
     def start(self, main: Callable[[], Awaitable[object]]) -> None:
@@ -53,7 +53,7 @@ class Host:
         incarnation = self.incarnation
         self.world.call_after(0, lambda: self._settle_if(incarnation))
 
-    def enter(self, callback: Callable[[], None]) -> None:
+    def enter(self, callback: Callable[[], object]) -> None:
         """Call something inside the host, and let it go on from there. Nothing for a dead one; a paused one
         does it when it goes on."""
         if not self.alive:

@@ -27,9 +27,9 @@ class Timer:
 
     __slots__ = ("at_ns", "callback")
 
-    def __init__(self, at_ns: int, callback: Callable[[], None]) -> None:
+    def __init__(self, at_ns: int, callback: Callable[[], object]) -> None:
         self.at_ns = at_ns
-        self.callback: Callable[[], None] | None = callback
+        self.callback: Callable[[], object] | None = callback
 
     def cancel(self) -> None:
         """It will not happen."""
@@ -67,7 +67,7 @@ class World:
 
     # -- time
 
-    def call_at(self, at_ns: int, callback: Callable[[], None]) -> Timer:
+    def call_at(self, at_ns: int, callback: Callable[[], object]) -> Timer:
         """Let something happen; what is asked for one instant happens in the order of asking. The past is
         now."""
         timer = Timer(max(at_ns, self._now_ns), callback)
@@ -75,7 +75,7 @@ class World:
         heappush(self._heap, (timer.at_ns, self._sequence, timer))
         return timer
 
-    def call_after(self, delay_ns: int, callback: Callable[[], None]) -> Timer:
+    def call_after(self, delay_ns: int, callback: Callable[[], object]) -> Timer:
         """Let something happen later."""
         return self.call_at(self._now_ns + delay_ns, callback)
 

@@ -1,0 +1,208 @@
+"""A world is the same every time: order, hosts, crashes, pauses; also within a running program."""
+
+import subprocess
+import sys
+from collections.abc import Awaitable, Callable
+from functools import partial
+
+import pytest
+import trio
+import trio.lowlevel
+
+from haqactor.sim import _trio_compat
+from haqactor.sim.keyed import OldestFirst
+from haqactor.sim.world import EVENTS_AT_ONE_INSTANT_MAX, NS, Storm, World
+
+MS = 1_000_000
+
+SCRIPT = """
+import random, sys
+junk = [bytearray(random.SystemRandom().randrange(1, 480)) for _ in range(20000)]
+random.SystemRandom().shuffle(junk)
+del junk[10000:]
+from tests.unit.sim.test_world import busy
+print(busy(int(sys.argv[1])))
+"""
+
+
+def busy(seed: int) -> str:
+    """Hosts that do what depends on the order of sets and addresses in trio: storms of cancellation, equal
+    deadlines. Returns the trace's digest."""
+    with World(seed) as world:
+
+        async def program(name: str) -> None:
+            async def wait(number: int) -> None:
+                try:
+                    with trio.move_on_after(0.05):
+                        await trio.sleep_forever()
+                    await trio.sleep_forever()
+                finally:
+                    world.trace.add("woken", name, number)
+
+            for _ in range(5):
+                async with trio.open_nursery() as nursery:
+                    for number in range(20):
+                        nursery.start_soon(wait, number)
+                    await trio.sleep(0.1)
+                    nursery.cancel_scope.cancel()
+
+        for number, name in enumerate(("a", "b", "c")):
+            host = world.host(name, offset_ns=number * NS, drift_ppb=number * 1_000_000)
+            host.start(partial(program, name))
+        world.run(NS)
+        return world.trace.digest()
+
+
+def ticking(world: World, name: str, seen: list[tuple[float, str]]) -> Callable[[], Awaitable[None]]:
+    """A program that says every 100 ms that it is there, and when it is torn down."""
+
+    async def program() -> None:
+        try:
+            while True:
+                await trio.sleep(0.1)
+                seen.append((world.now_ns / NS, name))
+        finally:
+            seen.append((world.now_ns / NS, f"{name} torn down"))
+
+    return program
+
+
+def test_one_seed_is_one_history_in_every_process() -> None:
+    digests = [
+        subprocess.run(
+            [sys.executable, "-c", SCRIPT, "7"],
+            env={"PYTHONHASHSEED": hash_seed, "PYTHONPATH": ":".join(sys.path)},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout.strip()
+        for hash_seed in ("1", "4242", "random")
+    ]
+    assert digests == [busy(7)] * 3
+    assert busy(8) != busy(7)
+
+
+def test_a_world_within_a_running_program() -> None:
+    """It leaves that program's run as it found it."""
+
+    async def main() -> str:
+        await trio.lowlevel.checkpoint()
+        digest = busy(7)
+        await trio.sleep(0.001)
+        return digest
+
+    assert trio.run(main) == busy(7)
+
+
+def test_a_crash_runs_nothing_and_a_restart_is_a_new_incarnation() -> None:
+    seen: list[tuple[float, str]] = []
+    with World(1) as world:
+        host = world.host("a")
+        host.start(ticking(world, "first", seen))
+        world.call_at(250 * MS, host.crash)
+        world.call_at(500 * MS, lambda: host.start(ticking(world, "second", seen)))
+        world.run(750 * MS)
+        assert [name for _at, name in seen] == ["first", "first", "second", "second"]
+        assert (host.incarnation, host.alive) == (2, True)
+        living = len(seen)
+    assert sorted(name for _at, name in seen[living:]) == ["first torn down", "second torn down"]
+
+
+def test_a_paused_host_stands_still_and_then_goes_on() -> None:
+    seen: list[tuple[float, str]] = []
+    entered: list[float] = []
+    with World(1) as world:
+        host = world.host("a")
+        host.start(ticking(world, "a", seen))
+        world.call_at(150 * MS, host.pause)
+        world.call_at(300 * MS, lambda: host.enter(lambda: entered.append(world.now_ns / NS)))
+        world.call_at(550 * MS, host.resume)
+        world.run(700 * MS)
+        assert [at for at, _name in seen] == pytest.approx([0.1, 0.55, 0.65])
+        assert entered == [0.55]
+
+
+def test_clocks_have_their_own_pace() -> None:
+    """Ten percent fast: a second is over after 909 ms."""
+    seen: list[tuple[float, str]] = []
+    with World(1) as world:
+        fast = world.host("fast", drift_ppb=100_000_000, offset_ns=50 * NS)
+        fast.start(ticking(world, "x", seen))
+        world.run(NS)
+        assert fast.clock.monotonic_ns() == 50 * NS + 1_100 * MS
+        world.run(NS + MS)
+        assert len(seen) == 11
+        wall = fast.clock.wall_ns()
+        fast.clock.step_wall(5 * NS)
+        assert fast.clock.wall_ns() == wall + 5 * NS
+        fast.clock.drift(0)
+        fast.rearm()
+        world.run(2 * NS + 2 * MS)
+        assert len(seen) == 21
+
+
+def test_a_program_that_ends_and_one_that_fails() -> None:
+    failures: list[str] = []
+
+    async def fails() -> None:
+        await trio.sleep(0.2)
+        raise RuntimeError("broken")
+
+    with World(1) as world:
+        world.on_failure = lambda host, error: failures.append(f"{host.name}: {error}")
+        assert world.run_program("good", partial(trio.sleep, 0.1), NS).error is None
+        with pytest.raises(RuntimeError, match="broken"):
+            world.run_program("bad", fails, NS)
+        assert failures == ["bad: broken"]
+
+
+def test_time_that_stands_still_is_noticed() -> None:
+    with World(1) as world:
+
+        def again() -> None:
+            world.call_after(0, again)
+
+        again()
+        with pytest.raises(Storm):
+            world.run(NS)
+        assert world.trace.count == 0
+    assert EVENTS_AT_ONE_INSTANT_MAX > 10_000
+
+
+def test_a_host_that_never_rests_is_noticed() -> None:
+    async def spins() -> None:
+        while True:
+            await trio.lowlevel.checkpoint()
+
+    with World(1) as world:
+        world.host("a").start(spins)
+        with pytest.raises(_trio_compat.Restless):
+            world.run(NS)
+
+
+def test_what_happens_at_one_instant_happens_in_the_order_of_asking() -> None:
+    seen: list[int] = []
+    with World(1) as world:
+        for number in (1, 2, 3):
+            world.call_at(5, partial(seen.append, number))
+        world.call_at(5, lambda: seen.append(4)).cancel()
+        world.call_at(1, lambda: world.call_at(0, lambda: seen.append(0)))
+        world.run(4)
+        assert (seen, world.now_ns) == ([0], 4)
+        world.run(5)
+        assert seen == [0, 1, 2, 3]
+
+
+def test_draws_depend_on_their_key_alone() -> None:
+    one, two = World(1), World(1)
+    one.random("link", "a", "b").random()
+    assert one.random("link", "a", 1).random() == two.random("link", "a", 1).random()
+    assert one.random("link", "a", 1).random() != one.random("link", "a", "1").random()
+    assert World(2).random("x").random() != one.random("x").random()
+    batch = [1, 2, 3]
+    OldestFirst().shuffle(batch)
+    assert batch.pop() == 1
+
+
+def test_this_trio_can_be_driven() -> None:
+    _trio_compat.self_test()
