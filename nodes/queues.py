@@ -44,7 +44,7 @@ class QueueService:
 
     def __init__(self, actor: "GroupActor", missing: Missing) -> None:
         self.actor = actor
-        self.machine = GroupMachine()
+        self.machine = GroupMachine(actor.context.env.probe)
         self.time = GroupTime(actor.context, actor.group)
         self.consuming: Consuming | None = None
         self.reading = Reads(actor)
@@ -59,7 +59,8 @@ class QueueService:
     def lead(self, term: Term, now_ns: int) -> None:
         """Begin to serve: a new dispatcher over the applied state."""
         self.time.begin(self.machine.time_ns, now_ns)
-        dispatcher = Dispatcher(self.machine, term, self.actor.context.limits, now_ns, self._died)
+        context = self.actor.context
+        dispatcher = Dispatcher(self.machine, term, context.limits, now_ns, self._died, context.env.probe)
         self.consuming = Consuming(self, dispatcher)
         self.draft = Draft()
         self._following = False

@@ -7,6 +7,7 @@ this term.
 
 from collections.abc import Iterable
 
+from haqactor.env import Probe
 from haqactor.machine import commands
 from haqactor.machine.actions import LeaseLost
 from haqactor.machine.commands import Cause, Command, Range
@@ -25,6 +26,7 @@ class Desk:
         "cursor",
         "leases",
         "opening",
+        "probe",
         "purges",
         "queue",
         "reserving",
@@ -32,7 +34,8 @@ class Desk:
         "uid",
     )
 
-    def __init__(self, queue: Queue, opening: Opening, expiry: Expiry) -> None:
+    def __init__(self, queue: Queue, opening: Opening, expiry: Expiry, probe: Probe) -> None:
+        self.probe = probe
         self.uid = queue.uid
         self.queue = queue
         self.opening = opening
@@ -79,6 +82,8 @@ class Desk:
                 (suspects if silent else plain).extend(consumer.started.missing(low, high))
                 self.leases.leased.discard(low, high)
             self._forget(consumer, lease)
+        if self.probe.bug("machine.returned_before_commit"):
+            self.put_back([(row[2], row[3]) for row in rows])
         command = commands.return_(self.uid, cause, merged(plain), merged(charged), merged(suspects))
         return command, LeaseLost(consumer.key[0], consumer.key[1], self.uid, rows)
 

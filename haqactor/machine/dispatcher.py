@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from haqactor.config import Limits
+from haqactor.env import NullProbe, Probe
 from haqactor.errors import InvalidArgument, NotFound
 from haqactor.machine import commands, picking
 from haqactor.machine.actions import Action, ConsumerGone, Opened, PollAnswered, Propose
@@ -39,6 +40,7 @@ from haqactor.machine.opening import Opening
 from haqactor.wire import Rows, Settle, lease_rows
 
 _NS: Final = 1_000_000_000
+_NULL: Final = NullProbe()
 
 
 def nobody_died(_session: bytes) -> bool:
@@ -57,7 +59,9 @@ class Dispatcher:
         limits: Limits,
         now_ns: int,
         died: Callable[[bytes], bool] = nobody_died,
+        probe: Probe = _NULL,
     ) -> None:
+        self._probe = probe
         self._machine = machine
         self._term = term
         self._window = limits.reserve_messages
@@ -395,7 +399,8 @@ class Dispatcher:
         self._raise_reserve(desk, actions)
 
     def _open(self, desk: Desk, now_ns: int, actions: list[Action]) -> None:
-        if not desk.opening.due(now_ns):
+        early = desk.opening.waiting and self._probe.bug("machine.opens_at_once")
+        if not early and not desk.opening.due(now_ns):
             return
         self._unopened.pop(desk.uid, None)
         ranges = desk.unclaimed()
@@ -483,7 +488,7 @@ class Dispatcher:
             gone = self._closed
             holders = list(queue.holders)
             opening = Opening(holders, self._began_ns + self._grace_ns, lambda s: s in gone or self._died(s))
-            desk = self._desks[uid] = Desk(queue, opening, self._expiry)
+            desk = self._desks[uid] = Desk(queue, opening, self._expiry, self._probe)
             if not opening.open:
                 self._unopened[uid] = True
             self._active[uid] = True

@@ -17,6 +17,7 @@ from haqactor.machine.commands import Command, Range
 from haqactor.machine.desk import Desk
 from haqactor.machine.intervals import IntervalSet, merged, minus
 from haqactor.machine.leases import Key, Lease
+from haqactor.machine.queue import Moves
 from haqactor.wire import Rows, Settle, lease_rows
 
 REASON_MAX: Final = 1024
@@ -103,6 +104,8 @@ def _acknowledge(desk: Desk, key: Key, row: list[Any], acks: list[Range], refuse
                 leases.acking.add(*piece)
                 taken.add(*piece)
                 acks.append(piece)
+                if desk.probe.bug("machine.acked_before_commit"):
+                    desk.queue.retire(*piece, Moves())
         rest = minus(rest, taken)  # not what an earlier settlement is acking: that may still come to nothing
     for first, last in rest:
         _late(desk, first, last, acks, refused)
@@ -115,8 +118,10 @@ def _late(desk: Desk, low: int, high: int, acks: list[Range], refused: list[Rang
         refused.append((max(low, end + 1), high))
     queue, leases = desk.queue, desk.leases
     for first, last in queue.gone.missing(max(low, queue.low), min(high, end)):
-        refused += leases.leased.within(first, last)
-        for piece in leases.leased.missing(first, last):
+        stale = desk.probe.bug("machine.stale_lease_acks")
+        if not stale:
+            refused += leases.leased.within(first, last)
+        for piece in [(first, last)] if stale else leases.leased.missing(first, last):
             desk.returned.discard(*piece)
             leases.acking.add(*piece)
             acks.append(piece)

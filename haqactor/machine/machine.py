@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator
 from hashlib import blake2b
 from typing import Any, Final
 
-from haqactor.env import Buffer
+from haqactor.env import Buffer, NullProbe, Probe
 from haqactor.errors import DataDamaged, Error, InvalidArgument, InvariantViolation, NotFound, SequenceGap
 from haqactor.ids import Index, Term
 from haqactor.machine import snapshot, views
@@ -34,6 +34,7 @@ from haqactor.machine.queue import Moves, Origin, Queue
 TICK_BUDGET: Final = 1000
 """Timers that act in one tick at most, so that no entry is a long pause."""
 _MASK: Final = (1 << 64) - 1
+_NULL: Final = NullProbe()
 
 
 class GroupMachine:
@@ -42,7 +43,8 @@ class GroupMachine:
 
     version: Final = MACHINE_VERSION
 
-    def __init__(self) -> None:
+    def __init__(self, probe: Probe = _NULL) -> None:
+        self._probe = probe
         self.index = Index(0)
         self.term = Term(0)
         self.time_ns = 0
@@ -102,9 +104,9 @@ class GroupMachine:
             return window
         if not epoch:
             window.prune(below)
-        if first <= window.last:
+        if first <= window.last and not self._probe.bug("machine.no_dedup"):
             return window.receipts(first, count, crc)
-        if first != window.last + 1:
+        if first > window.last + 1:
             return SequenceGap(f"number {first} where {window.last + 1} is next")
         self._touch(queue)
         row = Located(0, 0, self.index, body_at, body_bytes, 0, count, self.time_ns)
@@ -127,6 +129,8 @@ class GroupMachine:
                 queue.suspects.discard(low, high)
             for run in queue.fail([(low, high)], self.time_ns, delay_ns, moves):
                 self._bury(queue, *run, reason, moves, effects)
+        if rejects and self._probe.bug("machine.rejects_unordered"):
+            rejects = rejects[::-1]
         for low, high, reason in rejects:
             for piece in queue.standing(low, high):
                 for first, last, failures in queue.failures.runs(*piece):
@@ -352,6 +356,8 @@ class GroupMachine:
     ) -> Iterator[list[Any]]:
         for producer in sessions:
             row = view.take(producer.key, producer, snapshot.encode_producer)
+            if self._probe.bug("machine.snapshot_without_windows"):
+                continue
             row[4] = [window for window in row[4] if window[0] in held]
             yield [*row, row[1] > 0 and row[0] in with_rows]
 
@@ -398,7 +404,7 @@ class GroupMachine:
             raise InvariantViolation(f"a snapshot holds {kind!r}, which this version does not know")
 
     def _touch(self, queue: Queue) -> None:
-        if self._view is not None:
+        if self._view is not None and not self._probe.bug("machine.snapshot_not_frozen"):
             self._view.keep(queue.uid, queue, snapshot.encode_queue)
 
     def _touch_producer(self, producer: Producer) -> None:

@@ -198,6 +198,8 @@ def next_window(desk: Desk) -> Window | None:
     """The first messages that may be leased, if there are some below the reserve mark."""
     queue = desk.queue
     back = desk.returned.next_present(0)
+    if back is not None and desk.cursor < queue.next_seq and desk.probe.bug("machine.redelivered_last"):
+        back = None
     if back is None:
         low = desk.cursor
         if queue.gone or queue.deferred or queue.low > low:

@@ -19,7 +19,8 @@ def pre_campaign(state: RaftState) -> None:
     state.set_role(Role.PRE_CANDIDATE, NO_NODE)
     state.votes = {state.node: True}
     _draw_retry(state)
-    if election(state.configuration, state.votes) is Verdict.WON:
+    alone = election(state.configuration, state.votes) is Verdict.WON
+    if alone or state.probe.bug("raft.no_pre_vote"):
         campaign(state)
         return
     log = state.log
@@ -43,8 +44,11 @@ def campaign(state: RaftState, transfer: bool = False) -> None:
     asked = RequestVote(
         state.hard.term, state.node, log.last_index, log.last_term, transfer=transfer, boot=state.boot
     )
+    early = state.probe.bug("raft.campaign_before_durable")
     for voter in state.others():
-        state.send_after(voter, asked)
+        (state.send_now if early else state.send_after)(voter, asked)
+    if early:
+        own_vote_durable(state)
 
 
 def _may_campaign(state: RaftState) -> bool:

@@ -199,6 +199,8 @@ class RaftCore(RaftView):
         if len(state.reads) >= state.config.reads_max:
             raise Overloaded(f"{len(state.reads)} reads of group {state.group} wait for a majority")
         state.reads.request(context, state.commit if state.commit >= state.term_start else None)
+        if state.probe.bug("raft.read_without_round"):
+            state.reads.confirm(state.reads.round)
         leader.confirm_rounds(state)
 
     def cover(self, now_ns: int) -> int:
@@ -264,14 +266,15 @@ class RaftCore(RaftView):
         """Is this offer, after ``step``, worth receiving: of the present term, and ahead of this log
         (R12a)?"""
         state = self._state
-        return offer.term == state.hard.term and offer.index > state.commit
+        newer = offer.index > state.commit or state.probe.bug("raft.install_older")
+        return offer.term == state.hard.term and newer
 
     def snapshot_installed(self, meta: SnapshotMeta, now_ns: int) -> bool:
         """The durable marker of a received snapshot is written: the log begins behind it. False: not needed
         any more (R12a). The suffix behind a matching entry is kept (R12b), any other log goes (R12c)."""
         state = self._state
         state.now_ns = now_ns
-        if meta.index <= state.commit:
+        if meta.index <= state.commit and not state.probe.bug("raft.install_older"):
             return False
         if state.log.term_at(meta.index) == meta.term and meta.index <= state.log.durable_index:
             state.configurations.compact(meta.index)
@@ -279,7 +282,8 @@ class RaftCore(RaftView):
         else:
             state.log.restore(meta)
             state.configurations.restore(Configuration(meta.voters, meta.learners), meta.index)
-        state.commit = state.handed = state.applied = meta.index
+        skip = state.probe.bug("raft.snapshot_off_by_one")
+        state.commit = state.handed = state.applied = Index(meta.index + skip)
         if state.leader not in (NO_NODE, state.node):
             state.matched = max(state.matched, meta.index)
             state.ack_due = True

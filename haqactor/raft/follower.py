@@ -61,7 +61,10 @@ def on_request_vote(state: RaftState, sender: NodeId, asked: RequestVote) -> Non
         return
     suitable = (
         state.is_voter
-        and state.log.up_to_date(asked.last_index, asked.last_term)
+        and (
+            state.log.up_to_date(asked.last_index, asked.last_term)
+            or state.probe.bug("raft.vote_without_log_check")
+        )
         and state.recovery.may_vote(asked.term, asked.last_index, asked.last_term, state.others())
     )
     if asked.pre:
@@ -73,12 +76,13 @@ def on_request_vote(state: RaftState, sender: NodeId, asked: RequestVote) -> Non
     if asked.term > own:
         become(state, asked.term, NO_NODE)
     free = state.hard.vote == sender or (state.hard.vote == NO_NODE and state.leader == NO_NODE)
-    granted = suitable and free
+    granted = suitable and (free or state.probe.bug("raft.vote_twice"))
     if granted:
         if state.hard.vote != sender:
             state.set_hard(asked.term, sender)
         state.draw_deadline()
-    state.send_after(sender, Vote(asked.term, granted, False, state.boot))
+    early = state.probe.bug("raft.vote_before_durable")
+    (state.send_now if early else state.send_after)(sender, Vote(asked.term, granted, False, state.boot))
 
 
 # -- the log
@@ -104,7 +108,7 @@ def on_append(state: RaftState, sender: NodeId, message: Append) -> None:
         return
     if entries:
         _store(state, message.term, entries)
-    state.matched = max(state.matched, last)
+    state.matched = log.last_index if state.probe.bug("raft.ack_last_index") else max(state.matched, last)
     state.ack_due = True
     state.ack_context = max(state.ack_context, message.read_context)
     follow_commit(state, message.commit)
@@ -124,9 +128,12 @@ def _store(state: RaftState, term: Term, entries: tuple[Entry, ...]) -> None:
     if entries[0].index <= log.last_index:
         fresh = len(entries)
         for position, entry in enumerate(entries):
-            if log.term_at(entry.index) != entry.term:
+            held = log.term_at(entry.index)
+            if held is None or (held != entry.term and not state.probe.bug("raft.conflict_not_cut")):
                 fresh = position
                 break
+        if fresh == len(entries) and state.probe.bug("raft.cut_behind_match"):
+            _cut(state, Index(entries[-1].index + 1))
         if fresh < len(entries) and entries[fresh].index <= log.last_index:
             _cut(state, entries[fresh].index)
         if not state.recovery.acknowledges:
@@ -162,8 +169,9 @@ def _look_for_noop(state: RaftState, term: Term, entries: tuple[Entry, ...]) -> 
 def follow_commit(state: RaftState, commit: Index) -> None:
     """The leader has committed ``commit``; here that holds only as far as the log is known to agree with its
     own."""
-    known = min(commit, state.matched)
-    state.commit = max(state.commit, known)
+    if commit > state.matched and not state.probe.bug("raft.commit_unmatched"):
+        commit = state.matched
+    state.commit = max(state.commit, commit)
 
 
 def acknowledge(state: RaftState, writing: bool) -> None:
@@ -173,7 +181,8 @@ def acknowledge(state: RaftState, writing: bool) -> None:
         return
     durable = state.log.durable_index
     matched = state.matched
-    if not (writing and state.recovery.acknowledges) and durable < matched:
+    early = state.probe.bug("raft.ack_before_durable")
+    if not (writing and state.recovery.acknowledges) and durable < matched and not early:
         matched = durable
     hello.stored(state, min(durable, matched))
     if matched == state.matched:
@@ -183,7 +192,7 @@ def acknowledge(state: RaftState, writing: bool) -> None:
         state.hard.term, True, matched, read_context=state.ack_context,
         boot=state.boot, suspect=not state.recovery.acknowledges,
     )  # fmt: skip
-    state.send_after(state.leader, reply)
+    (state.send_now if early else state.send_after)(state.leader, reply)
 
 
 def ack_ready(state: RaftState) -> bool:

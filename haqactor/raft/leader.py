@@ -48,7 +48,8 @@ def become(state: RaftState) -> None:
     state.term_start = following
     state.matched = Index(0)
     state.ack_due = False
-    state.log.append((build(state.group, following, state.hard.term, Kind.NOOP, b""),))
+    if not state.probe.bug("raft.no_noop"):
+        state.log.append((build(state.group, following, state.hard.term, Kind.NOOP, b""),))
     state.sending = True
 
 
@@ -182,7 +183,7 @@ def unreachable(state: RaftState, peer: NodeId) -> None:
 
 def on_append_reply(state: RaftState, sender: NodeId, reply: AppendReply) -> None:
     """Section 5.3: move the follower's place; 5.4.2: perhaps commit."""
-    if reply.term > state.hard.term:
+    if reply.term > state.hard.term and not state.probe.bug("raft.no_step_down"):
         follower.become(state, reply.term, NO_NODE)
         return
     progress = state.progress.get(sender)
@@ -260,9 +261,14 @@ def maybe_commit(state: RaftState) -> None:
     values: dict[NodeId, int] = {
         node: 0 if peer.suspect else peer.match for node, peer in state.progress.items()
     }
-    values[state.node] = state.log.durable_index
+    early = state.probe.bug("raft.count_own_unwritten")
+    values[state.node] = state.log.last_index if early else state.log.durable_index
     index = Index(reached(state.configuration, values))
-    if index <= state.commit or state.log.term_at(index) != state.hard.term:
+    if index > state.commit and state.probe.bug("raft.commit_alone"):
+        index = state.log.last_index
+    if index <= state.commit:
+        return
+    if state.log.term_at(index) != state.hard.term and not state.probe.bug("raft.commit_old_term"):
         return
     first_of_term = state.commit < state.term_start
     state.commit = index
@@ -321,7 +327,8 @@ def tick(state: RaftState) -> None:
     values = {node: 0 if peer.suspect else peer.active_ns - origin for node, peer in state.progress.items()}
     values[state.node] = state.now_ns - origin
     heard = reached(state.configuration, values) + origin
-    if state.now_ns - heard >= state.config.election_max_ns:
+    deaf = state.now_ns - heard >= state.config.election_max_ns
+    if deaf and not state.probe.bug("raft.no_check_quorum"):
         state.probe.mark("raft.check_quorum")
         follower.become(state, state.hard.term, NO_NODE)
         return

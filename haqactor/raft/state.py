@@ -49,6 +49,7 @@ class RaftState:
     in."""
 
     __slots__ = (
+        "_wait_span_ns",
         "ack_context",
         "ack_due",
         "ack_sent",
@@ -124,12 +125,14 @@ class RaftState:
         self.probe = probe
         self.boot = boot
         self.now_ns = now_ns
+        fixed = probe.bug("raft.fixed_election_wait")
+        self._wait_span_ns = 0 if fixed else config.election_max_ns - config.election_min_ns
         # what survives a crash
         self.hard = hard_state
         self.log = log
         self.configurations = configurations
         self.commit = self.handed = self.applied = log.snapshot.index
-        self.recovery = Recovery(suspect)
+        self.recovery = Recovery(suspect and not probe.bug("raft.suspect_counts"))
         # as anybody
         self.role = Role.FOLLOWER
         self.leader = NO_NODE
@@ -217,8 +220,8 @@ class RaftState:
 
     def draw_deadline(self) -> None:
         """A new election wait, drawn anew each time (section 5.2)."""
-        low, high = self.config.election_min_ns, self.config.election_max_ns
-        self.deadline_ns = self.now_ns + low + self.random.below(high - low + 1)
+        low, span = self.config.election_min_ns, self._wait_span_ns
+        self.deadline_ns = self.now_ns + low + self.random.below(span + 1)
 
     def leader_is_live(self) -> bool:
         """Was a leader heard so recently that votes are refused (section 6; R9, R10)?"""
