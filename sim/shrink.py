@@ -1,0 +1,235 @@
+"""Makes a failure small: the fewest faults, operations and nanoseconds that still break the same promise.
+
+One rule: only what was run and failed in the same way is kept; the result is always a failure that was seen.
+
+The order, for each step makes the next ones cheaper: whole classes of faults off, delta debugging of the
+plan (Zeller and Hildebrandt, "Simplifying and isolating failure-inducing input", 2002), fewer operations, a
+shorter time, the plainest schedule, round times; and all again until nothing helps or the budget is spent.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import pairwise
+from typing import Final, NamedTuple, TypeVar
+
+from haqactor.sim.plan import NS, Candidate, Fault, Plan
+
+T = TypeVar("T")
+
+BUDGET: Final = 300
+ROUND_NS: Final = (NS, NS // 10, NS // 100, NS // 1000)
+FINENESS: Final = 16  #: times and numbers are found to within a part of so many
+
+
+class NotReproduced(Exception):
+    """What was to be shrunk does not fail when it is run again: look for nondeterminism first."""
+
+
+class Step(NamedTuple):
+    """After a run: in which phase, how many there were of how many, whether it failed as wanted, and the
+    smallest failure so far."""
+
+    phase: str
+    runs: int
+    budget: int
+    failed: bool
+    best: Candidate
+
+
+@dataclass(frozen=True, slots=True)
+class Shrunk:
+    """``runs``: how many it took; ``complete``: nothing smaller was left to try when it ended."""
+
+    candidate: Candidate
+    runs: int
+    complete: bool
+
+
+def shrink(
+    start: Candidate,
+    fails: Callable[[Candidate], bool],
+    *,
+    budget: int = BUDGET,
+    progress: Callable[[Step], None] | None = None,
+    stop: Callable[[], bool] | None = None,
+) -> Shrunk:
+    """``fails``: runs a candidate and tells whether it breaks the same invariant; it must be deterministic.
+    ``budget``: how often it is called at most, the first run of ``start`` included; ``stop``: asked before
+    each run, ends the search early. Raises NotReproduced when ``start`` does not fail."""
+    search = _Search(start, fails, budget, progress, stop)
+    try:
+        if not search.tries(start):
+            raise NotReproduced("it does not fail when it is run again")
+        before = None
+        while before != search.best:
+            before = search.best
+            for phase in _PHASES:
+                search.phase = phase.__name__.removeprefix("_").replace("_", " ")
+                phase(search)
+    except _Spent:
+        return Shrunk(search.best, search.runs, complete=False)
+    return Shrunk(search.best, search.runs, complete=True)
+
+
+def same_invariant(run: Callable[[Candidate], str | None], invariant: str) -> Callable[[Candidate], bool]:
+    """``fails`` for ``shrink``: ``run`` returns the id of what was broken, None for nothing. Another failure
+    than the one that is looked for does not count."""
+    return lambda candidate: run(candidate) == invariant
+
+
+def ddmin(items: Sequence[T], fails: Callable[[tuple[T, ...]], bool]) -> tuple[T, ...]:
+    """A part of ``items`` that fails and from which no single one can be taken away. ``items`` itself is
+    taken to fail; nothing at all is tried first."""
+    kept = tuple(items)
+    if not kept or fails(()):
+        return ()
+    pieces = 2
+    while len(kept) > 1:
+        chunks = _chunks(kept, pieces)
+        for number, chunk in enumerate(chunks):
+            if fails(chunk):
+                kept, pieces = chunk, 2
+                break
+            rest = tuple(item for other, part in enumerate(chunks) if other != number for item in part)
+            if pieces > 2 and fails(rest):
+                kept, pieces = rest, pieces - 1
+                break
+        else:
+            if pieces == len(kept):
+                break
+            pieces = min(2 * pieces, len(kept))
+    return kept
+
+
+def _chunks(items: tuple[T, ...], pieces: int) -> list[tuple[T, ...]]:
+    bounds = [len(items) * number // pieces for number in range(pieces + 1)]
+    return [items[low:high] for low, high in pairwise(bounds)]
+
+
+class _Spent(Exception):
+    """No run is left."""
+
+
+@dataclass(slots=True)
+class _Search:
+    best: Candidate
+    fails: Callable[[Candidate], bool]
+    budget: int
+    progress: Callable[[Step], None] | None
+    stop: Callable[[], bool] | None
+    phase: str = "first run"
+    runs: int = 0
+    known: dict[str, bool] = field(default_factory=dict[str, bool])
+
+    def tries(self, candidate: Candidate) -> bool:
+        """Whether it fails, too; then it is the best from now on. What was run before is not run again."""
+        key = candidate.key()
+        failed = self.known.get(key)
+        if failed is None:
+            if self.runs >= self.budget or (self.stop is not None and self.stop()):
+                raise _Spent
+            self.runs += 1
+            failed = self.known[key] = self.fails(candidate)
+            if failed:
+                self.best = candidate
+            if self.progress is not None:
+                self.progress(Step(self.phase, self.runs, self.budget, failed, self.best))
+        elif failed:
+            self.best = candidate
+        return failed
+
+    def lowers(self, high: int, make: Callable[[int], Candidate]) -> None:
+        """Find a small number with which it still fails, from 0 up to ``high``, which is known to fail."""
+        if high <= 0 or self.tries(make(0)):
+            return
+        low = 0
+        while high - low > max(1, high // FINENESS):
+            middle = (low + high) // 2
+            if self.tries(make(middle)):
+                high = middle
+            else:
+                low = middle
+
+
+def _fault_classes(search: _Search) -> None:
+    """Off all at once, or as many as can be: first what goes wrong by chance, then kinds of the plan."""
+
+    def chances(kinds: tuple[str, ...]) -> bool:
+        rates = {kind: search.best.chances[kind] for kind in kinds}
+        return search.tries(replace(search.best, chances=rates))
+
+    def planned(kinds: tuple[str, ...]) -> bool:
+        plan = search.best.plan.where(lambda fault: fault.kind in kinds)
+        return search.tries(replace(search.best, plan=plan))
+
+    ddmin(tuple(sorted(search.best.chances)), chances)
+    ddmin(search.best.plan.kinds(), planned)
+
+
+def _plan(search: _Search) -> None:
+    """Fewer faults."""
+    ddmin(
+        search.best.plan.faults,
+        lambda faults: search.tries(replace(search.best, plan=Plan(faults))),
+    )
+
+
+def _operations(search: _Search) -> None:
+    """Fewer operations of the clients."""
+    search.lowers(search.best.operations, lambda count: replace(search.best, operations=count))
+
+
+def _time(search: _Search) -> None:
+    """An earlier end; faults that would come after it fall away."""
+
+    def until(end_ns: int) -> Candidate:
+        plan = search.best.plan.where(lambda fault: fault.at_ns <= end_ns)
+        return replace(search.best, until_ns=end_ns, plan=plan)
+
+    search.lowers(search.best.until_ns, until)
+
+
+def _schedule(search: _Search) -> None:
+    """Nothing left to chance in the network and in the order of tasks."""
+    for plainer in (
+        replace(search.best, steady=True, oldest_first=True),
+        replace(search.best, steady=True),
+        replace(search.best, oldest_first=True),
+    ):
+        if search.tries(plainer):
+            return
+
+
+def _round_times(search: _Search) -> None:
+    """Times that can be said aloud: all faults at once, then each."""
+    for unit_ns in ROUND_NS:
+        faults = search.best.plan.faults
+        rounded = Plan(tuple(_rounded(fault, unit_ns) for fault in faults))
+        if rounded == search.best.plan or search.tries(replace(search.best, plan=rounded)):
+            return
+        for fault in faults:
+            others = search.best.plan.faults
+            if fault in others and not _is_round(fault, unit_ns):
+                place = others.index(fault)
+                changed = (*others[:place], _rounded(fault, unit_ns), *others[place + 1 :])
+                search.tries(replace(search.best, plan=Plan(changed)))
+
+
+def _rounded(fault: Fault, unit_ns: int) -> Fault:
+    if any(fault.at_ns % coarser == 0 for coarser in ROUND_NS if coarser >= unit_ns):
+        return fault
+    return replace(fault, at_ns=(fault.at_ns + unit_ns // 2) // unit_ns * unit_ns)
+
+
+def _is_round(fault: Fault, unit_ns: int) -> bool:
+    return _rounded(fault, unit_ns) == fault
+
+
+_PHASES: Final[tuple[Callable[[_Search], None], ...]] = (
+    _fault_classes,
+    _plan,
+    _operations,
+    _time,
+    _schedule,
+    _round_times,
+)
