@@ -29,6 +29,7 @@ class SimOffload:
         return self._run(function, cost_bytes)
 
     async def _run(self, function: Callable[[], T], cost_bytes: int) -> T:
+        await trio.lowlevel.checkpoint_if_cancelled()
         result = function()
         await trio.sleep((_OFFLOAD_NS + cost_bytes * 1000 // _OFFLOAD_BYTES_PER_US) / 1e9)
         return result

@@ -5,10 +5,16 @@ from collections.abc import Callable
 import pytest
 
 from tests.conformance.real_twins import RealTwins
+from tests.conformance.sim_twins import SimTwins
 from tests.conformance.world import Twins
 
-KINDS: dict[str, Callable[[], Twins]] = {
+NETWORK_KINDS: dict[str, Callable[[], Twins]] = {
     "real": RealTwins,
+}
+KINDS: dict[str, Callable[[], Twins]] = {
+    **NETWORK_KINDS,
+    "sim": SimTwins,
+    "sim-2": lambda: SimTwins(seed=2),
 }
 DISK_KINDS: dict[str, Callable[[], Twins]] = {
     **KINDS,
@@ -22,7 +28,8 @@ DISK_KINDS: dict[str, Callable[[], Twins]] = {
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """One test for each kind of twins."""
     if "twins" in metafunc.fixturenames:
-        kinds = DISK_KINDS if metafunc.definition.path.stem == "test_disk" else KINDS
+        special = {"test_disk": DISK_KINDS, "test_network": NETWORK_KINDS}
+        kinds = special.get(metafunc.definition.path.stem, KINDS)
         metafunc.parametrize("twins", list(kinds), indirect=True)
 
 

@@ -1,0 +1,28 @@
+"""How long a disk takes.
+
+One rule: whole nanoseconds, drawn from the stream that is handed in.
+"""
+
+from dataclasses import dataclass
+
+from haqactor.sim.keyed import Stream
+
+Range = tuple[int, int]
+"""The shortest and the longest, in nanoseconds."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Latency:
+    """Of reads, writes into the cache, syncs, and work on names; ``bytes_per_us`` is added to what moves
+    bytes. The defaults are a fair NVMe disk that flushes its cache."""
+
+    read_ns: Range = (5_000, 120_000)
+    write_ns: Range = (3_000, 30_000)
+    sync_ns: Range = (200_000, 2_000_000)
+    name_ns: Range = (5_000, 60_000)
+    bytes_per_us: int = 1_000
+
+    def draw(self, stream: Stream, between: Range, size: int = 0) -> int:
+        """Nanoseconds for one operation on ``size`` bytes."""
+        low, high = between
+        return stream.randrange(low, high + 1) + size * 1_000 // self.bytes_per_us

@@ -1,0 +1,34 @@
+"""Cutting the power of a host: now, or right after one operation of its disk.
+
+One rule: the host dies first, then its disk forgets; a program that merely ends loses nothing.
+"""
+
+from haqactor.sim.disk.fates import Fate, Survival
+from haqactor.sim.disk.medium import Medium
+from haqactor.sim.host import Host
+
+
+def cut_power(host: Host, medium: Medium, survival: Survival | None = None) -> dict[Fate, int]:
+    """Crash the host, and let its disk keep, drop and tear what was not synced: how many of each. Not from
+    within a host."""
+    host.crash()
+    counted = medium.crash(survival=survival)
+    host.world.trace.add("fault", host.name, "power", *(counted[fate] for fate in Fate))
+    return counted
+
+
+def cut_power_after(host: Host, medium: Medium, operation: int, survival: Survival | None = None) -> None:
+    """Cut it when the disk was changed for the ``operation``-th time (from 1, over all incarnations): that
+    change has happened, and nobody has heard of it. Nothing later has an effect, or an answer."""
+
+    def look(number: int, _kind: str) -> None:
+        if number == operation:
+            medium.on_operation = None
+            medium.stopped = True
+            host.world.call_after(0, lambda: _cut(host, medium, survival))
+
+    medium.on_operation = look
+
+
+def _cut(host: Host, medium: Medium, survival: Survival | None) -> None:
+    cut_power(host, medium, survival)
