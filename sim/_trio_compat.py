@@ -6,11 +6,11 @@ current one. ``self_test`` fails loudly where one of them is gone.
 """
 
 import math
-from collections.abc import Awaitable, Callable, Generator
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable
 from typing import Any, Final, Protocol
 
 import outcome
+import sniffio
 import trio
 from trio._core import _run
 
@@ -18,8 +18,10 @@ PASSES_MAX: Final = 20_000
 """Passes of one host at one instant; more is a host that never comes to rest."""
 
 _BURIAL_PASSES_MAX: Final = 5_000
+_NOTHING: Final = ()
 _current: Final[Any] = _run.GLOBAL_RUN_CONTEXT
 _trio: Final[Any] = _run
+_library: Final[Any] = sniffio.thread_local
 
 
 class Restless(Exception):
@@ -34,54 +36,35 @@ class Order(Protocol):
         ...
 
 
-class _NoPolling:
-    """A simulated run waits for nothing outside: epoll is asked only when trio itself has something there
-    (its own wake-ups at the end of a run)."""
-
-    def __init__(self, real: Any, runner: Any) -> None:
-        self.real = real
-        self._queue = runner.entry_queue
-
-    def get_events(self, timeout: float) -> Any:
-        """Nothing, unless trio called itself."""
-        queue = self._queue
-        return self.real.get_events(0) if queue.queue or queue.idempotent_queue else ()
-
-    def process_events(self, events: Any) -> None:
-        """What ``get_events`` gave."""
-        if events:
-            self.real.process_events(events)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self.real, name)
-
-
 class GuestRun:
     """One trio run. ``result``: its outcome, once it ended."""
 
-    __slots__ = ("_io", "_order", "_runner", "_tick", "result")
+    __slots__ = ("_order", "_queue", "_runner", "_state", "result")
 
     def __init__(self, main: Callable[[], Awaitable[object]], clock: trio.abc.Clock, order: Order) -> None:
         self._order = order
-        self._tick: Callable[[], object] | None = None
+        self._state: Any = None
         self.result: outcome.Outcome[object] | None = None
-        with _slot(None, order):
+        with Driving():
+            _trio._r = order
             trio.lowlevel.start_guest_run(
                 main,
-                run_sync_soon_threadsafe=self._soon,
-                run_sync_soon_not_threadsafe=self._soon,
+                run_sync_soon_threadsafe=self._scheduled,
+                run_sync_soon_not_threadsafe=self._scheduled,
                 done_callback=self._done,
                 clock=clock,
                 host_uses_signal_set_wakeup_fd=True,
                 restrict_keyboard_interrupt_to_checkpoints=True,
                 strict_exception_groups=True,
             )
-            runner = self._runner = _current.runner
-            self._io = runner.io_manager
-            runner.io_manager = _NoPolling(self._io, runner)
+            self._runner = _current.runner
+            self._queue = self._runner.entry_queue
+            del _current.runner
 
-    def _soon(self, tick: Callable[[], object]) -> None:
-        self._tick = tick
+    def _scheduled(self, tick: Any) -> None:
+        """Trio asks for its next pass. It is made here rather than by ``tick``, which would poll for events
+        and wrap each step: a simulated run has no events but trio's own."""
+        self._state = tick.__self__
 
     def _done(self, result: "outcome.Outcome[object]") -> None:
         self.result = result
@@ -89,23 +72,41 @@ class GuestRun:
     def settle(self) -> float:
         """Run until every task waits. Returns the trio time at which the first one wants to be woken;
         infinity if none does, or the run has ended. Raises Restless."""
-        runner = self._runner
-        with _slot(runner, self._order):
+        if self.result is not None:
+            return math.inf
+        with Driving():
+            return self._settle()
+
+    def _settle(self) -> float:
+        runner, queue, state = self._runner, self._queue, self._state
+        passes, ready = state.unrolled_run_gen, runner.runq
+        events: Any = state.unrolled_run_next_send.unwrap()
+        _current.runner, _trio._r = runner, self._order
+        try:
             for _ in range(PASSES_MAX):
-                tick, self._tick = self._tick, None
-                if self.result is not None or tick is None:
-                    return math.inf
-                tick()
-                if self.result is None and not runner.runq and not runner.entry_queue.queue:
+                passes.send(events)
+                woken = queue.queue or queue.idempotent_queue
+                events = runner.io_manager.get_events(0) if woken else _NOTHING
+                if not ready and not woken:
                     deadline: float = runner.deadlines.next_deadline()
                     if deadline > runner.clock.current_time():
                         return deadline
+        except StopIteration:
+            self.result = runner.main_task_outcome
+            return math.inf
+        finally:
+            state.unrolled_run_next_send = outcome.Value(events)
+            _current.__dict__.clear()
         raise Restless(f"a host did not come to rest within {PASSES_MAX} passes at one instant")
 
     def inside(self, callback: Callable[[], object]) -> None:
         """Call something synchronous as if it ran in this run: it may set events, cancel scopes."""
-        with _slot(self._runner, self._order):
-            callback()
+        with Driving():
+            _current.runner, _trio._r = self._runner, self._order
+            try:
+                callback()
+            finally:
+                _current.__dict__.clear()
 
     def cancel(self) -> None:
         """Cancel the main task; ``settle`` lets it happen."""
@@ -116,7 +117,6 @@ class GuestRun:
     def bury(self, jump: Callable[[float], None]) -> bool:
         """End the run: cancel it and drive it to its end, through every wait; ``jump`` puts its clock to a
         trio time. False if it waits for ever for something that nobody does."""
-        self._runner.io_manager = self._io
         self.cancel()
         for _ in range(_BURIAL_PASSES_MAX):
             try:
@@ -131,21 +131,32 @@ class GuestRun:
         return False
 
 
-@contextmanager
-def _slot(runner: Any, order: Order) -> Generator[None, None, None]:
-    """``runner`` is the current run meanwhile (None: there is none), and ``order`` orders its tasks."""
-    kept, flag, chance = dict(_current.__dict__), _trio._ALLOW_DETERMINISTIC_SCHEDULING, _trio._r
-    _current.__dict__.clear()
-    if runner is not None:
-        _current.runner = runner
-    _trio._ALLOW_DETERMINISTIC_SCHEDULING = True
-    _trio._r = order
-    try:
-        yield
-    finally:
-        _trio._ALLOW_DETERMINISTIC_SCHEDULING, _trio._r = flag, chance
-        _current.__dict__.clear()
-        _current.__dict__.update(kept)
+class Driving:
+    """Within it no trio run is the current one, and tasks are ordered by whoever drives; afterwards all is as
+    it was. May be nested, which costs next to nothing."""
+
+    __slots__ = ("_kept",)
+    _depth = 0
+
+    def __init__(self) -> None:
+        self._kept: tuple[dict[str, Any], bool, Any, Any] | None = None
+
+    def __enter__(self) -> None:
+        if Driving._depth == 0:
+            flag, chance = _trio._ALLOW_DETERMINISTIC_SCHEDULING, _trio._r
+            self._kept = dict(_current.__dict__), flag, chance, _library.name
+            _current.__dict__.clear()
+            _trio._ALLOW_DETERMINISTIC_SCHEDULING = True
+            _library.name = "trio"
+        Driving._depth += 1
+
+    def __exit__(self, *_exception: object) -> None:
+        Driving._depth -= 1
+        if self._kept is not None:
+            kept, flag, chance, _library.name = self._kept
+            _trio._ALLOW_DETERMINISTIC_SCHEDULING, _trio._r = flag, chance
+            _current.__dict__.clear()
+            _current.__dict__.update(kept)
 
 
 def self_test() -> None:

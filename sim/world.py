@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable
 from heapq import heappop, heappush
 from typing import Final
 
+from haqactor.sim._trio_compat import Driving
 from haqactor.sim.clocks import HostClock
 from haqactor.sim.host import Host
 from haqactor.sim.keyed import SeededOrder, Stream, keyed
@@ -87,10 +88,17 @@ class World:
     def run_while(self, condition: Callable[[], bool], limit_ns: int) -> bool:
         """Go on until ``condition`` is false, nothing is left, or ``limit_ns`` is reached. Returns whether
         the condition ended it."""
-        heap = self._heap
         collecting = gc.isenabled()
         gc.disable()  # its moments depend on what else the process has done
         try:
+            return self._go_on(condition, limit_ns)
+        finally:
+            if collecting:
+                gc.enable()
+
+    def _go_on(self, condition: Callable[[], bool], limit_ns: int) -> bool:
+        heap = self._heap
+        with Driving():
             while condition():
                 if not heap or heap[0][0] > limit_ns:
                     return False
@@ -99,9 +107,6 @@ class World:
                 if callback is not None:
                     self._set_now(at_ns)
                     callback()
-        finally:
-            if collecting:
-                gc.enable()
         return True
 
     def _set_now(self, at_ns: int) -> None:
