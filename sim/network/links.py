@@ -1,0 +1,202 @@
+"""A directed link between two hosts: how long bytes take on it, and what may go wrong with them.
+
+One rule: every draw comes from the link's own stream, so that what happens on one link leaves all others as
+they were.
+"""
+
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+from haqactor.sim.trace import NO_CAUSE
+from haqactor.sim.world import NS, World
+
+CLOGS_MAX_NS: Final = 60 * NS
+"""The longest clog that is drawn."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LinkSettings:
+    """How a link behaves. Times in nanoseconds, shares from 0 to 1.
+
+    ``delay_min_ns`` and the exponential ``delay_mean_ns`` on top of it: one way. ``bandwidth``: bytes a
+    second of all its streams together; 0: no bound. ``window_bytes``: what a stream may have in flight or
+    unread, ``buffer_bytes``: what may wait at the sender beyond that. ``split_share``: of reads that give
+    only a part of what has come; ``chop_share``: of writes that travel in two parts. ``clog_share``: of
+    writes that clog the link for ``clog_mean_ns`` (exponential). ``dial_loss_share``: of dials that nobody
+    answers. ``reset_share``: of writes that break their stream; ``half_open_share``: of breaks and of resets
+    that one end does not hear of. ``late_share``: of breaks whose bytes still under way come ``late_mean_ns``
+    late, when the next stream is at work already. ``discard_share``: of resets that take unread bytes from
+    the reader. ``retransmit_max_ns``: how long after a partition lost bytes may take to be sent again.
+    """
+
+    delay_min_ns: int = 200_000
+    delay_mean_ns: int = 300_000
+    bandwidth: int = 125_000_000
+    window_bytes: int = 262_144
+    buffer_bytes: int = 262_144
+    split_share: float = 0.1
+    chop_share: float = 0.05
+    clog_share: float = 0.0
+    clog_mean_ns: int = NS
+    dial_loss_share: float = 0.0
+    reset_share: float = 0.0
+    half_open_share: float = 0.0
+    late_share: float = 0.0
+    late_mean_ns: int = NS // 2
+    discard_share: float = 0.5
+    retransmit_max_ns: int = NS
+
+
+LOOPBACK: Final = LinkSettings(delay_min_ns=20_000, delay_mean_ns=20_000, bandwidth=0)
+"""Of a host to itself."""
+
+
+class Faults:
+    """What went wrong, counted by name. ``counts``: name to how often it fired."""
+
+    __slots__ = ("counts", "world")
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self.counts: dict[str, int] = {}
+
+    def fired(self, name: str, source: str, target: str, number: int = 0) -> None:
+        """It went wrong on the way from ``source`` to ``target``; ``number``: of the stream."""
+        self.counts[name] = self.counts.get(name, 0) + 1
+        self.world.trace.add("fault", source, name, source, target, number)
+
+    def drop(
+        self, name: str, source: str, target: str, size: int, number: int, cause: int = NO_CAUSE
+    ) -> None:
+        """``size`` bytes did not get through."""
+        self.counts[name] = self.counts.get(name, 0) + 1
+        self.world.trace.add("drop", source, source, target, size, number, name, cause=cause)
+
+
+class Held(Protocol):
+    """A flow that waits for its link."""
+
+    def release(self) -> None:
+        """Try again to deliver."""
+        ...
+
+
+class Link:
+    """From ``source`` to ``target``, host names. ``steady``: partitions and clogs do not touch it."""
+
+    __slots__ = (
+        "_cuts",
+        "_faults",
+        "_free_ns",
+        "_held",
+        "_random",
+        "_world",
+        "clogged_until_ns",
+        "settings",
+        "source",
+        "steady",
+        "target",
+    )
+
+    def __init__(self, faults: Faults, source: str, target: str, settings: LinkSettings) -> None:
+        self.source = source
+        self.target = target
+        self.settings = settings
+        self.steady = False
+        self.clogged_until_ns = 0
+        self._faults = faults
+        self._world = faults.world
+        self._random = faults.world.random("link", source, target)
+        self._free_ns = 0
+        self._cuts: dict[int, int] = {}
+        self._held: dict[Held, None] = {}
+
+    # -- passing
+
+    def schedule(self, size: int) -> tuple[int, int]:
+        """When ``size`` bytes that are sent now have left, and when they arrive."""
+        settings = self.settings
+        departs = self._world.now_ns
+        if settings.bandwidth:
+            departs = max(departs, self._free_ns) + size * NS // settings.bandwidth
+            self._free_ns = departs
+        arrives = departs + settings.delay_min_ns
+        if settings.delay_mean_ns:
+            arrives += int(self._random.expovariate(1.0) * settings.delay_mean_ns)
+        return departs, arrives
+
+    def draw(self, share: float) -> bool:
+        """True with that probability; a share of 0 draws nothing."""
+        return share > 0.0 and self._random.random() < share
+
+    def below(self, bound: int) -> int:
+        """An integer in [0, bound)."""
+        return self._random.randrange(bound)
+
+    def exponential(self, mean: int) -> int:
+        """An integer with that mean."""
+        return int(self._random.expovariate(1.0) * mean)
+
+    # -- standing still
+
+    @property
+    def is_cut(self) -> bool:
+        """What is sent is lost."""
+        return bool(self._cuts)
+
+    @property
+    def is_blocked(self) -> bool:
+        """Nothing passes."""
+        return bool(self._cuts) or self.clogged_until_ns > self._world.now_ns
+
+    def hold(self, flow: Held) -> None:
+        """Let ``flow`` try again once the link is free."""
+        self._held[flow] = None
+
+    def cut(self, number: int) -> None:
+        """Lose everything until this cut is healed."""
+        if not self.steady:
+            self._cuts[number] = self._world.now_ns
+
+    def heal(self, number: int) -> None:
+        """This cut is over. What was lost is sent again, each stream's at its own time."""
+        since = self._cuts.pop(number, None)
+        if since is None or self._cuts:
+            return
+        wait_ns = min(self._world.now_ns - since, self.settings.retransmit_max_ns)
+        held, self._held = self._held, {}
+        for flow in held:
+            self._world.call_after(self.below(wait_ns + 1), flow.release)
+
+    def clog(self, for_ns: int) -> None:
+        """Hold everything back for so long; nothing is lost."""
+        if self.steady:
+            return
+        self.clogged_until_ns = max(self.clogged_until_ns, self._world.now_ns + for_ns)
+        self._faults.fired("clog", self.source, self.target)
+        self._world.call_at(self.clogged_until_ns, self._unclogged)
+
+    def unclog(self) -> None:
+        """Hold back no longer."""
+        self.clogged_until_ns = 0
+        self._world.call_after(0, self._unclogged)
+
+    def _unclogged(self) -> None:
+        if not self.is_blocked:
+            held, self._held = self._held, {}
+            for flow in held:
+                flow.release()
+
+    def clog_by_chance(self) -> None:
+        """As the settings say."""
+        settings = self.settings
+        if self.draw(settings.clog_share):
+            self.clog(min(self.exponential(settings.clog_mean_ns), CLOGS_MAX_NS))
+
+    def calm(self, settings: LinkSettings) -> None:
+        """Nothing goes wrong here any more."""
+        self.settings = settings
+        self.steady = True
+        for number in list(self._cuts):
+            self.heal(number)
+        self.unclog()
