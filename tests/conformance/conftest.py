@@ -5,17 +5,20 @@ from collections.abc import Callable
 import pytest
 
 from tests.conformance.real_twins import RealTwins
-from tests.conformance.sim_twins import SimTwins
+from tests.conformance.sim_twins import ROUGH, SimTwins
 from tests.conformance.world import Twins
 
-NETWORK_KINDS: dict[str, Callable[[], Twins]] = {
-    "real": RealTwins,
-}
 KINDS: dict[str, Callable[[], Twins]] = {
-    **NETWORK_KINDS,
+    "real": RealTwins,
     "sim": SimTwins,
     "sim-2": lambda: SimTwins(seed=2),
 }
+NETWORK_KINDS: dict[str, Callable[[], Twins]] = {
+    **KINDS,
+    "sim-alone": lambda: SimTwins(alone=True),
+    "sim-rough": lambda: SimTwins(settings=ROUGH),
+}
+"""The network suite also runs within one machine, and over a link that tears everything to pieces."""
 DISK_KINDS: dict[str, Callable[[], Twins]] = {
     **KINDS,
     "real-thread": lambda: RealTwins("thread"),
@@ -36,4 +39,4 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 @pytest.fixture
 def twins(request: pytest.FixtureRequest) -> Twins:
     """The twins that this test runs on."""
-    return DISK_KINDS[request.param]()
+    return (DISK_KINDS | NETWORK_KINDS)[request.param]()

@@ -6,36 +6,43 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from typing import Final
 
-from haqactor.env import Disk, Environment, Listener, Network, NetworkError, Stream
+from haqactor.env import Disk, Environment
 from haqactor.sim import world as simulated
 from haqactor.sim.disk import Kind, Medium, SimDisk
 from haqactor.sim.environment import Marks, environment
 from haqactor.sim.host import Host
+from haqactor.sim.network import Fabric, LinkSettings, SimNetwork
 from tests.conformance.world import Body, World
 
 NAME: Final = "n1"
+OTHER: Final = "n2"
 DIRECTORY: Final = "/data/test"
 TODAY_NS: Final = 1_790_000_000_000_000_000
 LIMIT_NS: Final = 3_600_000_000_000
 
 
-class NoNetwork:
-    """A host without a cable."""
-
-    async def listen(self, address: str) -> Listener:
-        """Refused."""
-        raise NetworkError(f"no network to listen on {address}")
-
-    async def dial(self, address: str) -> Stream:
-        """Refused."""
-        raise NetworkError(f"no network to dial {address}")
+ROUGH: Final = LinkSettings(
+    delay_mean_ns=2_000_000,
+    bandwidth=50_000_000,
+    window_bytes=140_000,
+    buffer_bytes=3_000,
+    split_share=0.5,
+    chop_share=0.5,
+    clog_share=0.01,
+    clog_mean_ns=5_000_000,
+    discard_share=1.0,
+)
+"""Small buffers, many pieces, uneven delays; nothing is lost."""
 
 
 class SimTwins:
-    """One simulated host. ``seed`` decides delays and the schedule."""
+    """One simulated host that is two machines to the network, with a link between them. ``seed`` decides
+    delays and the schedule; ``alone``: both are the same machine."""
 
-    def __init__(self, seed: int = 1) -> None:
+    def __init__(self, seed: int = 1, settings: LinkSettings | None = None, *, alone: bool = False) -> None:
         self._seed = seed
+        self._settings = settings
+        self._other = NAME if alone else OTHER
 
     def run(self, body: Body) -> None:
         """Until the body has ended; its error comes out as it is."""
@@ -67,13 +74,15 @@ class SimTwins:
             finally:
                 medium.faults.switch_off(Kind.SYNC_ERROR)
 
-        def env(network: Network) -> Environment:
-            return environment(host, network, disk(), Marks())
+        fabric = Fabric(world, self._settings)
+
+        def env(name: str) -> Environment:
+            return environment(host, SimNetwork(fabric, host, name), disk(), Marks())
 
         await disk().make_directory(DIRECTORY)
         return World(
-            env=env(NoNetwork()),
-            other=env(NoNetwork()),
+            env=env(NAME),
+            other=env(self._other),
             host=NAME,
             nobody=f"{NAME}:1",
             directory=DIRECTORY,
