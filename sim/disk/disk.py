@@ -161,8 +161,10 @@ class SimDisk:
         self._use()
         base_ns = self.latency.draw(self._stream, between, size)
         slow = self.medium.faults.firing(Kind.SLOW, path)
-        with trio.CancelScope(shield=True):
-            await trio.sleep((base_ns if slow is None else slow.slowed(base_ns)) / 1e9)
+        seconds = (base_ns if slow is None else slow.slowed(base_ns)) / 1e9
+        with trio.move_on_after(seconds, shield=True):  # a sleep and a shield in one
+            await trio.sleep_forever()
+        if self.medium.stopped:
             await self._stand_still()
         self._refuse_if_dead()
         if self.medium.lost(path):
@@ -171,13 +173,14 @@ class SimDisk:
     async def _numbered(self, kind: str, path: str, size: int) -> None:
         self._host.world.trace.add(_TRACED.get(kind, kind), self._host.name, path, size)
         self.medium.changed(kind)
-        with trio.CancelScope(shield=True):
+        if self.medium.stopped:
             await self._stand_still()
 
     async def _stand_still(self) -> None:
         """Once the power is going, nobody hears of anything any more."""
-        if self.medium.stopped and self.alive and self._ended is not None:
-            await self._ended.wait()
+        if self.alive and self._ended is not None:
+            with trio.CancelScope(shield=True):
+                await self._ended.wait()
             self._refuse_if_dead()
 
     # -- its host's life
