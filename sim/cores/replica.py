@@ -1,0 +1,491 @@
+"""One replica: a Raft core, a queue machine and, while it leads, a dispatcher, performed as a node performs
+them.
+
+One rule: a turn takes all that has arrived, steps the cores, and performs every ``Ready`` in the order of
+``haqactor.raft.ready``; nothing else changes a core.
+"""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Final
+
+from haqactor.entry import Entry, Kind
+from haqactor.errors import Conflict, Error, InvariantViolation, NotLeader
+from haqactor.ids import GroupId, Index, NodeId
+from haqactor.machine.machine import GroupMachine
+from haqactor.raft.core import RaftCore
+from haqactor.raft.messages import Append
+from haqactor.raft.ready import Fetch, Ready, SnapshotMeta
+from haqactor.sim.cores.disk import Block
+from haqactor.sim.cores.messages import Beat, BeatAnswer, Request, Shipment
+from haqactor.sim.cores.serving import BEGAN, Serving
+from haqactor.sim.keyed import HostRandom, keyed
+
+if TYPE_CHECKING:
+    from haqactor.sim.cores.harness import Harness
+
+GROUP: Final = GroupId(3)
+_SHORTEST_NS: Final = 200_000
+
+
+class Waiting:
+    """A write on its way, and the messages that leave behind it."""
+
+    __slots__ = ("cured", "entries", "hard_state", "messages")
+
+    def __init__(self, ready: Ready) -> None:
+        self.entries = ready.entries
+        self.hard_state = ready.hard_state
+        self.messages: list[tuple[NodeId, Any]] = []
+        self.cured = False
+
+
+class Replica:
+    """``node``: its number. ``boot``: its start, from 1. ``serving``: what it does for clients while it
+    leads. ``rotted``: durable bytes were lost, and it is not cured yet."""
+
+    def __init__(self, harness: "Harness", node: int) -> None:
+        self.harness = harness
+        self.node = NodeId(node)
+        self.timeline = harness.timeline
+        self.watch = harness.watch
+        self.disk = harness.disks[node]
+        self.disk.on_durable = self._durable
+        self.boot = 0
+        self.up = self.paused = False
+        self.rotted = False
+        self.drift_ppm = harness.plan.drift_ppm[node]
+        self._offset_ns = keyed(harness.plan.seed, "clock", node).randrange(1 << 40)
+        self._beat_number = 0
+        self._turn_ns = harness.plan.turn_ns
+        self.inbox: list[tuple[int, Any]] = []
+        self.start()
+
+    # -- life
+
+    def start(self) -> None:
+        """Start, or start again, from what is durable."""
+        self.boot += 1
+        self.up, self.paused = True, False
+        self.inbox = []
+        self._awake = False
+        self._timer_ns = 0
+        self._writes: list[Waiting] = []
+        self._beats_heard: dict[int, tuple[int, int]] = {}
+        self._answers_heard: dict[int, tuple[int, int]] = {}
+        self.serving: Serving | None = None
+        self._held: list[Request] = []
+        self.reads: list[tuple[int, int]] = []
+        self.reads_asked: dict[int, int] = {}
+        self._snapshotting = self._installing = False
+        harness, disk = self.harness, self.disk
+        self.machine = GroupMachine(harness.probe)
+        if disk.meta.index:
+            self.machine.restore(disk.chunks)
+        self.applied = disk.meta.index
+        self._snapshot_at = disk.meta.index
+        self.core = RaftCore(
+            GROUP,
+            self.node,
+            harness.plan.raft,
+            hard_state=disk.hard_state,
+            snapshot=disk.meta,
+            runs=disk.runs(),
+            last_index=Index(disk.last_index),
+            boot=self.boot,
+            suspect=disk.suspect,
+            configs=disk.configs(),
+            random=HostRandom(keyed(harness.plan.seed, "core", self.node, self.boot)),
+            probe=harness.probe,
+            now_ns=self.now(),
+        )
+        self._commit = self.core.commit
+        for look in self.watch.started:
+            look(self)
+        boot = self.boot
+        first = keyed(harness.plan.seed, "beat", self.node, boot).randrange(harness.plan.raft.heartbeat_ns)
+        self.timeline.after(0 if harness.plan.constant else first, self._beat_time, boot)
+        if harness.fresh:
+            self.core.campaign_soon(self.now())
+        self.wake()
+
+    def crash(self, *, torn: bool = False, rotted: bool = False) -> None:
+        """Stop without goodbye."""
+        self.up = False
+        self.serving = None
+        self.inbox = []
+        self.disk.crash(torn=torn)
+        if rotted and self.disk.rot():
+            self.rotted = True
+
+    def resume(self) -> None:
+        """A pause is over."""
+        self.paused = False
+        if self.up:
+            self._awake = True
+            self.timeline.after(0, self._turn, self.boot)
+
+    def now(self) -> int:
+        """This host's monotonic clock."""
+        world = self.timeline.now_ns
+        return self._offset_ns + world + world * self.drift_ppm // 1_000_000
+
+    def wall_ns(self, now: int) -> int:
+        """This host's wall clock at ``now`` of its monotonic one."""
+        return BEGAN + now - self._offset_ns + self.node * 3_000_000
+
+    def _wait_ns(self, span_ns: int) -> int:
+        """World time until the host's clock has gone ``span_ns`` further."""
+        return span_ns * 1_000_000 // (1_000_000 + self.drift_ppm) + 1
+
+    # -- turns
+
+    def put(self, source: int, item: Any) -> None:
+        """Something arrived. ``source``: a peer, or -1."""
+        if self.up:
+            self.inbox.append((source, item))
+            if not self._awake:
+                self._awake = True
+                self.timeline.after(self._turn_ns, self._turn, self.boot)
+
+    def wake(self) -> None:
+        """Let there be a turn."""
+        if self.up and not self._awake:
+            self._awake = True
+            self.timeline.after(self._turn_ns, self._turn, self.boot)
+
+    def _turn(self, boot: int) -> None:
+        if boot != self.boot or not self.up or self.paused or not self._awake:
+            return
+        self._awake = False
+        now = self.now()
+        inbox, self.inbox = self.inbox, []
+        for source, item in inbox:
+            self._take(source, item, now)
+        self.core.tick(now)
+        serving = self.serving
+        if serving is not None and self.is_serving:
+            serving.work(now)
+        self._perform_all(now)
+        if self.serving is not None and self.is_serving and (serving is None or self.serving.stirred):
+            self.serving.work(now)
+            self._perform_all(now)
+        self._rearm(now)
+
+    def _take(self, source: int, item: Any, now: int) -> None:
+        if source >= 0:
+            kind = type(item)
+            if kind is Beat:
+                self._take_beat(source, item, now)
+            elif kind is BeatAnswer:
+                self._take_answer(source, item, now)
+            elif kind is Shipment:
+                self._take_shipment(source, item, now)
+            elif not (self._installing and kind is Append):
+                self.core.step(NodeId(source), item, now)
+        elif type(item) is Request:
+            self._request(item, now)
+        else:
+            item(now)
+
+    @property
+    def leading(self) -> bool:
+        """Does the core lead?"""
+        return self.core.is_leader
+
+    @property
+    def is_serving(self) -> bool:
+        """Leading, with everything up to this term's no-op applied."""
+        serving, core = self.serving, self.core
+        return serving is not None and core.is_leader and serving.term == core.term
+
+    def _request(self, request: Request, now: int) -> None:
+        if self.is_serving:
+            self._serve(request, now)
+        elif self.core.is_leader:
+            self._held.append(request)
+        else:
+            self.answer(request, NotLeader("not here", leader=self.core.leader, term=self.core.term))
+
+    def _serve(self, request: Request, now: int) -> None:
+        try:
+            request.serve(self, request, now)
+        except InvariantViolation:
+            raise
+        except Error as error:
+            self.answer(request, error)
+
+    def answer(self, request: Request, value: Any) -> None:
+        """Tell the client what came of it."""
+        self.harness.to_client(request.answer, value)
+
+    def _rearm(self, now: int) -> None:
+        deadline = self.core.next_deadline_ns
+        if self.serving is not None and self.is_serving:
+            deadline = min(deadline, self.serving.deadline_ns(now))
+        at = self.timeline.now_ns + self._wait_ns(max(deadline - now, _SHORTEST_NS))
+        if not self.timeline.now_ns < self._timer_ns <= at:
+            self._timer_ns = at
+            self.timeline.at(at, self._timer, self.boot)
+
+    def _timer(self, boot: int) -> None:
+        if boot == self.boot and self.timeline.now_ns == self._timer_ns:
+            self._timer_ns = 0
+            self._awake = self.up
+            self._turn(boot)
+
+    # -- Ready
+
+    def _perform_all(self, now: int) -> None:
+        core = self.core
+        while core.has_ready():
+            self._perform(core.ready(), now)
+            if core.commit > self._commit:
+                self._commit = core.commit
+                if core.is_leader:
+                    for look in self.watch.commit:
+                        look(self)
+        if core.wants_beat:
+            self._beat()
+        if self.serving is not None and self.is_serving:
+            self.serving.release()
+
+    def _perform(self, ready: Ready, now: int) -> None:
+        if ready.entries or ready.hard_state is not None:
+            self._writes.append(Waiting(ready))
+            self.disk.submit(Block(ready.entries, ready.hard_state))
+        for target, message in ready.messages_now:
+            self.send(target, message)
+        if ready.messages_after:
+            if self._writes:
+                self._writes[-1].messages.extend(ready.messages_after)
+            else:
+                for target, message in ready.messages_after:
+                    self.send(target, message)
+        if ready.role_changed:
+            self._role_changed()
+        if ready.cured:
+            if self._writes:
+                self._writes[-1].cured = True
+            else:
+                self._cured()
+        if ready.committed is not None:
+            self._apply(*ready.committed, now)
+        for read in ready.reads:
+            self.reads.append((read.index, read.context))
+        for context in ready.reads_failed:
+            self.reads_asked.pop(context, None)
+        self._serve_reads()
+        for fetch in ready.fetches:
+            self.timeline.after(self.disk.sync_ns // 4, self._fetched, (self.boot, fetch))
+        for peer, offer in ready.installs:
+            self.timeline.after(2 * self.disk.sync_ns, self._ship, (self.boot, peer, offer))
+
+    def _durable(self, blocks: Sequence[Block]) -> None:
+        for look in self.watch.durable:
+            look(self, blocks)
+        if self.up:
+            self.put(-1, lambda now: self._written(blocks, now))
+
+    def _written(self, blocks: Sequence[Block], now: int) -> None:
+        for block in blocks:
+            if block.done is not None:
+                block.done()
+                continue
+            write = self._writes.pop(0)
+            if write.hard_state is not None:
+                self.core.hard_state_durable(write.hard_state)
+            if write.entries:
+                last = write.entries[-1]
+                self.core.durable(last.term, last.index, now)
+            for target, message in write.messages:
+                self.send(target, message)
+            if write.cured:
+                self._cured()
+
+    def _cured(self) -> None:
+        self.rotted = False
+        self.disk.submit(Block(cured=True, done=_nothing))
+
+    def send(self, target: NodeId, message: Any) -> None:
+        """To a peer."""
+        for look in self.watch.sent:
+            look(self, target, message)
+        self.harness.links.send(self.node, target, message)
+
+    def _role_changed(self) -> None:
+        core = self.core
+        if self.serving is not None and not self.is_serving:
+            self.serving.close()
+            self.serving = None
+        if not core.is_leader:
+            held, self._held = self._held, []
+            for request in held:
+                self.answer(request, NotLeader("not here", leader=core.leader, term=core.term))
+        for look in self.watch.role:
+            look(self)
+
+    # -- applying
+
+    def _apply(self, first: Index, last: Index, now: int) -> None:
+        core = self.core
+        entries = core.entries(first, last)
+        if entries is None:
+            entries = tuple(self.disk.read(first, last, 1 << 40))
+            if len(entries) != last - first + 1:
+                raise InvariantViolation(f"committed entries {first}..{last} cannot be read back")
+        for entry in entries:
+            self._apply_entry(entry, now)
+        core.applied(last)
+        if self.applied - self._snapshot_at >= self.harness.plan.snapshot_entries and not self._snapshotting:
+            self.snapshot()
+
+    def _apply_entry(self, entry: Entry, now: int) -> None:
+        machine, watch = self.machine, self.watch
+        header = entry.header if entry.kind is Kind.COMMAND else b""
+        applied = machine.apply(entry.index, entry.term, header, 0)
+        self.applied = entry.index
+        for look in watch.applied:
+            look(self, entry, applied)
+        if not entry.index % self.harness.plan.digest_every:
+            for look in watch.digest:
+                look(self, entry.index, machine.digest())
+        if self.serving is not None:
+            self.serving.applied(applied)
+        if entry.kind is Kind.NOOP and self.core.is_leader and entry.term == self.core.term:
+            self.serving = Serving(self, entry.term, now)
+            for look in watch.served:
+                look(self)
+            held, self._held = self._held, []
+            for request in held:
+                self._serve(request, now)
+
+    def snapshot(self) -> None:
+        """Begin a snapshot of what is applied; its state is read while the machine goes on."""
+        term = self.core.term_at(self.applied)
+        if term is None:
+            raise InvariantViolation(f"the applied entry {self.applied} has no term")
+        self._snapshot_at = self.applied
+        self._snapshotting = True
+        configuration = self.core.configuration
+        meta = SnapshotMeta(self.applied, term, configuration.voters, configuration.learners)
+        for look in self.watch.digest:
+            look(self, self.applied, self.machine.digest())
+        chunks = self.machine.snapshot_chunks()
+        self.timeline.after(2 * self.disk.sync_ns, self._read_snapshot, (self.boot, meta, chunks))
+
+    def _read_snapshot(self, given: Any) -> None:
+        boot, meta, chunks = given
+        if boot != self.boot or not self.up:
+            return
+        try:
+            read = tuple(chunks)
+        except Conflict:  # a snapshot from the leader replaced this state
+            self._snapshotting = False
+            return
+
+        def saved() -> None:
+            self._snapshotting = False
+            self.core.compacted(meta)
+
+        self.disk.submit(Block(snapshot=(meta, read, False), done=saved))
+
+    def _fetched(self, given: tuple[int, Fetch]) -> None:
+        boot, fetch = given
+
+        def fetched(_now: int) -> None:
+            entries = self.disk.read(fetch.first, fetch.last, fetch.bytes_max)
+            self.core.fetched(fetch.peer, fetch.first, entries)
+
+        if boot == self.boot:
+            self.put(-1, fetched)
+
+    # -- snapshots for others
+
+    def _ship(self, given: Any) -> None:
+        boot, peer, offer = given
+        if boot != self.boot or not self.up:
+            return
+        meta = self.disk.meta
+        ok = meta.index >= offer.index and self.harness.links.reachable(self.node, peer)
+        if ok:
+            newest = offer.__class__(offer.term, meta.index, meta.term, meta.voters, meta.learners)
+            self.send(peer, Shipment(newest, self.disk.chunks))
+        self.put(-1, lambda _now: self.core.install_sent(peer, ok))
+
+    def _take_shipment(self, source: int, shipment: Shipment, now: int) -> None:
+        offer, chunks = shipment
+        core = self.core
+        core.step(NodeId(source), offer, now)
+        if self._installing or not core.accepts_snapshot(offer):
+            return
+        self._installing = True
+        meta = SnapshotMeta(offer.index, offer.index_term, offer.voters, offer.learners)
+        self.disk.submit(
+            Block(snapshot=(meta, chunks, True), done=lambda: self._restored(meta, chunks, self.now()))
+        )
+
+    def _restored(self, meta: SnapshotMeta, chunks: tuple[bytes, ...], now: int) -> None:
+        self._installing = False
+        if self.core.snapshot_installed(meta, now):
+            self.machine.restore(chunks)
+            self.applied = self._snapshot_at = meta.index
+            self._commit = max(self._commit, meta.index)
+            for look in self.watch.digest:
+                look(self, meta.index, self.machine.digest())
+            for look in self.watch.installed:
+                look(self, meta.index)
+
+    # -- beats
+
+    def _beat_time(self, boot: int) -> None:
+        if boot != self.boot:
+            return
+        self.timeline.after(self._wait_ns(self.harness.plan.raft.heartbeat_ns), self._beat_time, boot)
+        if self.up and not self.paused:
+            self._beat()
+
+    def _beat(self) -> None:
+        row = self.core.row()
+        if row is not None:
+            self._beat_number += 1
+            beat = Beat(self.boot, self._beat_number, row)
+            for peer in range(self.harness.plan.replicas):
+                if peer != self.node:
+                    self.harness.links.send(self.node, peer, beat)
+
+    def _take_beat(self, source: int, beat: Beat, now: int) -> None:
+        number = beat[:2]
+        if number <= self._beats_heard.get(source, (0, 0)):
+            return
+        self._beats_heard[source] = number
+        core = self.core
+        core.beat(NodeId(source), beat.row, now)
+        answer = BeatAnswer(self.boot, beat.number, core.answer_row())
+        self.harness.links.send(self.node, source, answer)
+
+    def _take_answer(self, source: int, answer: BeatAnswer, now: int) -> None:
+        number = answer[:2]
+        if number <= self._answers_heard.get(source, (0, 0)) or answer.number > self._beat_number:
+            return
+        self._answers_heard[source] = number
+        self.core.beat_answer(NodeId(source), answer.row, now)
+
+    # -- reads
+
+    def ask_read(self, context: int, known: int, now: int) -> None:
+        """Ask for a linearizable read; ``known``: what is committed now, as the world knows."""
+        self.reads_asked[context] = known
+        self.core.request_read(context, now)
+
+    def _serve_reads(self) -> None:
+        due = [read for read in self.reads if read[0] <= self.applied]
+        if due:
+            self.reads = [read for read in self.reads if read[0] > self.applied]
+            for index, context in due:
+                known = self.reads_asked.pop(context, 0)
+                for look in self.watch.read:
+                    look(self, index, known)
+
+
+def _nothing() -> None:
+    """A mark was dropped; nobody waits for that."""
