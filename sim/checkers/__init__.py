@@ -1,0 +1,1 @@
+"""The promises, one checker a module; ``registry`` lists them, ``panel`` runs them."""

@@ -1,0 +1,42 @@
+"""The end of a run: what the cluster holds when everything has come to rest.
+
+One rule: what could not be read is None, and then nothing is concluded from it.
+"""
+
+from dataclasses import dataclass, field
+
+Place = tuple[str, int, int]
+"""Queue, uid (0 where the history names none), sequence."""
+
+
+@dataclass(slots=True)
+class Replica:
+    """One replica of a group at the end."""
+
+    term: int
+    applied: int
+    digest: bytes
+
+
+@dataclass(slots=True)
+class Group:
+    """A group at the end. ``replicas``: those of the core, by host; ``leader``: a host, "" for none."""
+
+    leader: str
+    replicas: dict[str, Replica] = field(default_factory=dict[str, Replica])
+
+
+@dataclass(slots=True)
+class Final:
+    """``remaining``: what the queues still hold: its place to (``ready``, ``leased``, ``delayed`` or
+    ``parked``; its body). ``healed_ns``: the beginning of the liveness phase, None if there was none; from
+    then on the hosts of ``core`` and their links work. ``disks``: bytes in use and their bound, by host."""
+
+    now_ns: int = 0
+    remaining: dict[Place, tuple[str, bytes | None]] | None = None
+    healed_ns: int | None = None
+    core: tuple[str, ...] = ()
+    election_ns: int = 1_000_000_000
+    publish_ns: int = 30_000_000_000
+    groups: dict[int, Group] = field(default_factory=dict[int, Group])
+    disks: dict[str, tuple[int, int]] = field(default_factory=dict[str, tuple[int, int]])

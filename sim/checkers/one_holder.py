@@ -1,0 +1,53 @@
+"""S8: a message has one holder in a lease epoch.
+
+One rule: a lease id belongs to one consumer for ever, and a message that is leased in a term is leased again
+in that term only after its lease has ended. A leader that was overtaken may still choose, but what it chooses
+never leaves; so terms are not compared with each other.
+"""
+
+from haqactor.sim.checkers.checker import Rule
+from haqactor.sim.history import Op
+from haqactor.sim.observed import Chosen, Event, Freed
+
+
+class OneHolder(Rule):
+    """O(1) a message."""
+
+    name = "one holder per lease epoch"
+    invariant = "S8"
+    ops = ("deliver",)
+    events = (Chosen, Freed)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._leases: dict[tuple[int, int, int, int], Chosen] = {}  # group, uid, term, counter
+        self._held: dict[tuple[int, int, int, int], Chosen] = {}  # group, uid, term, seq
+        self._delivered: dict[tuple[str, int, int, int, int], Op] = {}
+
+    def on_op(self, op: Op) -> None:
+        """A delivery: one lease of a message is seen by one client."""
+        out = op.out
+        if "counter" in out:
+            key = (op.queue, out.get("uid", 0), out["term"], out["counter"], out["seq"])
+            first = self._delivered.setdefault(key, op)
+            if (first.client, first.out.get("consumer")) != (op.client, out.get("consumer")):
+                raise self.broken("one lease was given to two consumers", first, op)
+
+    def on_event(self, event: Event) -> None:
+        """A lease begins or ends."""
+        if isinstance(event, Chosen):
+            group, uid, term = event.group, event.uid, event.term
+            lease = self._leases.setdefault((group, uid, term, event.counter), event)
+            if lease.holder != event.holder or lease.host != event.host:
+                raise self.broken("one lease id has two holders", lease, event)
+            for low, high in event.ranges:
+                for seq in range(low, high + 1):
+                    key = (group, uid, term, seq)
+                    holds = self._held.get(key)
+                    if holds is not None:
+                        raise self.broken(f"message {seq} was leased while it was leased", holds, event)
+                    self._held[key] = event
+        elif isinstance(event, Freed):
+            for low, high in event.ranges:
+                for seq in range(low, high + 1):
+                    self._held.pop((event.group, event.uid, event.term, seq), None)

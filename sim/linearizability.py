@@ -1,0 +1,173 @@
+"""Is there an order of concurrent operations in which each has its answer, between its call and its return?
+
+One rule: ``UNKNOWN`` when the budget is used up, and that is never green.
+
+The search of Wing and Gong (1993) with Lowe's memory of (operations placed, state) (2017), over a linked list
+of calls and returns from which what is placed is lifted, as in Porcupine. A history is linearizable if that
+of each key alone is (Herlihy and Wing 1990), so keys are searched one by one. Operations without a return may
+be placed anywhere behind their call, or never.
+"""
+
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Final, Generic, TypeVar
+
+S = TypeVar("S", bound=Hashable)
+A = TypeVar("A")
+
+YES: Final = "linearizable"
+NO: Final = "not linearizable"
+UNKNOWN: Final = "unknown"
+BUDGET: Final = 200_000
+
+
+@dataclass(frozen=True, slots=True)
+class Call(Generic[A]):
+    """One operation: what it asked and was answered, and when; ``returned`` None: it is not known whether it
+    happened. What ends and what begins at one moment is concurrent."""
+
+    invoked: int
+    returned: int | None
+    action: A
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict(Generic[A]):
+    """``outcome``: YES, NO or UNKNOWN. ``stuck``: what could not be placed in the longest order found."""
+
+    outcome: str
+    steps: int
+    stuck: tuple[Call[A], ...] = ()
+
+
+@dataclass(slots=True, eq=False)
+class _Node(Generic[A]):
+    """A call (``bit`` and its own return, if any, in ``match``) or a return in the list."""
+
+    call: Call[A] | None
+    bit: int = 0
+    match: "_Node[A] | None" = None
+    before: "_Node[A] | None" = None
+    after: "_Node[A] | None" = None
+
+    def unlink(self) -> None:
+        if self.before is not None:
+            self.before.after = self.after
+        if self.after is not None:
+            self.after.before = self.before
+
+    def relink(self) -> None:
+        if self.before is not None:
+            self.before.after = self
+        if self.after is not None:
+            self.after.before = self
+
+
+@dataclass(slots=True)
+class _Frame(Generic[S, A]):
+    """A call that was placed: where the search goes on if that was wrong."""
+
+    node: _Node[A]
+    options: Iterator[S]
+    state: S
+    bits: int
+
+
+def check(
+    calls: Sequence[Call[A]], initial: S, step: Callable[[S, A], Iterable[S]], budget: int = BUDGET
+) -> Verdict[A]:
+    """``step``: the states that an action may lead to from a state; none: it cannot have happened there."""
+    return _Search(calls, step, budget).run(initial)
+
+
+@dataclass(slots=True)
+class _Search(Generic[S, A]):
+    calls: Sequence[Call[A]]
+    step: Callable[[S, A], Iterable[S]]
+    budget: int
+    memory: set[tuple[int, S]] = field(default_factory=set[tuple[int, S]])
+    deepest: int = -1
+    stuck: tuple[Call[A], ...] = ()
+
+    def run(self, initial: S) -> Verdict[A]:
+        """Depth first, from the earliest call on."""
+        head: _Node[A] = _linked(self.calls)
+        left = sum(1 for call in self.calls if call.returned is not None)
+        frames: list[_Frame[S, A]] = []
+        state, bits, steps = initial, 0, 0
+        node = head.after
+        options: Iterator[S] | None = None
+        while left:
+            if node is not None and node.call is not None:
+                if options is None:
+                    options = iter(self.step(state, node.call.action))
+                taken = self._next_new(options, bits | node.bit)
+                if taken is None:
+                    node, options = node.after, None
+                    continue
+                steps += 1
+                if steps > self.budget:
+                    return Verdict(UNKNOWN, steps, self.stuck)
+                frames.append(_Frame(node, options, state, bits))
+                state, bits = taken[0], bits | node.bit
+                left -= _lift(node)
+                node, options = head.after, None
+            else:
+                self._note(head, len(frames))
+                if not frames:
+                    return Verdict(NO, steps, self.stuck)
+                frame = frames.pop()
+                node, options, state, bits = frame.node, frame.options, frame.state, frame.bits
+                left += _unlift(node)
+        return Verdict(YES, steps)
+
+    def _next_new(self, options: Iterator[S], bits: int) -> tuple[S] | None:
+        for option in options:
+            if (bits, option) not in self.memory:
+                self.memory.add((bits, option))
+                return (option,)
+        return None
+
+    def _note(self, head: _Node[A], depth: int) -> None:
+        if depth > self.deepest:
+            self.deepest = depth
+            waiting: list[Call[A]] = []
+            node = head.after
+            while node is not None and node.call is not None:
+                waiting.append(node.call)
+                node = node.after
+            self.stuck = tuple(waiting)
+
+
+def _linked(calls: Sequence[Call[A]]) -> _Node[A]:
+    moments: list[tuple[int, int, int, _Node[A]]] = []
+    for number, call in enumerate(calls):
+        node = _Node(call, 1 << number)
+        moments.append((call.invoked, 0, number, node))
+        if call.returned is not None:
+            node.match = _Node(None)
+            moments.append((max(call.invoked, call.returned), 1, number, node.match))
+    last = head = _Node[A](None)
+    for _at, _order, _number, node in sorted(moments, key=lambda moment: moment[:3]):
+        last.after, node.before = node, last
+        last = node
+    return head
+
+
+def _lift(node: _Node[A]) -> int:
+    """Take a call and its return out of the list; how many returns that were."""
+    node.unlink()
+    if node.match is None:
+        return 0
+    node.match.unlink()
+    return 1
+
+
+def _unlift(node: _Node[A]) -> int:
+    """Put them back, in the opposite order."""
+    returns = 0
+    if node.match is not None:
+        node.match.relink()
+        returns = 1
+    node.relink()
+    return returns
