@@ -1,0 +1,274 @@
+"""Watches the real nodes of a simulated cluster and tells the checkers what they do.
+
+One rule: it only looks. It stands between an actor and its neighbours, passes everything on as it came, and
+keeps nothing of a host that crashed.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from haqactor.entry import Entry, Kind
+from haqactor.ids import NO_NODE, GroupId, Index, NodeId, Term
+from haqactor.machine.actions import Deliver
+from haqactor.machine.commands import Op, decode
+from haqactor.machine.effects import Applied
+from haqactor.nodes.delivery import Delivery
+from haqactor.nodes.group import GroupActor
+from haqactor.nodes.node import Node
+from haqactor.nodes.queues import QueueService
+from haqactor.nodes.writes import Write
+from haqactor.raft.messages import Append as AppendMessage
+from haqactor.raft.messages import AppendReply, Message, RequestVote
+from haqactor.raft.messages import Vote as VoteMessage
+from haqactor.sim import observed
+from haqactor.sim.cluster import SimCluster, SimNode
+from haqactor.sim.observed import Event
+
+_READ_BYTES = 1 << 30
+Tell = Callable[[Event], None]
+
+
+class Observer:
+    """Attach it before the cluster starts. ``tell`` hears every event of every group."""
+
+    def __init__(self, cluster: SimCluster, tell: Tell) -> None:
+        self._cluster = cluster
+        self._tell = tell
+        cluster.on_start.append(self._started)
+
+    def _started(self, node: SimNode, server: Node) -> None:
+        start_group = server._start_group  # its only way to a new actor
+        tell, world, host = self._tell, self._cluster.world, node.host
+
+        async def watched(group: GroupId, *members: Any) -> None:
+            context = server.context
+            before = context is not None and group in context.groups
+            await start_group(group, *members)
+            if context is not None and not before and group in context.groups:
+                actor = context.groups[group]
+                watch = Watch(actor, host.name, lambda: world.now_ns, tell)
+                entries = await context.journal.read(group, Index(1), actor.core.last_index, _READ_BYTES)
+                watch.begun(host.incarnation, entries)
+
+        watched_server: Any = server
+        watched_server._start_group = watched
+
+
+class Watch:
+    """One group's actor on one host, from its beginning to the crash."""
+
+    def __init__(self, actor: GroupActor, host: str, now_ns: Callable[[], int], tell: Tell) -> None:
+        self._actor = actor
+        self._host = host
+        self._group = int(actor.group)
+        self._now_ns = now_ns
+        self._tell = tell
+        self._term_led = 0
+        self._replies: list[Any] | None = None
+        self._hard = actor.core._state.hard
+        self._synced = (
+            int(actor.core.last_index),
+            int(actor.core._state.log.term_at(actor.core.last_index) or 0),
+        )
+
+    def _name(self, node: NodeId) -> str:
+        return "" if node == NO_NODE else f"n{node}"
+
+    def begun(self, incarnation: int, entries: tuple[Entry, ...]) -> None:
+        """What it found on its disk; from now on it is watched."""
+        actor, now = self._actor, self._now_ns()
+        core = actor.core
+        state = core._state
+        snapshot = state.log.snapshot
+        self._tell(
+            observed.Started(
+                now,
+                self._host,
+                self._group,
+                incarnation,
+                core.term,
+                self._name(state.hard.vote),
+                core.last_index,
+                int(state.log.term_at(core.last_index) or 0),
+                snapshot.index,
+                snapshot.term,
+                core.suspect,
+            )
+        )
+        for entry in entries:
+            self._append(entry, now)
+        self._stand_between()
+
+    def _stand_between(self) -> None:
+        actor = self._actor
+        applier = actor.applier
+        self._wrap(actor, "send", self._sends)
+        self._wrap(actor, "apply", None, self._applied)
+        self._wrap(actor, "_written", self._durable)
+        self._wrap(actor, "_role_changed", self._role)
+        self._wrap(applier, "commit", self._commits)
+        self._wrap(applier, "remember", self._remembers)
+        if isinstance(actor.service, QueueService):
+            self._wrap(actor.service, "lead", None, self._leads)
+            self._watch_machine(actor.service.machine)
+
+    @staticmethod
+    def _wrap(
+        owner: Any,
+        name: str,
+        before: Callable[..., None] | None,
+        after: Callable[..., None] | None = None,
+    ) -> None:
+        original = getattr(owner, name)
+
+        def standing(*arguments: Any) -> Any:
+            if before is not None:
+                before(*arguments)
+            result = original(*arguments)
+            if after is not None:
+                after(*arguments)
+            return result
+
+        setattr(owner, name, standing)
+
+    # -- what is seen
+
+    def _append(self, entry: Entry, now: int) -> None:
+        self._tell(
+            observed.Append(now, self._host, self._group, int(entry.index), int(entry.term), entry.crc)
+        )
+
+    def _remembers(self, entries: tuple[Entry, ...]) -> None:
+        now = self._now_ns()
+        for entry in entries:
+            self._append(entry, now)
+
+    def _sends(self, messages: "list[tuple[NodeId, Message]] | tuple[tuple[NodeId, Message], ...]") -> None:
+        now, host, group = self._now_ns(), self._host, self._group
+        for _peer, message in messages:
+            if isinstance(message, AppendReply):
+                if message.accepted and not message.suspect:
+                    self._tell(observed.Told(now, host, group, int(message.term), int(message.matched)))
+            elif isinstance(message, VoteMessage):
+                if message.granted and not message.pre:
+                    candidate = self._name(self._actor.core._state.hard.vote)
+                    self._tell(observed.Vote(now, host, group, int(message.term), candidate))
+            elif isinstance(message, RequestVote):
+                if not message.pre:
+                    self._tell(observed.Vote(now, host, group, int(message.term), host))
+            elif isinstance(message, AppendMessage):
+                for entry in message.entries:
+                    self._tell(
+                        observed.Served(now, host, group, int(entry.index), int(entry.term), entry.crc)
+                    )
+
+    def _durable(self, write: Write, _now: int) -> None:
+        if write.hard_state is not None:
+            self._hard = write.hard_state
+        if write.index:
+            self._synced = int(write.index), int(write.term)
+        index, term = self._synced
+        hard = self._hard
+        self._tell(
+            observed.Sync(
+                self._now_ns(), self._host, self._group, index, term, int(hard.term), self._name(hard.vote)
+            )
+        )
+
+    def _role(self, _now: int) -> None:
+        core = self._actor.core
+        if core.is_leader and core.term != self._term_led:
+            self._term_led = core.term
+            log = core._state.log
+            noop = core._state.noop_index
+            last = Index(noop - 1) if noop else core.last_index
+            self._tell(
+                observed.Leader(
+                    self._now_ns(),
+                    self._host,
+                    self._group,
+                    int(core.term),
+                    int(last),
+                    int(log.term_at(last) or 0),
+                )
+            )
+
+    def _commits(self, index: Index, _now: int) -> None:
+        core = self._actor.core
+        if index <= self._actor.applier._commit:
+            return
+        term = core._state.log.term_at(index) or 0
+        by = int(core.term) if core.is_leader else 0
+        voters = tuple(self._name(node) for node in sorted(core.configuration.deciders()))
+        self._tell(
+            observed.Commit(
+                self._now_ns(), self._host, self._group, int(index), int(term), by, (voters,) if by else ()
+            )
+        )
+
+    def _applied(self, entry: Entry, _now: int) -> None:
+        commands, replies, self._replies = entry.kind is Kind.COMMAND, self._replies, None
+        self._tell(
+            observed.Apply(
+                self._now_ns(),
+                self._host,
+                self._group,
+                int(entry.index),
+                int(entry.term),
+                entry.crc,
+                self._actor.service.digest(),
+                bytes(entry.header) if commands else b"",
+                replies if commands else [],
+            )
+        )
+
+    def _watch_machine(self, machine: Any) -> None:
+        apply = machine.apply
+
+        def watched(index: Index, term: Term, header: bytes, body_bytes: int) -> Applied:
+            applied: Applied = apply(index, term, header, body_bytes)
+            self._replies = applied.replies
+            if self._actor.leading and header:
+                self._freed(header)
+            return applied
+
+        machine.apply = watched
+
+    def _freed(self, header: bytes) -> None:
+        for kind, *fields in decode(header).commands:
+            if kind == Op.SETTLE:
+                uid, acks, nacks, rejects, releases = fields
+                rows = [*acks, *nacks, *rejects, *releases]
+            elif kind == Op.RETURN:
+                uid, _cause, plain, charged, suspects = fields
+                rows = [*plain, *charged, *suspects]
+            else:
+                continue
+            ranges = tuple((int(row[0]), int(row[1])) for row in rows)
+            term = int(self._actor.core.term)
+            self._tell(observed.Freed(self._now_ns(), self._host, self._group, uid, term, ranges))
+
+    def _leads(self, *_arguments: Any) -> None:
+        service = self._actor.service
+        if isinstance(service, QueueService) and service.consuming is not None:
+            self._watch_deliveries(service.consuming.delivery)
+
+    def _watch_deliveries(self, delivery: Delivery) -> None:
+        def chosen(deliver: Deliver) -> None:
+            for part in deliver.parts:
+                self._tell(
+                    observed.Chosen(
+                        self._now_ns(),
+                        self._host,
+                        self._group,
+                        deliver.uid,
+                        part.term,
+                        part.counter,
+                        f"{deliver.session.hex()}/{deliver.consumer}",
+                        tuple((low, high) for low, high in part.ranges),
+                        int(self._actor.applier.applied),
+                        tuple((seq, failures) for seq, failures in part.attempts),
+                    )
+                )
+
+        self._wrap(delivery, "add", chosen)

@@ -1,0 +1,195 @@
+"""One run: a cluster under the faults of its seed, then healed; its clients, and the checkers that judge.
+
+One rule: two phases, as in TigerBeetle's VOPR: in the first everything that the plan holds may fail, in the
+second a quorum works for ever and everything has to come to rest.
+"""
+
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Final
+
+import trio
+
+from haqactor.client.broker import Broker
+from haqactor.ids import METADATA_GROUP
+from haqactor.sim.checkers.checker import Checker, Violation
+from haqactor.sim.checkers.final import Final as End
+from haqactor.sim.checkers.final import Group, Replica
+from haqactor.sim.checkers.panel import Panel
+from haqactor.sim.checkers.registry import checkers as all_checkers
+from haqactor.sim.cluster import Shape, SimCluster
+from haqactor.sim.host import Host
+from haqactor.sim.nemesis import Nemesis
+from haqactor.sim.observer import Observer
+from haqactor.sim.profiles import Drawn, draw
+from haqactor.sim.trace import Trace
+from haqactor.sim.verdict import Verdict
+from haqactor.sim.workload import TRANSIENT, Clients
+from haqactor.sim.world import NS, World
+
+QUEUES: Final = ("orders", "bills")
+LIVENESS_NS: Final = 60 * NS
+_SLICE_NS: Final = 100_000_000
+
+
+@dataclass(slots=True)
+class Result:
+    """How a run ended. ``failures``: nodes or clients that ended by an error, in words."""
+
+    seed: int
+    profile: str
+    verdict: Verdict
+    digest: str
+    violations: list[Violation] = field(default_factory=list[Violation])
+    failures: list[str] = field(default_factory=list[str])
+    confirmed: int = 0
+    delivered: int = 0
+    settled: int = 0
+    events: int = 0
+    simulated_ns: int = 0
+    fired: dict[str, int] = field(default_factory=dict[str, int])
+    marks: dict[str, int] = field(default_factory=dict[str, int])
+    trace: Trace | None = None
+
+
+def run(
+    seed: int,
+    profile: str = "swarm",
+    *,
+    drawn: Drawn | None = None,
+    bugs: tuple[str, ...] = (),
+    recording: bool = False,
+) -> Result:
+    """Run a seed to its end, or to the first promise that is broken."""
+    with World(seed, recording=recording) as world:
+        return Run(world, profile, drawn or draw(seed, profile), bugs).go()
+
+
+class Run:
+    """One run in the making."""
+
+    def __init__(self, world: World, profile: str, drawn: Drawn, bugs: tuple[str, ...]) -> None:
+        self._world = world
+        self._profile = profile
+        self._drawn = drawn
+        self._failures: list[str] = []
+        world.on_failure = self._failed
+        self._cluster = SimCluster(world, Shape(nodes=drawn.nodes, groups=drawn.groups, bugs=bugs))
+        judges: list[Checker] = all_checkers()
+        self._panel = Panel(judges)
+        Observer(self._cluster, self._panel.on_event)
+        self._clients = Clients(world, self._panel.history, QUEUES)
+        self._nemesis = Nemesis(self._cluster)
+        self._producers: list[Host] = []
+        self._drained = False
+
+    def _failed(self, host: Host, error: BaseException) -> None:
+        self._failures.append(f"{host.name}: {error!r}")
+
+    @property
+    def _ended(self) -> bool:
+        return self._panel.failed or bool(self._failures)
+
+    def go(self) -> Result:
+        """Both phases."""
+        self._begin()
+        self._pass_time(lambda: False, self._drawn.safety_ns)
+        healed_ns = self._heal()
+        in_time = self._ended or self._come_to_rest(healed_ns + LIVENESS_NS)
+        end = self._look(healed_ns)
+        if not self._ended:
+            self._panel.finish(end)
+        return self._result(in_time)
+
+    def _begin(self) -> None:
+        cluster, drawn, clients = self._cluster, self._drawn, self._clients
+        cluster.start()
+        self._nemesis.follow(drawn.plan)
+        for number in range(drawn.producers):
+            name = f"p{number}"
+            body = clients.producer(name, drawn.operations, named=number % 2 == 0, pause_s=drawn.pause_s)
+            self._producers.append(cluster.client(name, body))
+        for queue in QUEUES:
+            for number in range(drawn.consumers):
+                name = f"c{number}-{queue}"
+                cluster.client(name, clients.consumer(name, queue))
+
+    def _pass_time(self, done: "partial[bool] | object", until_ns: int) -> bool:
+        """Let time pass until something is done; False if it is not by then."""
+        world = self._world
+        check = done if callable(done) else (lambda: False)
+        while not self._ended and not check() and world.now_ns < until_ns:
+            world.run(min(until_ns, world.now_ns + _SLICE_NS))
+        return bool(check())
+
+    def _heal(self) -> int:
+        self._nemesis.stop()
+        self._nemesis.heal(self._cluster.nodes)
+        self._clients.progress.stopping = True
+        self._world.trace.add("heal", "all")
+        return self._world.now_ns
+
+    def _come_to_rest(self, until_ns: int) -> bool:
+        if not self._pass_time(lambda: not any(host.alive for host in self._producers), until_ns):
+            return False
+        self._cluster.client("drain", self._drain)
+        return self._pass_time(lambda: self._drained, until_ns)
+
+    async def _drain(self, broker: Broker) -> None:
+        for name in QUEUES:
+            while True:
+                try:
+                    info = await broker.queue(name).info()
+                except TRANSIENT:
+                    await trio.sleep(0.1)
+                    continue
+                if info.ready == info.leased == info.delayed == 0:
+                    break
+                await trio.sleep(0.1)
+        self._drained = True
+
+    def _look(self, healed_ns: int) -> End:
+        end = End(now_ns=self._world.now_ns, healed_ns=healed_ns)
+        end.core = tuple(node.host.name for node in self._cluster.nodes)
+        if self._drained:
+            end.remaining = {}
+        for group in range(self._drawn.groups + 1):
+            leader = self._cluster.leader(group)
+            found = end.groups[group] = Group("" if leader is None else leader.host.name)
+            for node in self._cluster.nodes:
+                context = node.server.context if node.host.alive and node.server is not None else None
+                if context is None:
+                    continue
+                for number, actor in context.groups.items():
+                    if int(number) == group and number != METADATA_GROUP:
+                        found.replicas[node.host.name] = Replica(
+                            int(actor.core.term), int(actor.applier.applied), actor.service.digest()
+                        )
+        return end
+
+    def _result(self, in_time: bool) -> Result:
+        world, progress = self._world, self._clients.progress
+        verdict = Verdict.PASS
+        if self._panel.violations:
+            safety = any(violation.invariant.startswith("S") for violation in self._panel.violations)
+            verdict = Verdict.SAFETY if safety else Verdict.LIVENESS
+        elif self._failures:
+            verdict = Verdict.CRASH
+        elif not in_time:
+            verdict = Verdict.LIVENESS
+        return Result(
+            seed=world.seed,
+            profile=self._profile,
+            verdict=verdict,
+            digest=world.trace.digest(),
+            violations=self._panel.violations,
+            failures=self._failures,
+            confirmed=progress.confirmed,
+            delivered=progress.delivered,
+            settled=progress.settled,
+            events=world.trace.count,
+            simulated_ns=world.now_ns,
+            fired=self._nemesis.fired,
+            marks=self._cluster.marks.counts,
+            trace=world.trace if world.trace.recording else None,
+        )
