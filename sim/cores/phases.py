@@ -68,8 +68,12 @@ def liveness(harness: Harness) -> None:
     harness.publishing = False
     until = timeline.now_ns + _SETTLE_NS
     terms: list[int] = []
+    settled = 0
     while (reason := _unrest(harness, core)) is not None:
         terms.append(max(replica.core.term for replica in core))
+        if reason[0] == "L3" and (moved := max(_settled(replica) for replica in core)) > settled:
+            settled = moved
+            until = timeline.now_ns + _SETTLE_NS
         if timeline.now_ns >= until:
             if terms[-1] - terms[len(terms) // 2] > 5:
                 raise Violation("L7", f"terms keep growing: {terms[len(terms) // 2]} to {terms[-1]}")
@@ -77,6 +81,11 @@ def liveness(harness: Harness) -> None:
         timeline.run(timeline.now_ns + _STEP_NS)
     for look in harness.watch.finished:
         look()
+
+
+def _settled(replica: Replica) -> int:
+    queue = replica.machine.queues.get(WORK)
+    return queue.next_seq - queue.depth if queue is not None else 0
 
 
 def _leader(core: list[Replica]) -> Replica | None:

@@ -51,7 +51,7 @@ class Leases(Checker):
         term = replica.core.term
         self.heard[term][key[0]] = True
         for sequence in kept:
-            self.terms[term].setdefault(sequence, key)
+            self.terms[term][sequence] = key  # the higher of two claims wins
 
     def chosen(self, replica: "Replica", deliveries: list[Deliver]) -> None:
         leased = self.terms[replica.core.term]
@@ -125,10 +125,12 @@ class Order(Checker):
     def __init__(self, harness: "Harness") -> None:
         super().__init__(harness)
         self.returned: dict[int, dict[int, bool]] = {}
+        self.acking: dict[int, dict[int, bool]] = {}
         self.ever: dict[int, int] = {}
 
     def served(self, replica: "Replica") -> None:
         self.returned[replica.core.term] = {}
+        self.acking[replica.core.term] = {}
         self.ever[replica.core.term] = 0
 
     def applied(self, replica: "Replica", entry: Entry, applied: Applied) -> None:
@@ -141,8 +143,12 @@ class Order(Checker):
             if isinstance(effect, SettledEffect) and effect.uid == WORK:
                 for sequence in sequences((*effect.gone, *effect.deferred)):
                     returned.pop(sequence, None)
+                acking = self.acking[replica.core.term]
                 for sequence in sequences(effect.ready):
-                    returned[sequence] = True
+                    if sequence not in acking:  # else it is as good as gone
+                        returned[sequence] = True
+                for sequence in sequences(effect.acks):
+                    acking.pop(sequence, None)
             elif isinstance(effect, Purged):
                 for sequence in sequences(effect.gone):
                     returned.pop(sequence, None)
@@ -151,9 +157,10 @@ class Order(Checker):
                     returned[sequence] = True
 
     def judged(self, replica: "Replica", key: Key, acks: Sequence[Range]) -> None:
-        returned = self.returned[replica.core.term]
+        returned, acking = self.returned[replica.core.term], self.acking[replica.core.term]
         for sequence in sequences(acks):
             returned.pop(sequence, None)
+            acking[sequence] = True
 
     def subscribed(self, replica: "Replica", key: Key, kept: dict[int, tuple[int, int]]) -> None:
         returned = self.returned[replica.core.term]
@@ -169,8 +176,8 @@ class Order(Checker):
         highest = max(given)
         fresh = highest > self.ever[term]
         self.ever[term] = max(self.ever[term], highest)
-        earlier = [sequence for sequence in returned if sequence < highest]
-        if fresh and earlier:
+        earlier = min(returned, default=highest) if fresh else highest
+        if earlier < highest:
             raise Violation(
-                "S7", f"message {highest} is delivered for the first time, before {earlier[0]}, which came back"
+                "S7", f"message {highest} is delivered for the first time, before {earlier}, which came back"
             )
