@@ -43,9 +43,11 @@ class SimDisk:
         DiskError."""
         known, medium = normal(path), self.medium
         if create:
-            inode = await self.change("create", known, self.latency.name_ns, lambda: medium.create(known))
+            inode = await self.change(
+                "create", known, self.latency.name_ns, lambda: medium.tree.create(known)
+            )
         else:
-            inode = await self.look(known, self.latency.name_ns, lambda: medium.find(known))
+            inode = await self.look(known, self.latency.name_ns, lambda: medium.tree.find(known))
         return SimFile(self, path, known, inode)
 
     async def allocate(self, path: str, size: int) -> SimFile:
@@ -60,10 +62,11 @@ class SimDisk:
             medium.sync(inode, known, inode.last)
 
         try:
-            await self.change("allocate", known, self.latency.sync_ns, fill, size)
+            with trio.CancelScope(shield=True):  # all of it or nothing, as for every operation
+                await self.change("allocate", known, self.latency.sync_ns, fill, size)
         except DiskError:
-            if medium.names.seen.get(known) is inode and self.alive:
-                medium.unlink(known)
+            if medium.tree.names.seen.get(known) is inode and self.alive:
+                medium.tree.unlink(known)
             raise
         return file
 
@@ -72,7 +75,7 @@ class SimDisk:
         known, medium = normal(path), self.medium
 
         def read() -> bytes:
-            inode = medium.find(known)
+            inode = medium.tree.find(known)
             return medium.read(inode, known, 0, inode.size)
 
         return await self.look(known, self.latency.read_ns, read)
@@ -80,30 +83,30 @@ class SimDisk:
     async def rename(self, source: str, target: str) -> None:
         """Give a file another name, replacing what had it. Durable after ``sync_directory``."""
         old, new = normal(source), normal(target)
-        await self.change("rename", old, self.latency.name_ns, lambda: self.medium.rename(old, new))
+        await self.change("rename", old, self.latency.name_ns, lambda: self.medium.tree.rename(old, new))
 
     async def unlink(self, path: str) -> None:
         """Remove a name. Raises FileMissing. Durable after ``sync_directory``."""
         known = normal(path)
-        await self.change("unlink", known, self.latency.name_ns, lambda: self.medium.unlink(known))
+        await self.change("unlink", known, self.latency.name_ns, lambda: self.medium.tree.unlink(known))
 
     async def make_directory(self, path: str) -> None:
         """With its parents, durable; no error if it is there."""
         known = normal(path)
         await self.change(
-            "make_directory", known, self.latency.sync_ns, lambda: self.medium.make_folder(known)
+            "make_directory", known, self.latency.sync_ns, lambda: self.medium.tree.make_folder(known)
         )
 
     async def list_directory(self, path: str) -> list[str]:
         """Names, sorted. Raises FileMissing."""
         known = normal(path)
-        return await self.look(known, self.latency.name_ns, lambda: self.medium.listing(known))
+        return await self.look(known, self.latency.name_ns, lambda: self.medium.tree.listing(known))
 
     async def sync_directory(self, path: str) -> None:
         """The names in it that it has now are on the medium."""
-        known, upto = normal(path), self.medium.names.last
+        known, upto = normal(path), self.medium.tree.names.last
         await self.change(
-            "sync_directory", known, self.latency.sync_ns, lambda: self.medium.sync_folder(known, upto)
+            "sync_directory", known, self.latency.sync_ns, lambda: self.medium.tree.sync_folder(known, upto)
         )
 
     async def free_bytes(self, path: str) -> int:
@@ -111,8 +114,8 @@ class SimDisk:
         known, medium = normal(path), self.medium
 
         def measure() -> int:
-            if known not in medium.folders:
-                medium.find(known)
+            if known not in medium.tree.folders:
+                medium.tree.find(known)
             return medium.free(known)
 
         return await self.look(known, self.latency.name_ns, measure)
@@ -123,19 +126,19 @@ class SimDisk:
         known, medium, holder = normal(path), self.medium, object()
 
         def take() -> None:
-            held = medium.locks.get(known)
+            held = medium.tree.locks.get(known)
             if held is not None and held[0] == self._incarnation:
                 raise LockHeld(f"{path} is held by a process of {medium.name}: stop that one")
-            if known not in medium.names.seen:
-                medium.create(known)
-            medium.locks[known] = (self._incarnation, holder)
+            if known not in medium.tree.names.seen:
+                medium.tree.create(known)
+            medium.tree.locks[known] = (self._incarnation, holder)
 
         await self.change("lock", known, self.latency.name_ns, take)
 
         def release() -> None:
-            held = medium.locks.get(known)
+            held = medium.tree.locks.get(known)
             if held is not None and held[1] is holder:
-                del medium.locks[known]
+                del medium.tree.locks[known]
 
         return release
 

@@ -128,7 +128,9 @@ class Inode:
 
     def synced(self, offset: int, size: int) -> bool:
         """Has the host been told that these bytes are durable?"""
-        return not any(not change.promised and _touches(change, offset, size) for change in self.pending)
+        return offset + size <= self.size and not any(
+            not change.promised and _touches(change, offset, size) for change in self.pending
+        )
 
     def durable(self, offset: int, size: int) -> bool:
         """Are these bytes on the medium as they should be, whatever happens to the power?"""

@@ -11,7 +11,8 @@ from haqactor.env import DiskError, DiskFull, FileMissing
 from haqactor.sim.disk.fates import SECTOR, Fate, Survival
 from haqactor.sim.disk.faults import Faults, Kind
 from haqactor.sim.disk.inode import Change, Inode
-from haqactor.sim.disk.names import Names, normal, parent
+from haqactor.sim.disk.names import normal
+from haqactor.sim.disk.tree import Tree
 from haqactor.sim.keyed import Stream, keyed
 
 CAPACITY: Final = 1 << 40
@@ -29,12 +30,10 @@ class Medium:
         self.operations = 0
         self.on_operation: Callable[[int, str], None] | None = None
         self.generation = 1
-        self.names = Names()
-        self.folders: dict[str, None] = {"/": None}
-        self.locks: dict[str, tuple[int, object]] = {}
         self.crashes = 0
         self._seed = seed
         self.faults = Faults(self._stream)
+        self.tree = Tree(self.faults)
 
     def _stream(self, *key: str | int) -> Stream:
         return keyed(self._seed, "disk", self.name, *key)
@@ -52,11 +51,11 @@ class Medium:
         for its n-th crash); how they hang together may be given. Returns how many had which fate."""
         self.crashes += 1
         chance = self._stream("crash", self.crashes) if stream is None else stream
-        inodes = self.names.inodes()
-        drawn = self.names.crash(chance, survival)
+        inodes = self.tree.names.inodes()
+        drawn = self.tree.names.crash(chance, survival)
         for inode in inodes:
             drawn += inode.crash(chance, survival)
-        self.locks.clear()
+        self.tree.locks.clear()
         self.stopped = False
         return {fate: drawn.count(fate) for fate in Fate}
 
@@ -73,99 +72,15 @@ class Medium:
         return fired
 
     def _replace(self) -> None:
-        self.names = Names()
-        self.folders = {"/": None}
-        self.locks.clear()
+        self.tree = Tree(self.faults)
         self.generation += 1
 
     def heal(self) -> None:
         """Every fault is switched off, and what they did is undone; a lost disk stays lost."""
         self.faults.switch_off()
-        self.names.heal()
-        for inode in self.names.inodes():
+        self.tree.names.heal()
+        for inode in self.tree.names.inodes():
             inode.heal()
-
-    # -- names
-
-    def find(self, path: str) -> Inode:
-        """An existing file. Raises FileMissing, DiskError."""
-        if path not in self.names.seen:
-            self.refuse_folder(path, "open")
-            raise FileMissing(f"cannot open {path}: no such file")
-        if self.faults.fires(Kind.LOST_FILE, path):
-            self.names.lose(path)
-            raise FileMissing(f"cannot open {path}: no such file")
-        return self.names.seen[path]
-
-    def create(self, path: str) -> Inode:
-        """An empty file. Raises FileMissing, DiskError."""
-        if parent(path) not in self.folders:
-            raise FileMissing(f"cannot create {path}: no such directory")
-        if path in self.names.seen or path in self.folders:
-            raise DiskError(f"cannot create {path}: it exists")
-        inode = Inode()
-        self.names.give(path, inode)
-        return inode
-
-    def unlink(self, path: str) -> None:
-        """Remove a name. Raises FileMissing, DiskError."""
-        self.refuse_folder(path, "remove")
-        if path not in self.names.seen:
-            raise FileMissing(f"cannot remove {path}: no such file")
-        self.names.take(path)
-
-    def rename(self, source: str, target: str) -> None:
-        """Raises FileMissing, DiskError."""
-        self.refuse_folder(source, "rename")
-        self.refuse_folder(target, "replace")
-        if source not in self.names.seen or parent(target) not in self.folders:
-            raise FileMissing(f"cannot rename {source} to {target}: no such file or directory")
-        if source != target:
-            self.names.rename(source, target)
-
-    def make_folder(self, path: str) -> bool:
-        """With its parents, durable; False if it was there. Raises DiskError."""
-        missing: list[str] = []
-        rest = path
-        while rest not in self.folders:
-            if rest in self.names.seen:
-                raise DiskError(f"cannot make directory {path}: {rest} is a file")
-            missing.append(rest)
-            rest = parent(rest)
-        if missing:
-            self._refuse_sync(path)
-        for each in reversed(missing):
-            self.folders[each] = None
-        return bool(missing)
-
-    def listing(self, path: str) -> list[str]:
-        """Names, sorted. Raises FileMissing."""
-        self.refuse_missing_folder(path, "list")
-        for name in [name for name in self.names.seen if parent(name) == path]:
-            if self.faults.fires(Kind.LOST_FILE, name):
-                self.names.lose(name)
-        paths = [*self.names.seen, *self.folders]
-        start = len(path.rstrip("/")) + 1
-        return sorted(each[start:] for each in paths if each != "/" and parent(each) == path)
-
-    def sync_folder(self, path: str, upto: int) -> None:
-        """Raises DiskError, FileMissing."""
-        self.refuse_missing_folder(path, "sync directory")
-        self._refuse_sync(path)
-        if self.faults.fires(Kind.SYNC_LIE, path):
-            self.names.promise(path, upto)
-        else:
-            self.names.settle(path, upto)
-
-    def refuse_folder(self, path: str, doing: str) -> None:
-        """Raises DiskError for what is no file."""
-        if path in self.folders:
-            raise DiskError(f"cannot {doing} {path}: it is a directory")
-
-    def refuse_missing_folder(self, path: str, doing: str) -> None:
-        """Raises FileMissing for what is no directory."""
-        if path not in self.folders:
-            raise FileMissing(f"cannot {doing} {path}: no such directory")
 
     # -- bytes
 
@@ -217,16 +132,12 @@ class Medium:
         places = [place for place in range(first, last + 1, SECTOR) if place != change.offset]
         return astray.stream.choice(places) if places else None
 
-    def _refuse_sync(self, path: str) -> None:
-        if self.faults.fires(Kind.SYNC_ERROR, path):
-            raise DiskError(f"cannot sync {path}: input/output error")
-
     # -- space
 
     @property
     def used(self) -> int:
         """Bytes in all the files that programs see."""
-        return sum([inode.size for inode in self.names.seen.values()])
+        return sum([inode.size for inode in self.tree.names.seen.values()])
 
     def free(self, path: str) -> int:
         """Bytes that may still be written."""
@@ -253,7 +164,7 @@ class Medium:
     def lose(self, path: str) -> None:
         """A file is gone."""
         self._known(path)
-        self.names.lose(normal(path))
+        self.tree.names.lose(normal(path))
         self.faults.count(Kind.LOST_FILE, path)
 
     @staticmethod
@@ -265,7 +176,7 @@ class Medium:
 
     def paths(self) -> list[str]:
         """Files that programs see; sorted."""
-        return sorted(self.names.seen)
+        return sorted(self.tree.names.seen)
 
     def written(self, path: str, offset: int = 0, size: int = CAPACITY) -> bytes:
         """What should be read there now: everything written, whatever the disk did with it. Raises
@@ -281,24 +192,24 @@ class Medium:
         """Has the host done, and been told, all that makes these bytes durable under that name? True also
         where the disk has lied."""
         normalized = normal(path)
-        inode = self.names.seen.get(normalized)
-        return inode is not None and self.names.is_synced(normalized) and inode.synced(offset, size)
+        inode = self.tree.names.seen.get(normalized)
+        return inode is not None and self.tree.names.is_synced(normalized) and inode.synced(offset, size)
 
     def durable(self, path: str, offset: int, size: int) -> bool:
         """Would these bytes, as written, be read under that name after a power loss, whatever its outcome?"""
         normalized = normal(path)
-        inode = self.names.seen.get(normalized)
-        return inode is not None and self.names.is_durable(normalized) and inode.durable(offset, size)
+        inode = self.tree.names.seen.get(normalized)
+        return inode is not None and self.tree.names.is_durable(normalized) and inode.durable(offset, size)
 
     def damage(self) -> dict[str, list[int]]:
         """What the faults have done to durable bytes: the sectors of each file; for a lost file, -1."""
-        found = {path: inode.damage() for path, inode in sorted(self.names.durable.items())}
-        found.update((path, [-1]) for path in self.names.missing())
+        found = {path: inode.damage() for path, inode in sorted(self.tree.names.durable.items())}
+        found.update((path, [-1]) for path in self.tree.names.missing())
         return {path: sectors for path, sectors in found.items() if sectors}
 
     def _known(self, path: str) -> Inode:
         normalized = normal(path)
-        inode = self.names.seen.get(normalized) or self.names.sound.get(normalized)
+        inode = self.tree.names.seen.get(normalized) or self.tree.names.sound.get(normalized)
         if inode is None:
             raise FileMissing(f"there is no {path}")
         return inode

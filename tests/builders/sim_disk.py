@@ -20,7 +20,7 @@ class DiskBench:
         self.world = World(seed, recording=recording)
         self.host = self.world.host("n1")
         self.medium = Medium(seed, "n1")
-        self.medium.make_folder(HERE)
+        self.medium.tree.make_folder(HERE)
 
     def __enter__(self) -> "DiskBench":
         return self

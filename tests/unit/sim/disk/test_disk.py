@@ -250,6 +250,22 @@ def test_the_trace_tells_writes_syncs_faults_and_is_the_same_for_a_seed() -> Non
     ]
 
 
+def test_a_cancelled_operation_has_its_whole_effect_or_none() -> None:
+    with DiskBench() as bench:
+        found: dict[int | None, None] = {}
+
+        async def main(disk: SimDisk) -> None:
+            for step in range(12):
+                with trio.move_on_after(step * 0.0005):
+                    await disk.allocate(f"{HERE}/{step}", 1_000_000)
+            for step in range(12):
+                content = bench.content(f"{HERE}/{step}")
+                found[None if content is None else len(content)] = None
+
+        bench.run(main)
+        assert list(found) == [None, 1_000_000]
+
+
 def test_paths_have_one_spelling() -> None:
     with DiskBench() as bench:
 

@@ -158,6 +158,35 @@ def test_nothing_reported_is_lost(workload: Workload, survival: Survival | None)
     assert sweep(workload, survival, NullProbe()) > 40
 
 
+def twice(again: int) -> bool:
+    """Two power losses, the second while the first is recovered from; False if it came too late."""
+    story = Story()
+    with DiskBench(again) as bench:
+        cut_power_after(bench.host, bench.medium, 30)
+        bench.run(lambda disk: work(disk, appending, story, NullProbe()))
+        cut_power_after(bench.host, bench.medium, 30 + again)
+        bench.run(lambda disk: judge(disk, story))
+        bench.medium.on_operation = None
+        bench.run(lambda disk: reread(disk, story))
+        return bench.medium.crashes == 2
+
+
+def test_the_power_goes_again_while_it_recovers() -> None:
+    """After each operation of the recovery, and of what follows it."""
+    again = 1
+    while twice(again):
+        again += 1
+    assert again > 10
+
+
+async def reread(disk: SimDisk, story: Story) -> None:
+    """What was reported before both losses is there; the judge may have written more."""
+    async with running(disk) as journal:
+        found = {each.index: each for each in await read_all(journal, 1)}
+        for index, each in story.groups[1].sure.items():
+            assert found[Index(index)].frame == each.frame
+
+
 @pytest.mark.parametrize(
     ("workload", "bug", "faults"),
     [

@@ -8,20 +8,20 @@ DATA = b"data" * 256
 
 def medium() -> Medium:
     made = Medium(1, "n1")
-    made.make_folder("/d")
+    made.tree.make_folder("/d")
     return made
 
 
 def put(disk: Medium, path: str, data: bytes, *, synced: bool = True) -> None:
     """A file whose name is not durable yet; its bytes are if ``synced``."""
-    inode = disk.create(path)
+    inode = disk.tree.create(path)
     disk.write(inode, path, 0, data)
     if synced:
         disk.sync(inode, path, inode.last)
 
 
 def sync_names(disk: Medium, path: str = "/d") -> None:
-    disk.sync_folder(path, disk.names.last)
+    disk.tree.sync_folder(path, disk.tree.names.last)
 
 
 def listing(disk: Medium) -> dict[str, bytes]:
@@ -43,12 +43,12 @@ def test_a_name_needs_its_directory_synced_though_its_bytes_are_durable() -> Non
 
 def test_another_directory_does_not_help() -> None:
     disk = medium()
-    disk.make_folder("/e")
+    disk.tree.make_folder("/e")
     put(disk, "/d/a", DATA)
     sync_names(disk, "/e")
     disk.crash(survival=Survival.NOTHING)
     assert listing(disk) == {}
-    assert disk.listing("/") == ["d", "e"]
+    assert disk.tree.listing("/") == ["d", "e"]
 
 
 def outcomes(synced: bool) -> list[tuple[tuple[str, bytes], ...]]:
@@ -59,7 +59,7 @@ def outcomes(synced: bool) -> list[tuple[tuple[str, bytes], ...]]:
         put(disk, "/d/a", b"old")
         sync_names(disk)
         put(disk, "/d/a.tmp", b"new", synced=synced)
-        disk.rename("/d/a.tmp", "/d/a")
+        disk.tree.rename("/d/a.tmp", "/d/a")
         disk.crash(keyed(seed))
         found[tuple(listing(disk).items())] = None
     return sorted(found)
@@ -85,7 +85,7 @@ def test_an_unlink_comes_back_until_it_is_synced() -> None:
         disk = medium()
         put(disk, "/d/a", DATA)
         sync_names(disk)
-        disk.unlink("/d/a")
+        disk.tree.unlink("/d/a")
         assert not disk.durable("/d/a", 0, 1)
         disk.crash(keyed(seed))
         found[tuple(disk.paths())] = None
@@ -93,7 +93,7 @@ def test_an_unlink_comes_back_until_it_is_synced() -> None:
     disk = medium()
     put(disk, "/d/a", DATA)
     sync_names(disk)
-    disk.unlink("/d/a")
+    disk.tree.unlink("/d/a")
     sync_names(disk)
     disk.crash(survival=Survival.NOTHING)
     assert disk.paths() == []
@@ -128,7 +128,7 @@ def test_a_lost_file_is_missed_and_healed() -> None:
 def test_a_crash_is_the_same_for_the_same_seed() -> None:
     def run(seed: int) -> list[dict[str, bytes]]:
         disk = Medium(seed, "n1")
-        disk.make_folder("/d")
+        disk.tree.make_folder("/d")
         seen: list[dict[str, bytes]] = []
         for turn in range(6):
             for name in ("a", "b", "c"):
