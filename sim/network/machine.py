@@ -70,7 +70,7 @@ class Stack:
         if self.machine.answers:
             stream.out.reset()
         else:
-            self.machine.limbo.append(stream)
+            self.machine.limbo[stream] = None
 
     def _crashed(self) -> None:
         self.is_dead = True
@@ -118,7 +118,7 @@ class Machine:
         self.silence_share = 0.0
         self.answers = True
         self.stack: Stack | None = None
-        self.limbo: list[SimStream] = []
+        self.limbo: dict[SimStream, None] = {}
         self._faults = faults
         self._random = faults.world.random("machine", name)
         self._port = _PORT_FIRST
@@ -148,7 +148,7 @@ class Machine:
     def answer(self) -> None:
         """It speaks TCP (again)."""
         self.answers = True
-        limbo, self.limbo = self.limbo, []
+        limbo, self.limbo = self.limbo, {}
         for stream in limbo:
             stream.out.reset()
 
