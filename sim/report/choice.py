@@ -1,0 +1,147 @@
+"""Which events of a long run a page shows.
+
+One rule: the violation, what led to it and what went wrong come first; then everything near the violation;
+and a part of the room is kept for a sample of all the rest, so that no stretch of the run looks empty.
+"""
+
+from bisect import bisect_left
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from haqactor.sim.artefact import Artefact
+from haqactor.sim.report.story import MILESTONES, Row, Span, Story
+
+ROWS_MAX: Final = 4000  #: more than that no browser draws at once with ease
+SAMPLE_SHARE: Final = 4  #: one part of so many
+CHAIN_MAX: Final = 300
+MILESTONES_MAX: Final = 400
+SPANS_MAX: Final = 300
+_ROW_BYTES: Final = 30
+_AT_ONCE: Final = 5  #: an event, both ends of its message, and their causes
+_OPERATIONS: Final = ("call", "unanswered")
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """``rows``: in the order of their numbers; ``violation``: the number of its event, -1 for none."""
+
+    rows: tuple[Row, ...]
+    spans: tuple[Span, ...]
+    violation: int
+
+
+def choose(story: Story, artefact: Artefact, bytes_max: int) -> Choice:
+    """``bytes_max``: roughly how large the rows may become when they are written."""
+    violation = _violation(story, artefact)
+    numbers = sorted(story.rows)
+    centre = bisect_left(numbers, violation) if violation >= 0 else len(numbers)
+    picked = _Picked(story, bytes_max)
+    picked.take_all(_first(story, artefact, violation), CHAIN_MAX * 4)
+    picked.take_all(_milestones(story, numbers, centre), MILESTONES_MAX)
+    kept = bytes_max // SAMPLE_SHARE
+    if len(numbers) <= ROWS_MAX:
+        kept = kept if _size(story, numbers) > bytes_max else 0
+    picked.limit = bytes_max - kept
+    picked.take_all(_outward(numbers, centre))
+    picked.limit = bytes_max
+    picked.rows_max = ROWS_MAX
+    picked.take_all(_spread(numbers))
+    rows = tuple(story.rows[number] for number in sorted(picked.chosen))
+    return Choice(rows, _spans(story, picked.chosen, violation), violation)
+
+
+def _violation(story: Story, artefact: Artefact) -> int:
+    if artefact.event is not None and artefact.event in story.rows:
+        return artefact.event
+    told = [number for number, row in story.rows.items() if row.event.kind == "violation"]
+    if told:
+        return told[-1]
+    if artefact.at_ns is not None and artefact.verdict.failed:
+        before = [number for number, row in story.rows.items() if row.event.at_ns <= artefact.at_ns]
+        return before[-1] if before else -1
+    return max(story.rows, default=-1) if artefact.verdict.failed else -1
+
+
+def _first(story: Story, artefact: Artefact, violation: int) -> Iterator[int]:
+    roots = [violation, *(record.event for record in artefact.records if record.event is not None)]
+    yield from (root for root in roots if root in story.rows)
+    for root in roots:
+        yield from (row.event.number for row in story.chain(root)[-CHAIN_MAX:][::-1])
+
+
+def _milestones(story: Story, numbers: list[int], centre: int) -> Iterator[int]:
+    return (number for number in _outward(numbers, centre) if story.rows[number].event.kind in MILESTONES)
+
+
+def _outward(numbers: list[int], centre: int) -> Iterator[int]:
+    """From the violation to both sides; what came before it matters more than what came after."""
+    low, high = centre, centre + 1
+    while low >= 0 or high < len(numbers):
+        for place in (low, low - 1, low - 2):
+            if 0 <= place < len(numbers):
+                yield numbers[place]
+        low -= 3
+        if high < len(numbers):
+            yield numbers[high]
+        high += 1
+
+
+def _spread(numbers: list[int]) -> Iterator[int]:
+    """All of them, ever finer: every 1024th, then every 512th and so on."""
+    step = 1
+    while step < len(numbers):
+        step *= 2
+    seen = 0
+    while step >= 1:
+        for place in range(0, len(numbers), step):
+            if not seen or place % (2 * step):
+                yield numbers[place]
+        seen, step = 1, step // 2
+
+
+def _size(story: Story, numbers: list[int]) -> int:
+    return sum(_ROW_BYTES + len(story.rows[number].body) for number in numbers)
+
+
+class _Picked:
+    """Events and, with a message, both of its ends."""
+
+    def __init__(self, story: Story, limit: int) -> None:
+        self.story = story
+        self.limit = limit
+        self.rows_max = ROWS_MAX * (SAMPLE_SHARE - 1) // SAMPLE_SHARE
+        self.bytes = 0
+        self.chosen: dict[int, None] = {}
+        self._bodies: dict[str, None] = {}
+
+    def take_all(self, numbers: Iterator[int], most: int = ROWS_MAX) -> None:
+        for taken, number in enumerate(numbers):
+            if taken >= most or self.bytes >= self.limit or len(self.chosen) + _AT_ONCE > self.rows_max:
+                return
+            self._take(number)
+            for end in self.story.fates.get(self.story.joined.get(number, number), [])[:2]:
+                self._take(end)
+
+    def _take(self, number: int) -> None:
+        if number not in self.chosen:
+            self.chosen[number] = None
+            row = self.story.rows[number]
+            if row.event.kind in ("recv", "drop") and row.cause in self.story.rows:
+                self._take(row.cause)
+            body = row.body
+            self.bytes += _ROW_BYTES + (0 if body in self._bodies else len(body) + 3)
+            self._bodies[body] = None
+
+
+def _spans(story: Story, chosen: dict[int, None], violation: int) -> tuple[Span, ...]:
+    """What lasted longest around the violation; operations only where their events are shown."""
+    near_ns = story.rows[violation].event.at_ns if violation in story.rows else story.end_ns
+    shown = {(row.event.at_ns, row.lane): None for row in (story.rows[number] for number in chosen)}
+    spans = [
+        span for span in story.spans if span.kind not in _OPERATIONS or (span.from_ns, span.lane) in shown
+    ]
+    spans.sort(
+        key=lambda span: (span.kind in _OPERATIONS, max(span.from_ns - near_ns, near_ns - span.to_ns, 0))
+    )
+    return tuple(sorted(spans[:SPANS_MAX], key=lambda span: (span.from_ns, span.lane)))

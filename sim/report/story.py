@@ -1,0 +1,291 @@
+"""A trace as a story: who there is, what each event says, what led to it, and how the hosts fared.
+
+One rule: nothing here depends on who wrote an event; an unknown kind is a dot with its data beside it.
+
+What is known of the kinds: ``send``, ``recv`` and ``drop`` carry (source, target, bytes, stream, ...); text
+after that names the message (or why it was dropped); a ``recv`` or ``drop`` has its ``send`` as cause.
+``crash`` or ``ended`` to ``start`` is a time of darkness, ``pause`` to ``resume`` a time of stillness,
+``partition`` to ``heal`` a time apart; their data name the hosts, groups separated by ``|``. ``client.call``
+to ``client.return`` is one operation.
+"""
+
+import re
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Final, NamedTuple
+
+from haqactor.sim.trace import NO_CAUSE, Datum, Event
+
+WORLD: Final = -1  #: the lane of what happens to everybody
+MESSAGES: Final = ("send", "recv", "drop")
+MILESTONES: Final = (
+    *("start", "restart", "ended", "crash", "pause", "resume", "partition", "heal", "fault", "violation"),
+)
+BODY_MAX: Final = 200
+_CONSEQUENCES: Final = ("send", "drop", "log", "mark", "dial", "reset")  # they lead to nothing on their host
+_SLOW: Final = ("write", "fsync")
+_WORDS: Final = re.compile(r"[^\s|,;]+")
+
+Describe = Callable[[Event], tuple[str, str] | None]
+"""What an event is about, for filters and colours, and its text; None: as it stands."""
+
+
+class Lane(NamedTuple):
+    """``client``: nothing here is a promise of ours."""
+
+    name: str
+    client: bool
+
+
+class Row(NamedTuple):
+    """One event. ``lane``: WORLD for none; ``peer``: the other end of a message, else WORLD. ``cause``: the
+    number of the event that led to it; ``guessed``: nobody said so, but it happened at the same instant."""
+
+    event: Event
+    lane: int
+    peer: int
+    label: str
+    body: str
+    cause: int
+    guessed: bool
+
+
+class Span(NamedTuple):
+    """``kind``: ``down``, ``paused``, ``apart``, ``call``, or ``unanswered``: a call that never returned."""
+
+    kind: str
+    lane: int
+    from_ns: int
+    to_ns: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Story:
+    """``rows`` by the number of their event; ``fates``: of a message, by the number of its ``send``: the
+    numbers of its ``recv`` and ``drop`` events, none while it is on its way; ``joined``: the ``send`` with
+    which a ``send`` travelled."""
+
+    lanes: tuple[Lane, ...]
+    rows: dict[int, Row]
+    spans: tuple[Span, ...]
+    fates: dict[int, list[int]]
+    joined: dict[int, int]
+    begin_ns: int
+    end_ns: int
+
+    def chain(self, number: int) -> list[Row]:
+        """An event and everything that led to it, the first cause first."""
+        found: list[Row] = []
+        while number in self.rows:
+            row = self.rows[number]
+            found.append(row)
+            number = row.cause
+        return found[::-1]
+
+
+def tell(events: Sequence[Event], *, clients: Iterable[str] = (), describe: Describe | None = None) -> Story:
+    """Make a story of a trace. ``clients``: hosts that are none of ours, besides those that call."""
+    lanes = _lanes(events, clients)
+    teller = _Teller(lanes, describe)
+    for event in events:
+        teller.take(event)
+    begin_ns = events[0].at_ns if events else 0
+    end_ns = events[-1].at_ns if events else 0
+    spans = tuple(
+        sorted([*teller.spans, *teller.left_open(end_ns)], key=lambda span: (span.from_ns, span.lane))
+    )
+    return Story(lanes, teller.rows, spans, teller.fates, teller.joined, begin_ns, end_ns)
+
+
+def _lanes(events: Sequence[Event], clients: Iterable[str]) -> tuple[Lane, ...]:
+    calling = dict.fromkeys(clients)
+    hosts: dict[str, None] = {}
+    worldly = {"fault", "partition", "heal", "violation", "mark"}  # may stand at a name that is no host
+    for event in events:
+        if event.kind.startswith("client."):
+            calling[event.host] = None
+        if event.host and event.kind not in worldly:
+            hosts[event.host] = None
+    found = [Lane(name, name in calling) for name in hosts]
+    return tuple(sorted(found, key=lambda lane: (lane.client, _natural(lane.name))))
+
+
+def _natural(name: str) -> list[tuple[int, str]]:
+    return [(int(part), "") if part.isdigit() else (0, part) for part in re.split(r"(\d+)", name) if part]
+
+
+class _Teller:
+    def __init__(self, lanes: tuple[Lane, ...], describe: Describe | None) -> None:
+        self.lanes = lanes
+        self.of = {lane.name: number for number, lane in enumerate(lanes)}
+        self.describe = describe
+        self.rows: dict[int, Row] = {}
+        self.spans: list[Span] = []
+        self.fates: dict[int, list[int]] = {}
+        self.joined: dict[int, int] = {}
+        self._flying: dict[tuple[Datum, ...], deque[Event]] = {}
+        self._open: dict[tuple[str, int], Event] = {}
+        self._last: dict[str, Event] = {}
+
+    def take(self, event: Event) -> None:
+        lane = self.of.get(event.host, WORLD)
+        peer = WORLD
+        cause = event.cause
+        if event.kind in MESSAGES:
+            source, target = self._ends(event)
+            lane, peer = (target, source) if event.kind == "recv" else (source, target)
+            if event.kind == "send":
+                self.fates[event.number] = []
+                self._flying.setdefault(event.data[:2] + event.data[3:4], deque()).append(event)
+            else:
+                cause = self._land(event)
+        else:
+            self._spans(event, lane)
+        guessed = cause == NO_CAUSE
+        if guessed:
+            cause = self._likely(event)
+        label, body = self._words(event, lane, peer)
+        self.rows[event.number] = Row(event, lane, peer, label, body, cause, guessed and cause != NO_CAUSE)
+        if event.kind not in _CONSEQUENCES:
+            self._last[event.host] = event
+
+    def _ends(self, event: Event) -> tuple[int, int]:
+        named = [self.of[datum] for datum in event.data if isinstance(datum, str) and datum in self.of]
+        here = self.of.get(event.host, WORLD)
+        if len(named) >= 2:
+            return named[0], named[1]
+        other = named[0] if named else WORLD
+        return (other, here) if event.kind == "recv" else (here, other)
+
+    def _land(self, event: Event) -> int:
+        """Find the ``send``, and what travelled with it."""
+        flying = self._flying.get(event.data[:2] + event.data[3:4], deque[Event]())
+        cause = event.cause
+        if cause == NO_CAUSE and flying:
+            cause = flying[0].number
+        if cause in self.fates:
+            self.fates[cause].append(event.number)
+            self._join(self.rows[cause].event, _size(event), flying)
+            while flying and flying[0].number <= cause:
+                flying.popleft()
+        return cause
+
+    def _join(self, sent: Event, size: int, flying: deque[Event]) -> None:
+        """What was sent just before, at the same instant, and fills what came up to its size."""
+        missing = size - _size(sent)
+        for earlier in reversed([other for other in flying if other.number < sent.number]):
+            if earlier.at_ns != sent.at_ns or not 0 < _size(earlier) <= missing:
+                return
+            missing -= _size(earlier)
+            self.joined[earlier.number] = sent.number
+
+    def _likely(self, event: Event) -> int:
+        """What a host does at the instant at which something came to it, it does because of that; what it
+        writes may take a while."""
+        last = self._last.get(event.host)
+        if last is None or not event.host or event.kind in ("start", "crash", "ended"):
+            return NO_CAUSE
+        return last.number if last.at_ns == event.at_ns or event.kind in _SLOW else NO_CAUSE
+
+    def _words(self, event: Event, lane: int, peer: int) -> tuple[str, str]:
+        said = None if self.describe is None else self.describe(event)
+        if said is not None:
+            return said[0], said[1][:BODY_MAX]
+        if event.kind in MESSAGES:
+            texts = [datum for datum in event.data if isinstance(datum, str) and datum not in self.of]
+            label = texts[0] if texts and event.kind != "drop" else self._sort(lane, peer)
+            return label, message_text(event.data)
+        return event.kind, data_text(event.data)
+
+    def _sort(self, lane: int, peer: int) -> str:
+        ends = [self.lanes[end] for end in (lane, peer) if end != WORLD]
+        return "client message" if any(end.client for end in ends) else "peer message"
+
+    def _spans(self, event: Event, lane: int) -> None:
+        kind = event.kind
+        if kind in ("crash", "ended"):
+            self._close("paused", lane, event)
+            self._open["down", lane] = event
+        elif kind in ("start", "restart"):
+            self._close("down", lane, event)
+        elif kind == "pause":
+            self._open["paused", lane] = event
+        elif kind == "resume":
+            self._close("paused", lane, event)
+        elif kind == "partition":
+            for cut_off in self._cut_off(event):
+                self._open.setdefault(("apart", cut_off), event)
+        elif kind == "heal":
+            for cut_off in self._named(event) or [
+                number for what, number in list(self._open) if what == "apart"
+            ]:
+                self._close("apart", cut_off, event)
+        elif kind == "client.call":
+            self._open["call", event.number] = event
+        elif kind == "client.return" and ("call", event.cause) in self._open:
+            self._close("call", event.cause, event)
+
+    def _named(self, event: Event) -> list[int]:
+        texts = [datum for datum in event.data if isinstance(datum, str)]
+        words = [word for text in texts for word in _WORDS.findall(text)]
+        return [self.of[word] for word in dict.fromkeys(words) if word in self.of]
+
+    def _cut_off(self, event: Event) -> list[int]:
+        """The lanes of all groups but the largest; all that are named where there are no groups."""
+        texts = [datum for datum in event.data if isinstance(datum, str)]
+        groups = [
+            [self.of[word] for word in _WORDS.findall(part) if word in self.of]
+            for text in texts
+            for part in text.split("|")
+            if "|" in text
+        ]
+        groups = sorted((group for group in groups if group), key=len)
+        if len(groups) > 1:
+            return [lane for group in groups[:-1] for lane in group]
+        return self._named(event) or (
+            [self.of[event.host]] if event.host in self.of else list(self.of.values())
+        )
+
+    def _close(self, what: str, key: int, at: Event) -> None:
+        begun = self._open.pop((what, key), None)
+        if begun is not None:
+            self.spans.append(self._span(what, key, begun, at.at_ns))
+
+    def _span(self, what: str, key: int, begun: Event, to_ns: int) -> Span:
+        lane = self.of.get(begun.host, WORLD) if what == "call" else key
+        return Span(what, lane, begun.at_ns, to_ns, f"{begun.kind} {data_text(begun.data)}".strip())
+
+    def left_open(self, end_ns: int) -> list[Span]:
+        """What had not ended when the trace did."""
+        spans = [self._span(what, key, begun, end_ns) for (what, key), begun in self._open.items()]
+        return [span._replace(kind="unanswered") if span.kind == "call" else span for span in spans]
+
+
+def _size(event: Event) -> int:
+    size = event.data[2] if len(event.data) > 2 else 0
+    return size if isinstance(size, int) else 0
+
+
+def data_text(data: Sequence[Datum]) -> str:
+    """The data of an event for people, on one line of at most BODY_MAX characters."""
+    text = " ".join(map(_datum, data))
+    return text if len(text) <= BODY_MAX else text[: BODY_MAX - 1] + "…"
+
+
+def message_text(data: Sequence[Datum]) -> str:
+    """The data of a message for people, without its ends."""
+    numbers = [datum for datum in data[2:4] if isinstance(datum, int)]
+    said = [f"{numbers[0]} B", *(f"stream {number}" for number in numbers[1:] if number)] if numbers else []
+    rest = [_datum(datum) for datum in data[2 + len(numbers) :] if not isinstance(datum, int)]
+    return ", ".join([*said, *rest])[:BODY_MAX]
+
+
+def _datum(datum: Datum) -> str:
+    if isinstance(datum, bytes):
+        text = datum[:BODY_MAX].decode("latin-1")
+        return f'"{text}"' if text.isascii() and text.isprintable() else f"0x{datum[:40].hex()}"
+    if isinstance(datum, str):
+        return "".join(char if char.isprintable() else "\N{MIDDLE DOT}" for char in datum[:BODY_MAX])
+    return "-" if datum is None else str(datum)
