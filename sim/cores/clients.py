@@ -4,10 +4,12 @@ somebody who purges, somebody who reads.
 One rule: clients are honest. They keep what they are told, and never reuse a number for something else.
 """
 
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from haqactor.errors import Error, Fenced, InvariantViolation, NotLeader, SequenceConflict, SequenceExpired
 from haqactor.machine import commands
+from haqactor.machine.commands import is_list
 from haqactor.sim.cores.messages import Request
 from haqactor.sim.cores.plan import MS
 from haqactor.sim.cores.serving import BEGAN, WORK
@@ -108,7 +110,7 @@ class Producer(Client):
         def begun(reply: Any) -> None:
             if not self.beginning or epoch != self.epoch:
                 return
-            if isinstance(reply, list):
+            if is_list(reply):
                 self.beginning = False
                 self.next = reply[1] + 1
             elif isinstance(reply, NotLeader):
@@ -169,7 +171,7 @@ class Reader(Client):
             if replica.up and not replica.paused and replica.core.is_leader:
                 self._context += 1
                 context = self._context
-                replica.put(-1, lambda now, replica=replica, context=context: _read(replica, context, now))
+                replica.call(partial(_read, replica, context))
 
 
 def _read(replica: "Replica", context: int, now: int) -> None:

@@ -4,6 +4,8 @@ One rule: damage to durable bytes never reaches more replicas at once than a quo
 may hit anybody at any time.
 """
 
+from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING
 
 from haqactor.errors import InvalidArgument, NotLeader
@@ -45,9 +47,12 @@ class Faults:
         leaders = [replica for replica in replicas if replica.up and replica.core.is_leader]
         return max(leaders, key=lambda replica: replica.core.term) if leaders else replicas[0]
 
-    def _later(self, fault: Fault, undo: "object") -> None:
-        if callable(undo):
-            self._harness.timeline.after(fault.span_ns, lambda _: None if self._over else undo())
+    def _later(self, fault: Fault, undo: Callable[[], object]) -> None:
+        def undone(_: None) -> None:
+            if not self._over:
+                undo()
+
+        self._harness.timeline.after(fault.span_ns, undone)
 
     # -- processes
 
@@ -57,9 +62,9 @@ class Faults:
         replica.crash(torn=torn, rotted=rotted)
         for peer in self._harness.replicas:
             if peer is not replica and fault.number % 3:
-                peer.put(-1, lambda _now, peer=peer: peer.core.unreachable(replica.node))
+                peer.call(partial(_unreachable, peer, replica.node))
                 if fault.number % 3 == 2:
-                    peer.put(-1, lambda now, peer=peer: self._suspect(peer, replica.node, now))
+                    peer.call(partial(self._suspect, peer, replica.node))
         self._later(fault, lambda: self.revive(replica))
         return True
 
@@ -118,7 +123,7 @@ class Faults:
             except (InvalidArgument, NotLeader):
                 pass
 
-        replica.put(-1, hand_over)
+        replica.call(hand_over)
         return True
 
     # -- the network
@@ -172,6 +177,10 @@ class Faults:
     def _reset(self, fault: Fault, replica: "Replica") -> bool:
         for peer in self._harness.replicas:
             if peer is not replica:
-                peer.put(-1, lambda _now, peer=peer: peer.core.unreachable(replica.node))
-                replica.put(-1, lambda _now, peer=peer: replica.core.unreachable(peer.node))
+                peer.call(partial(_unreachable, peer, replica.node))
+                replica.call(partial(_unreachable, replica, peer.node))
         return True
+
+
+def _unreachable(replica: "Replica", peer: NodeId, _now: int) -> None:
+    replica.core.unreachable(peer)

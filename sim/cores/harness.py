@@ -35,9 +35,7 @@ class Harness:
     """``canon``: (term, crc) of every applied entry, by index from 1. ``cut_off_ns``: since when a replica
     reaches nobody, -1 if it does. ``publishing``: may clients begin new things?"""
 
-    def __init__(
-        self, plan: Plan, bugs: Sequence[str] = (), checkers: Sequence[type[Checker]] = ALL
-    ) -> None:
+    def __init__(self, plan: Plan, bugs: Sequence[str] = (), checkers: Sequence[type[Checker]] = ALL) -> None:
         self.plan = plan
         self.probe = CoreProbe(bugs)
         self.timeline = Timeline()

@@ -6,7 +6,6 @@ profile and version make the same plan.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-
 from typing import Final, NamedTuple
 
 from haqactor.config import Limits

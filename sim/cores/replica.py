@@ -5,19 +5,21 @@ One rule: a turn takes all that has arrived, steps the cores, and performs every
 ``haqactor.raft.ready``; nothing else changes a core.
 """
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from haqactor.entry import Entry, Kind
-from haqactor.errors import Conflict, Error, InvariantViolation, NotLeader
+from haqactor.errors import Error, InvariantViolation, NotLeader
 from haqactor.ids import GroupId, Index, NodeId
 from haqactor.machine.machine import GroupMachine
 from haqactor.raft.core import RaftCore
 from haqactor.raft.messages import Append
-from haqactor.raft.ready import Fetch, Ready, SnapshotMeta
+from haqactor.raft.ready import Fetch, Ready
+from haqactor.sim.cores.beats import Beats
 from haqactor.sim.cores.disk import Block
 from haqactor.sim.cores.messages import Beat, BeatAnswer, Request, Shipment
 from haqactor.sim.cores.serving import BEGAN, Serving
+from haqactor.sim.cores.snapshots import Snapshots
 from haqactor.sim.keyed import HostRandom, keyed
 
 if TYPE_CHECKING:
@@ -55,7 +57,6 @@ class Replica:
         self.rotted = False
         self.drift_ppm = harness.plan.drift_ppm[node]
         self._offset_ns = keyed(harness.plan.seed, "clock", node).randrange(1 << 40)
-        self._beat_number = 0
         self._turn_ns = harness.plan.turn_ns
         self.inbox: list[tuple[int, Any]] = []
         self.start()
@@ -70,19 +71,17 @@ class Replica:
         self._awake = False
         self._timer_ns = 0
         self._writes: list[Waiting] = []
-        self._beats_heard: dict[int, tuple[int, int]] = {}
-        self._answers_heard: dict[int, tuple[int, int]] = {}
         self.serving: Serving | None = None
         self._held: list[Request] = []
         self.reads: list[tuple[int, int]] = []
         self.reads_asked: dict[int, int] = {}
-        self._snapshotting = self._installing = False
         harness, disk = self.harness, self.disk
         self.machine = GroupMachine(harness.probe)
         if disk.meta.index:
             self.machine.restore(disk.chunks)
         self.applied = disk.meta.index
-        self._snapshot_at = disk.meta.index
+        self.snapshots = Snapshots(self)
+        self.beats = Beats(self)
         self.core = RaftCore(
             GROUP,
             self.node,
@@ -103,7 +102,7 @@ class Replica:
             look(self)
         boot = self.boot
         first = keyed(harness.plan.seed, "beat", self.node, boot).randrange(harness.plan.raft.heartbeat_ns)
-        self.timeline.after(0 if harness.plan.constant else first, self._beat_time, boot)
+        self.timeline.after(0 if harness.plan.constant else first, self.beats.time, boot)
         if harness.fresh:
             self.core.campaign_soon(self.now())
         self.wake()
@@ -133,7 +132,7 @@ class Replica:
         """This host's wall clock at ``now`` of its monotonic one."""
         return BEGAN + now - self._offset_ns + self.node * 3_000_000
 
-    def _wait_ns(self, span_ns: int) -> int:
+    def wait_ns(self, span_ns: int) -> int:
         """World time until the host's clock has gone ``span_ns`` further."""
         return span_ns * 1_000_000 // (1_000_000 + self.drift_ppm) + 1
 
@@ -142,10 +141,20 @@ class Replica:
     def put(self, source: int, item: Any) -> None:
         """Something arrived. ``source``: a peer, or -1."""
         if self.up:
-            self.inbox.append((source, item))
+            kind = cast(type[object], type(item))
+            if (kind is Beat or kind is BeatAnswer) and not self.paused:  # heard outside of turns
+                (self.beats.heard if kind is Beat else self.beats.answered)(source, item, self.now())
+                if self._awake or not self.core.has_ready():
+                    return
+            else:
+                self.inbox.append((source, item))
             if not self._awake:
                 self._awake = True
                 self.timeline.after(self._turn_ns, self._turn, self.boot)
+
+    def call(self, doing: Callable[[int], None]) -> None:
+        """Do this in the next turn; it is given the host's time."""
+        self.put(-1, doing)
 
     def wake(self) -> None:
         """Let there be a turn."""
@@ -163,24 +172,25 @@ class Replica:
             self._take(source, item, now)
         self.core.tick(now)
         serving = self.serving
-        if serving is not None and self.is_serving:
+        if serving is not None and (serving.stirred or now >= serving.due_ns) and self.is_serving:
             serving.work(now)
         self._perform_all(now)
-        if self.serving is not None and self.is_serving and (serving is None or self.serving.stirred):
-            self.serving.work(now)
+        serving = self.serving
+        if serving is not None and serving.stirred and self.is_serving:
+            serving.work(now)
             self._perform_all(now)
         self._rearm(now)
 
     def _take(self, source: int, item: Any, now: int) -> None:
         if source >= 0:
-            kind = type(item)
+            kind = cast(type[object], type(item))
             if kind is Beat:
-                self._take_beat(source, item, now)
+                self.beats.heard(source, item, now)
             elif kind is BeatAnswer:
-                self._take_answer(source, item, now)
+                self.beats.answered(source, item, now)
             elif kind is Shipment:
-                self._take_shipment(source, item, now)
-            elif not (self._installing and kind is Append):
+                self.snapshots.take(source, item, now)
+            elif not (self.snapshots.installing and kind is Append):
                 self.core.step(NodeId(source), item, now)
         elif type(item) is Request:
             self._request(item, now)
@@ -195,8 +205,11 @@ class Replica:
     @property
     def is_serving(self) -> bool:
         """Leading, with everything up to this term's no-op applied."""
-        serving, core = self.serving, self.core
-        return serving is not None and core.is_leader and serving.term == core.term
+        serving = self.serving
+        if serving is None:
+            return False
+        core = self.core
+        return core.is_leader and serving.term == core.term
 
     def _request(self, request: Request, now: int) -> None:
         if self.is_serving:
@@ -222,7 +235,7 @@ class Replica:
         deadline = self.core.next_deadline_ns
         if self.serving is not None and self.is_serving:
             deadline = min(deadline, self.serving.deadline_ns(now))
-        at = self.timeline.now_ns + self._wait_ns(max(deadline - now, _SHORTEST_NS))
+        at = self.timeline.now_ns + self.wait_ns(max(deadline - now, _SHORTEST_NS))
         if not self.timeline.now_ns < self._timer_ns <= at:
             self._timer_ns = at
             self.timeline.at(at, self._timer, self.boot)
@@ -244,10 +257,11 @@ class Replica:
                 if core.is_leader:
                     for look in self.watch.commit:
                         look(self)
-        if core.wants_beat:
-            self._beat()
-        if self.serving is not None and self.is_serving:
-            self.serving.release()
+        serving = self.serving
+        if (serving is not None or self.reads_asked) and core.wants_beat:
+            self.beats.send()
+        if serving is not None and serving.uncovered and self.is_serving:
+            serving.release()
 
     def _perform(self, ready: Ready, now: int) -> None:
         if ready.entries or ready.hard_state is not None:
@@ -278,13 +292,13 @@ class Replica:
         for fetch in ready.fetches:
             self.timeline.after(self.disk.sync_ns // 4, self._fetched, (self.boot, fetch))
         for peer, offer in ready.installs:
-            self.timeline.after(2 * self.disk.sync_ns, self._ship, (self.boot, peer, offer))
+            self.timeline.after(2 * self.disk.sync_ns, self.snapshots.ship, (self.boot, peer, offer))
 
     def _durable(self, blocks: Sequence[Block]) -> None:
         for look in self.watch.durable:
             look(self, blocks)
         if self.up:
-            self.put(-1, lambda now: self._written(blocks, now))
+            self.call(lambda now: self._written(blocks, now))
 
     def _written(self, blocks: Sequence[Block], now: int) -> None:
         for block in blocks:
@@ -336,8 +350,7 @@ class Replica:
         for entry in entries:
             self._apply_entry(entry, now)
         core.applied(last)
-        if self.applied - self._snapshot_at >= self.harness.plan.snapshot_entries and not self._snapshotting:
-            self.snapshot()
+        self.snapshots.look()
 
     def _apply_entry(self, entry: Entry, now: int) -> None:
         machine, watch = self.machine, self.watch
@@ -359,36 +372,6 @@ class Replica:
             for request in held:
                 self._serve(request, now)
 
-    def snapshot(self) -> None:
-        """Begin a snapshot of what is applied; its state is read while the machine goes on."""
-        term = self.core.term_at(self.applied)
-        if term is None:
-            raise InvariantViolation(f"the applied entry {self.applied} has no term")
-        self._snapshot_at = self.applied
-        self._snapshotting = True
-        configuration = self.core.configuration
-        meta = SnapshotMeta(self.applied, term, configuration.voters, configuration.learners)
-        for look in self.watch.digest:
-            look(self, self.applied, self.machine.digest())
-        chunks = self.machine.snapshot_chunks()
-        self.timeline.after(2 * self.disk.sync_ns, self._read_snapshot, (self.boot, meta, chunks))
-
-    def _read_snapshot(self, given: Any) -> None:
-        boot, meta, chunks = given
-        if boot != self.boot or not self.up:
-            return
-        try:
-            read = tuple(chunks)
-        except Conflict:  # a snapshot from the leader replaced this state
-            self._snapshotting = False
-            return
-
-        def saved() -> None:
-            self._snapshotting = False
-            self.core.compacted(meta)
-
-        self.disk.submit(Block(snapshot=(meta, read, False), done=saved))
-
     def _fetched(self, given: tuple[int, Fetch]) -> None:
         boot, fetch = given
 
@@ -397,78 +380,7 @@ class Replica:
             self.core.fetched(fetch.peer, fetch.first, entries)
 
         if boot == self.boot:
-            self.put(-1, fetched)
-
-    # -- snapshots for others
-
-    def _ship(self, given: Any) -> None:
-        boot, peer, offer = given
-        if boot != self.boot or not self.up:
-            return
-        meta = self.disk.meta
-        ok = meta.index >= offer.index and self.harness.links.reachable(self.node, peer)
-        if ok:
-            newest = offer.__class__(offer.term, meta.index, meta.term, meta.voters, meta.learners)
-            self.send(peer, Shipment(newest, self.disk.chunks))
-        self.put(-1, lambda _now: self.core.install_sent(peer, ok))
-
-    def _take_shipment(self, source: int, shipment: Shipment, now: int) -> None:
-        offer, chunks = shipment
-        core = self.core
-        core.step(NodeId(source), offer, now)
-        if self._installing or not core.accepts_snapshot(offer):
-            return
-        self._installing = True
-        meta = SnapshotMeta(offer.index, offer.index_term, offer.voters, offer.learners)
-        self.disk.submit(
-            Block(snapshot=(meta, chunks, True), done=lambda: self._restored(meta, chunks, self.now()))
-        )
-
-    def _restored(self, meta: SnapshotMeta, chunks: tuple[bytes, ...], now: int) -> None:
-        self._installing = False
-        if self.core.snapshot_installed(meta, now):
-            self.machine.restore(chunks)
-            self.applied = self._snapshot_at = meta.index
-            self._commit = max(self._commit, meta.index)
-            for look in self.watch.digest:
-                look(self, meta.index, self.machine.digest())
-            for look in self.watch.installed:
-                look(self, meta.index)
-
-    # -- beats
-
-    def _beat_time(self, boot: int) -> None:
-        if boot != self.boot:
-            return
-        self.timeline.after(self._wait_ns(self.harness.plan.raft.heartbeat_ns), self._beat_time, boot)
-        if self.up and not self.paused:
-            self._beat()
-
-    def _beat(self) -> None:
-        row = self.core.row()
-        if row is not None:
-            self._beat_number += 1
-            beat = Beat(self.boot, self._beat_number, row)
-            for peer in range(self.harness.plan.replicas):
-                if peer != self.node:
-                    self.harness.links.send(self.node, peer, beat)
-
-    def _take_beat(self, source: int, beat: Beat, now: int) -> None:
-        number = beat[:2]
-        if number <= self._beats_heard.get(source, (0, 0)):
-            return
-        self._beats_heard[source] = number
-        core = self.core
-        core.beat(NodeId(source), beat.row, now)
-        answer = BeatAnswer(self.boot, beat.number, core.answer_row())
-        self.harness.links.send(self.node, source, answer)
-
-    def _take_answer(self, source: int, answer: BeatAnswer, now: int) -> None:
-        number = answer[:2]
-        if number <= self._answers_heard.get(source, (0, 0)) or answer.number > self._beat_number:
-            return
-        self._answers_heard[source] = number
-        self.core.beat_answer(NodeId(source), answer.row, now)
+            self.call(fetched)
 
     # -- reads
 

@@ -50,9 +50,7 @@ def run(
     return run_plan(draw(seed, profile), bugs, checkers=checkers)
 
 
-def run_plan(
-    plan: Plan, bugs: Sequence[str] = (), *, checkers: Sequence[type[Checker]] = ALL
-) -> Verdict:
+def run_plan(plan: Plan, bugs: Sequence[str] = (), *, checkers: Sequence[type[Checker]] = ALL) -> Verdict:
     """The run of a plan, which may have been changed since it was drawn."""
     harness = Harness(plan, bugs, checkers)
     invariant: str | None = None
@@ -62,7 +60,15 @@ def run_plan(
         phases.liveness(harness)
     except Violation as violation:
         invariant, text = violation.invariant, violation.text
-    except (Error, ArithmeticError, AssertionError, AttributeError, LookupError, TypeError, ValueError) as error:
+    except (
+        Error,
+        ArithmeticError,
+        AssertionError,
+        AttributeError,
+        LookupError,
+        TypeError,
+        ValueError,
+    ) as error:
         invariant, text = CRASHED, f"{type(error).__name__}: {error}"
     return Verdict(
         plan.seed, plan.profile, invariant, text, harness.digest(), harness.timeline.now_ns,

@@ -49,7 +49,8 @@ class Draft:
 
 
 class Serving:
-    """``term``: the one it was made for. ``stirred``: something applied or came in since the last work."""
+    """``term``: the one it was made for. ``stirred``: something applied or came in since the last work.
+    ``due_ns``: when there is something to do by itself. ``uncovered``: deliveries that wait for a round."""
 
     def __init__(self, replica: "Replica", term: Term, now: int) -> None:
         self.replica = replica
@@ -57,16 +58,14 @@ class Serving:
         self.stirred = True
         self.began_ns = replica.timeline.now_ns
         harness = replica.harness
-        self.dispatcher = Dispatcher(
-            replica.machine, term, harness.plan.limits, now, probe=harness.probe
-        )
+        self.dispatcher = Dispatcher(replica.machine, term, harness.plan.limits, now, probe=harness.probe)
         self.sessions: dict[bytes, Consumer] = {}
         self.later: list[Request] = []
         self._draft = Draft()
         self._proposed: deque[tuple[int, Draft]] = deque()
         self._fresh: list[Deliver] = []
-        self._uncovered: deque[tuple[int, int, list[Deliver]]] = deque()
-        self._due_ns = 0
+        self.uncovered: deque[tuple[int, int, list[Deliver]]] = deque()
+        self.due_ns = 0
         if replica.machine.dir_index < 1:
             settings = QueueConfig(
                 "work",
@@ -156,18 +155,18 @@ class Serving:
             for look in self.replica.watch.chosen:
                 look(self.replica, self._fresh)
             covering = self.replica.core.cover(now)
-            self._uncovered.append((covering, self.replica.timeline.now_ns, self._fresh))
+            self.uncovered.append((covering, self.replica.timeline.now_ns, self._fresh))
             self._fresh = []
         due = self.dispatcher.next_deadline_ns(now, self.replica.wall_ns(now))
-        self._due_ns = 1 << 62 if due is None else due
+        self.due_ns = 1 << 62 if due is None else due
 
     def deadline_ns(self, now: int) -> int:
         """When there is something to do by itself."""
-        return now if self.stirred else self._due_ns
+        return now if self.stirred else self.due_ns
 
     def release(self) -> None:
         """Send the deliveries that are covered."""
-        waiting = self._uncovered
+        waiting = self.uncovered
         if not waiting:
             return
         covered = self.replica.core.covered
@@ -191,9 +190,9 @@ class Serving:
         """A consumer comes, or comes back. Returns the ranges that it lost."""
         self.stirred = True
         self.sessions[session] = consumer
-        for number, (covering, chosen_ns, deliveries) in enumerate(self._uncovered):
+        for number, (covering, chosen_ns, deliveries) in enumerate(self.uncovered):
             kept = [each for each in deliveries if each.session != session]  # they went back with that
-            self._uncovered[number] = (covering, chosen_ns, kept)
+            self.uncovered[number] = (covering, chosen_ns, kept)
         lost = self.dispatcher.subscribe(session, 1, WORK, credit, 1 << 30, claims, now)
         kept_leases: dict[int, tuple[int, int]] = {}
         for term, counter, low, high, _started in claims:

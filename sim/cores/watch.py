@@ -76,7 +76,9 @@ class Checker:
     def released(self, replica: "Replica", deliver: Deliver, chosen_ns: int) -> None:
         """A delivery leaves for its consumer; ``chosen_ns``: when it was chosen."""
 
-    def subscribed(self, replica: "Replica", key: tuple[bytes, int], kept: dict[int, tuple[int, int]]) -> None:
+    def subscribed(
+        self, replica: "Replica", key: tuple[bytes, int], kept: dict[int, tuple[int, int]]
+    ) -> None:
         """A consumer came (back) and keeps these leases, by sequence."""
 
     def judged(self, replica: "Replica", key: tuple[bytes, int], acks: Sequence[Range]) -> None:

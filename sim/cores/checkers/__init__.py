@@ -7,10 +7,10 @@ new one is a subclass of ``watch.Checker``, named in ``ALL``.
 from typing import Final
 
 from haqactor.sim.cores.checkers.durability import CommitRule, Durability, Votes
-from haqactor.sim.cores.checkers.logs import Elections, LogMatching, StateMachine
-from haqactor.sim.cores.checkers.messages import Confirmed, Dedup, Reads
 from haqactor.sim.cores.checkers.leases import Leases, Order, Settled
 from haqactor.sim.cores.checkers.liveness import Disruption
+from haqactor.sim.cores.checkers.logs import Elections, LogMatching, StateMachine
+from haqactor.sim.cores.checkers.messages import Confirmed, Dedup, Reads
 from haqactor.sim.cores.watch import Checker
 
 ALL: Final[tuple[type[Checker], ...]] = (

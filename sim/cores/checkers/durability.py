@@ -23,11 +23,10 @@ class Votes(Checker):
         self.told: list[int] = [0] * harness.plan.replicas
 
     def sent(self, replica: "Replica", target: int, message: Any) -> None:
-        kind = type(message)
-        if kind is Vote:
+        if isinstance(message, Vote):
             if message.granted and not message.pre:
                 self._voted(replica, message.term, target)
-        elif kind is RequestVote and not message.pre:
+        elif isinstance(message, RequestVote) and not message.pre:
             self._voted(replica, message.term, replica.node)
 
     def _voted(self, replica: "Replica", term: int, candidate: int) -> None:
@@ -62,7 +61,9 @@ class Durability(Checker):
                     "on its disk",
                 )
             if message.term > disk.hard_state.term:
-                raise Violation("S14", f"node {replica.node} answers in term {message.term} before it is durable")
+                raise Violation(
+                    "S14", f"node {replica.node} answers in term {message.term} before it is durable"
+                )
 
 
 class CommitRule(Checker):

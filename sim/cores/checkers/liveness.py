@@ -22,4 +22,6 @@ class Disruption(Checker):
         plan = self.harness.plan
         longest_ns = 2 * plan.raft.election_max_ns
         if since_ns >= 0 and self.harness.timeline.now_ns - since_ns > longest_ns:
-            raise Violation("L7", f"node {replica.node}, which reaches nobody, raises its term to {replica.core.term}")
+            raise Violation(
+                "L7", f"node {replica.node}, which reaches nobody, raises its term to {replica.core.term}"
+            )

@@ -32,7 +32,7 @@ class Elections(Checker):
         if known != replica.node:
             raise Violation("S10", f"term {core.term} has two leaders, {known} and {replica.node}")
         canon = self.harness.canon
-        last = len(canon)
+        last = Index(len(canon))
         if last > core.snapshot.index and core.term_at(last) != canon[last - 1][0]:
             raise Violation(
                 "S12",

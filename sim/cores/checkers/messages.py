@@ -3,11 +3,11 @@
 One rule: a receipt is held against the log that everybody applies, and against what is there in the end.
 """
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from haqactor.entry import Entry
 from haqactor.errors import Fenced
-from haqactor.machine.commands import Op
+from haqactor.machine.commands import Op, is_list
 from haqactor.machine.effects import Applied, Published, Purged
 from haqactor.machine.effects import Settled as SettledEffect
 from haqactor.sim.cores.serving import WORK
@@ -28,12 +28,11 @@ class Dedup(Checker):
         self.places: dict[Number, int] = {}
         harness.on_first_applied.append(self._first)
 
-    def _first(self, entry: Entry, given: list[list[object]], applied: Applied) -> None:
+    def _first(self, entry: Entry, given: list[list[Any]], applied: Applied) -> None:
         for command, reply in zip(given, applied.replies, strict=True):
-            if command[0] != Op.PUBLISH or not isinstance(reply, list):
+            if command[0] != Op.PUBLISH or not is_list(reply):
                 continue
-            number = int(str(command[4]))
-            producer = bytes(command[2]) if isinstance(command[2], bytes) else b""
+            producer, number = command[2], command[4]
             for place, count, duplicate in reply:
                 for at in range(place, place + count):
                     known = self.places.setdefault((producer, number), at)
@@ -47,7 +46,9 @@ class Dedup(Checker):
         for place, length, *_ in runs:
             for at in range(place, place + length):
                 if self.places.get((producer, number)) != at:
-                    raise Violation("S1", f"number {number} of {producer!r} is confirmed at {at}: not stored there")
+                    raise Violation(
+                        "S1", f"number {number} of {producer!r} is confirmed at {at}: not stored there"
+                    )
                 number += 1
         if number != first + count:
             raise Violation("S1", f"{count} numbers from {first} are confirmed with {number - first} places")
@@ -67,7 +68,7 @@ class Confirmed(Checker):
         self.stored = 0
         harness.on_first_applied.append(self._first)
 
-    def _first(self, entry: Entry, given: list[list[object]], applied: Applied) -> None:
+    def _first(self, entry: Entry, given: list[list[Any]], applied: Applied) -> None:
         for effect in applied.effects:
             if isinstance(effect, Published) and effect.uid == WORK:
                 self.stored = effect.first + effect.count - 1
