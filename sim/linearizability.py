@@ -21,7 +21,7 @@ UNKNOWN: Final = "unknown"
 BUDGET: Final = 200_000
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Call(Generic[A]):
     """One operation: what it asked and was answered, and when; ``returned`` None: it is not known whether it
     happened. What ends and what begins at one moment is concurrent."""
@@ -31,7 +31,7 @@ class Call(Generic[A]):
     action: A
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Verdict(Generic[A]):
     """``outcome``: YES, NO or UNKNOWN. ``stuck``: what could not be placed in the longest order found."""
 

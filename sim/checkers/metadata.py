@@ -2,7 +2,7 @@
 
 One rule: each name is an object of its own, absent or (uid, version); a declaration that names a dead-letter
 queue acts on that name, too. An answer that there is no such queue is an observation; other failures are
-none.
+none. A name that nobody declared in the history is not judged: it may have been there before.
 """
 
 from typing import Literal, NamedTuple
@@ -54,6 +54,8 @@ class LinearizableMetadata(Rule):
                 by_name.setdefault(name, []).append(Call(op.invoked_ns, returned, action))
         undecided: list[str] = []
         for name, calls in by_name.items():
+            if not any(call.action.verb in {"declare", "ensure"} for call in calls):
+                continue
             verdict = check(calls, None, step, self._budget)
             if verdict.outcome == NO:
                 stuck = [call.action.op for call in verdict.stuck[:_SHOWN]]

@@ -1,0 +1,523 @@
+"""Stories of replicas: S10 to S15, S19, S21, S24 and S25, kept and broken. The group has n0, n1 and n2."""
+
+from haqactor.errors import SequenceGap
+from haqactor.machine import commands
+from haqactor.sim.observed import Append, Apply, Chosen, Gauge, Holdings, Served, Sync
+from tests.builders.story import Cases, Story
+
+CASES = Cases()
+holds, breaks = CASES.holds, CASES.breaks
+SETTINGS = {
+    "lease_ns": 5, "max_attempts": 2, "dead_letter": None, "backoff_ns": 10, "backoff_max_ns": 100
+}  # fmt: skip
+
+
+def first_term(story: Story) -> None:
+    """n0 is elected by n1 in term 1, and commits its no-op with it."""
+    for host in ("n0", "n1"):
+        story.vote(host, 1, "n0")
+    story.lead("n0", 1)
+    story.store(1, 1, "n0", "n1")
+    story.told("n1", 1, 1)
+    story.commit("n0", 1, 1, by=1)
+    story.apply("n0", 1, 1)
+    story.commit("n1", 1, 1)
+    story.apply("n1", 1, 1)
+
+
+# -- S10: one leader a term --
+
+
+@holds("S10")
+def two_terms(story: Story) -> None:
+    """One leader in each term"""
+    first_term(story)
+    for host in ("n1", "n2"):
+        story.vote(host, 2, "n1")
+    story.lead("n1", 2, 1, 1)
+    story.lead("n1", 2, 1, 1)
+
+
+@breaks("S10")
+def two_leaders(story: Story) -> None:
+    """Two hosts lead in one term"""
+    first_term(story)
+    story.lead("n2", 1, 1, 1)
+
+
+# -- S11: log matching --
+
+
+@holds("S11")
+def divergent_tails(story: Story) -> None:
+    """Tails differ where terms do, and are replaced"""
+    for host in ("n0", "n1", "n2"):
+        story.append(host, 1, 1)
+    story.append("n0", 2, 1)
+    story.append("n1", 2, 2)
+    story.append("n1", 3, 2)
+    story.append("n0", 2, 2)
+    story.append("n0", 3, 2)
+
+
+@holds("S11")
+def behind_a_snapshot(story: Story) -> None:
+    """A log that begins behind a snapshot, and one that is shown again after a restart"""
+    for index in (1, 2, 3):
+        story.append("n0", index, 1)
+        story.apply("n0", index, 1, b"%d" % index)
+    story.snapshot("n1", 2, 1, b"2", installed=True)
+    story.append("n1", 3, 1)
+    story.start("n0", 1, "", 3, 1)
+    for index in (1, 2, 3):
+        story.append("n0", index, 1)
+
+
+@breaks("S11")
+def other_content(story: Story) -> None:
+    """An entry of one index and term differs"""
+    story.append("n0", 1, 1, 5)
+    story.append("n1", 1, 1, 6)
+
+
+@breaks("S11")
+def other_past(story: Story) -> None:
+    """An entry is the same, and one before it is not"""
+    story.append("n0", 1, 1)
+    story.append("n1", 1, 2)
+    for host in ("n0", "n1"):
+        story.append(host, 2, 3)
+
+
+@breaks("S11")
+def hole(story: Story) -> None:
+    """A damaged record was passed over"""
+    for index in (1, 2, 3):
+        story.append("n0", index, 1)
+    story.start("n0", 1, "", 3, 1)
+    story.append("n0", 1, 1)
+    story.append("n0", 3, 1)
+
+
+@breaks("S11")
+def rotten_past(story: Story) -> None:
+    """A snapshot's successor stands on another past"""
+    for index in (1, 2, 3):
+        story.append("n0", index, 1)
+    story.snapshot("n1", 2, 1, b"", installed=True)
+    story.apply("n0", 2, 1, b"")
+    story.append("n1", 3, 1, 77)
+
+
+# -- S12: state machine safety --
+
+
+@holds("S12")
+def agreement(story: Story) -> None:
+    """Replicas apply the same, and a later leader has it"""
+    first_term(story)
+    story.vote("n1", 2, "n1")
+    story.lead("n1", 2, 1, 1)
+
+
+@holds("S12")
+def late_leader(story: Story) -> None:
+    """An election of an older term ends after a newer leader has committed"""
+    story.lead("n1", 2)
+    story.store(1, 2, "n1", "n2")
+    story.commit("n1", 1, 2, by=2)
+    story.lead("n0", 1)
+    story.append("n0", 1, 1)
+
+
+@breaks("S12")
+def incomplete_leader(story: Story) -> None:
+    """A later leader lacks a committed entry"""
+    first_term(story)
+    story.vote("n2", 2, "n2")
+    story.lead("n2", 2)
+
+
+@breaks("S12")
+def digests_differ(story: Story) -> None:
+    """Two replicas made different things of one entry"""
+    story.apply("n0", 1, 1, b"x")
+    story.apply("n1", 1, 1, b"y")
+
+
+@breaks("S12")
+def entries_differ(story: Story) -> None:
+    """Two replicas applied different entries"""
+    story.apply("n0", 1, 1, crc=1)
+    story.apply("n1", 1, 1, crc=2)
+
+
+@breaks("S12")
+def committed_replaced(story: Story) -> None:
+    """A host replaces an entry that it knew to be committed"""
+    first_term(story)
+    story.append("n1", 1, 2)
+
+
+@breaks("S12")
+def committed_replaced_alike(story: Story) -> None:
+    """A host replaces a committed and applied entry by another of a later term"""
+    first_term(story)
+    story.see(Append(story.tick(), "n0", 1, 1, 3, 1))
+
+
+@breaks("S12")
+def committed_twice(story: Story) -> None:
+    """Two leaders commit different entries at one index"""
+    first_term(story)
+    story.store(1, 2, "n2")
+    story.see(Sync(story.tick(), "n2", 1, 1, 2, 2, ""))
+    story.commit("n2", 1, 2)
+
+
+# -- S13: votes and terms --
+
+
+@holds("S13")
+def remembered(story: Story) -> None:
+    """A host comes back with its term and vote, or says that it is suspect"""
+    first_term(story)
+    story.start("n1", 1, "n0", 1, 1)
+    story.vote("n1", 1, "n0")
+    story.start("n0", 0, "", 0, 0, suspect=True)
+    story.vote("n0", 2, "n1")
+
+
+@breaks("S13")
+def term_forgotten(story: Story) -> None:
+    """A host comes back in an older term"""
+    first_term(story)
+    story.start("n1", 0, "", 1, 1)
+
+
+@breaks("S13")
+def vote_forgotten(story: Story) -> None:
+    """A host comes back without its vote"""
+    first_term(story)
+    story.start("n1", 1, "", 1, 1)
+
+
+@breaks("S13")
+def voted_twice(story: Story) -> None:
+    """A host votes for two in a term"""
+    story.vote("n1", 1, "n0")
+    story.vote("n1", 1, "n2")
+
+
+@breaks("S13")
+def spoke_in_the_past(story: Story) -> None:
+    """A host answers in a term that it has left"""
+    story.vote("n1", 2, "n0")
+    story.told("n1", 1, 0)
+
+
+# -- S14: told only what is durable --
+
+
+@holds("S14")
+def durable_first(story: Story) -> None:
+    """On disk, then told; after a restart, too"""
+    first_term(story)
+    story.start("n1", 1, "n0", 1, 1)
+    story.told("n1", 1, 1)
+
+
+@breaks("S14")
+def acknowledged_early(story: Story) -> None:
+    """An append is acknowledged before its sync"""
+    story.sync("n1", 0, 0, hard=1)
+    story.append("n1", 1, 1)
+    story.told("n1", 1, 1)
+    story.sync("n1", 1, 1)
+
+
+@breaks("S14")
+def voted_early(story: Story) -> None:
+    """A vote is given before its sync"""
+    story.sync("n1", 0, 0, hard=1)
+    story.vote("n1", 1, "n0", durable=False)
+    story.sync("n1", 0, 0, hard=1, vote="n0")
+
+
+@breaks("S14")
+def lost_by_restart(story: Story) -> None:
+    """What a crash took is acknowledged afterwards"""
+    story.store(1, 1, "n1")
+    story.store(2, 1, "n1")
+    story.start("n1", 1, "", 1, 1)
+    story.append("n1", 1, 1)
+    story.told("n1", 1, 2)
+
+
+# -- S15: commit rule --
+
+
+@holds("S15")
+def older_entries_indirectly(story: Story) -> None:
+    """Entries of older terms are committed by one of the leader's own"""
+    story.store(1, 1, "n0", "n1")
+    story.lead("n1", 2, 1, 1)
+    story.store(2, 2, "n1", "n0")
+    story.commit("n1", 2, 2, by=2)
+    story.commit("n0", 2, 2)
+
+
+@holds("S15")
+def restarted_holders(story: Story) -> None:
+    """What a restart finds is durable; so is what a snapshot holds"""
+    story.store(1, 1, "n0", "n1")
+    story.start("n1", 1, "", 1, 1)
+    story.append("n1", 1, 1)
+    story.append("n0", 2, 1)
+    story.sync("n0", 2, 1)
+    story.apply("n0", 1, 1)
+    story.snapshot("n2", 1, 1, b"same", installed=True)
+    story.store(2, 1, "n2")
+    story.commit("n0", 2, 1, by=1)
+
+
+@breaks("S15")
+def minority(story: Story) -> None:
+    """Committed with one durable copy of three"""
+    story.lead("n0", 1)
+    story.store(1, 1, "n0")
+    story.append("n1", 1, 1)
+    story.commit("n0", 1, 1, by=1)
+
+
+@breaks("S15")
+def overwritten_copy(story: Story) -> None:
+    """A sync of a suffix that was replaced is counted (R5)"""
+    story.lead("n0", 1)
+    story.store(1, 1, "n0", "n1")
+    story.append("n1", 1, 2)
+    story.commit("n0", 1, 1, by=1)
+
+
+@breaks("S15")
+def older_term_counted(story: Story) -> None:
+    """An entry of an older term is committed by counting copies (figure 8)"""
+    story.store(1, 1, "n0", "n1")
+    story.lead("n1", 2, 1, 1)
+    story.commit("n1", 1, 1, by=2)
+
+
+@breaks("S15")
+def nobody_committed(story: Story) -> None:
+    """A follower takes for committed what no leader has"""
+    first_term(story)
+    story.store(2, 1, "n0", "n1")
+    story.commit("n1", 2, 1)
+
+
+# -- S19: snapshots --
+
+
+@holds("S19")
+def true_snapshot(story: Story) -> None:
+    """The state at its entry, whoever is seen first"""
+    story.snapshot("n0", 2, 1, b"2")
+    for index in (1, 2, 3):
+        story.apply("n0", index, 1, b"%d" % index)
+    story.snapshot("n1", 3, 1, b"3", installed=True)
+
+
+@breaks("S19")
+def other_state(story: Story) -> None:
+    """A snapshot lacks something"""
+    story.apply("n0", 1, 1, b"1")
+    story.snapshot("n0", 1, 1, b"0")
+
+
+@breaks("S19")
+def one_off(story: Story) -> None:
+    """A snapshot names the entry before; seen before it was applied"""
+    story.snapshot("n1", 1, 1, b"2", installed=True)
+    story.apply("n0", 1, 1, b"1")
+
+
+@breaks("S19")
+def never_reached(story: Story) -> None:
+    """A snapshot of a state that nobody was in"""
+    story.snapshot("n1", 9, 1, b"9")
+
+
+# -- S21: corruption --
+
+
+@holds("S21")
+def served_as_written(story: Story) -> None:
+    """The same bytes"""
+    story.append("n0", 1, 1, 5)
+    story.see(Served(story.tick(), "n0", 1, 1, 1, 5))
+
+
+@breaks("S21")
+def other_bytes(story: Story) -> None:
+    """Other bytes"""
+    story.append("n0", 1, 1, 5)
+    story.see(Served(story.tick(), "n0", 1, 1, 1, 6))
+
+
+@breaks("S21")
+def never_written(story: Story) -> None:
+    """An entry that nobody wrote"""
+    story.append("n0", 1, 1, 5)
+    story.see(Served(story.tick(), "n0", 1, 1, 2, 5))
+
+
+# -- S24: bounds --
+
+
+@holds("S24")
+def within(story: Story) -> None:
+    """At the bound"""
+    story.see(Gauge(story.tick(), "n0", "mailbox", 10, 10))
+
+
+@breaks("S24")
+def beyond(story: Story) -> None:
+    """Beyond it"""
+    story.see(Gauge(story.tick(), "n0", "mailbox", 11, 10))
+
+
+# -- S25: contracts --
+
+
+def entry(story: Story, index: int, command: commands.Command | None, reply: object) -> None:
+    """An entry of group 1 is applied."""
+    given = [] if command is None else [command]
+    header = commands.encode(1000 + index, given) if given else b""
+    replies = [reply] if given else []
+    story.see(Apply(story.tick(), "n0", 1, index, 1, index, b"%d" % index, header, replies))
+
+
+def publish(first: int, count: int) -> commands.Command:
+    return commands.publish(7, b"p" * 16, 0, first, count, 1, 0, 1000, 0, 10)
+
+
+def one_queue(story: Story) -> None:
+    """Queue 7 with messages 1 and 2, which may be leased."""
+    entry(story, 1, None, None)
+    entry(story, 2, commands.follow_directory(1, [], [[7, 1, "q", SETTINGS]]), True)
+    story.now_ns += 1
+    entry(story, 3, publish(1, 2), [[1, 2, False]])
+    entry(story, 4, commands.reserve(7, 10, []), True)
+
+
+def chosen(story: Story, low: int, high: int, index: int, **more: object) -> None:
+    attempts: tuple[tuple[int, int], ...] = ((1, 1),) if more else ()
+    story.see(Chosen(story.tick(), "n0", 1, 7, 1, 1, "w1", ((low, high),), index, attempts))
+
+
+@holds("S25")
+def model_agrees(story: Story) -> None:
+    """Answers, choices and views are those of the model"""
+    one_queue(story)
+    chosen(story, 1, 2, 4)
+    chosen(story, 9, 9, 3)
+    entry(story, 5, commands.settle(7, [[2, 2]], [[1, 1, -1, "no"]], [], []), True)
+    story.see(Holdings(story.tick(), "n0", 1, 5, 7, 0, 1, 0, 1, 3))
+    entry(story, 6, publish(9, 1), SequenceGap("no"))
+    story.see(Apply(story.tick(), "n1", 1, 6, 1, 6, b"6"))
+    question = story.begin("info")
+    entry(story, 7, publish(3, 1), [[3, 1, False]])
+    story.end(question, next_seq=3)
+    story.did("info", next_seq=4)
+    story.settle("ack", 2)
+
+
+@holds("S25")
+def published_meanwhile(story: Story) -> None:
+    """A publish is confirmed that was committed meanwhile"""
+    op = story.begin("publish", b"a")
+    one_queue(story)
+    story.end(op, seq=2, duplicate=False)
+    story.final.remaining = {("q", 0, 2): ("ready", b"a")}
+
+
+@breaks("S25")
+def other_answer(story: Story) -> None:
+    """The machine stores what it should refuse"""
+    one_queue(story)
+    entry(story, 5, publish(1, 2), [[3, 2, False]])
+
+
+@breaks("S25")
+def chosen_while_waiting(story: Story) -> None:
+    """A message is chosen that waits for its backoff"""
+    one_queue(story)
+    entry(story, 5, commands.settle(7, [], [[1, 1, -1, "no"]], [], []), True)
+    chosen(story, 1, 1, 5, attempts=True)
+
+
+@breaks("S25")
+def chosen_beyond(story: Story) -> None:
+    """A message is chosen that nobody stored"""
+    one_queue(story)
+    chosen(story, 2, 3, 4)
+
+
+@breaks("S25")
+def chosen_beyond_reserve(story: Story) -> None:
+    """A message is chosen beyond the reserve mark"""
+    one_queue(story)
+    entry(story, 5, publish(3, 9), [[3, 9, False]])
+    chosen(story, 9, 10, 5)
+
+
+@breaks("S25")
+def failures_forgotten(story: Story) -> None:
+    """A message that failed is chosen as if it had not"""
+    one_queue(story)
+    entry(story, 5, commands.settle(7, [], [[1, 1, 0, "no"]], [], []), True)
+    chosen(story, 1, 1, 5)
+
+
+@breaks("S25")
+def wrong_holdings(story: Story) -> None:
+    """A machine holds something else"""
+    one_queue(story)
+    story.see(Holdings(story.tick(), "n0", 1, 4, 7, 1, 0, 0, 1, 3))
+
+
+@breaks("S25")
+def confirmed_uncommitted(story: Story) -> None:
+    """A publish is confirmed that is not committed"""
+    one_queue(story)
+    story.publish(b"a", 3)
+    story.final.remaining = {("q", 0, 3): ("ready", b"a")}
+
+
+@breaks("S25")
+def acknowledged_unapplied(story: Story) -> None:
+    """An acknowledgement is confirmed that is not applied"""
+    one_queue(story)
+    story.settle("ack", 1)
+
+
+@breaks("S25")
+def place_of_another(story: Story) -> None:
+    """A new publish is given the place of an earlier message"""
+    one_queue(story)
+    story.publish(b"a", 2, duplicate=False)
+    story.final.remaining = {("q", 0, 2): ("ready", b"a")}
+
+
+@breaks("S25")
+def stale_view(story: Story) -> None:
+    """Info does not show what was committed before it was asked"""
+    one_queue(story)
+    story.did("info", next_seq=1)
+
+
+@breaks("S25")
+def view_of_the_future(story: Story) -> None:
+    """Info shows what is not committed"""
+    one_queue(story)
+    story.did("info", next_seq=4)
