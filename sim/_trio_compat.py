@@ -6,6 +6,7 @@ current one. ``self_test`` fails loudly where one of them is gone.
 """
 
 import math
+import sys
 from collections.abc import Awaitable, Callable
 from typing import Any, Final, Protocol
 
@@ -39,7 +40,7 @@ class Order(Protocol):
 class GuestRun:
     """One trio run. ``result``: its outcome, once it ended."""
 
-    __slots__ = ("_order", "_queue", "_runner", "_state", "result")
+    __slots__ = ("_hooks", "_order", "_queue", "_runner", "_state", "result")
 
     def __init__(self, main: Callable[[], Awaitable[object]], clock: trio.abc.Clock, order: Order) -> None:
         self._order = order
@@ -57,6 +58,8 @@ class GuestRun:
                 restrict_keyboard_interrupt_to_checkpoints=True,
                 strict_exception_groups=True,
             )
+            self._hooks = sys.get_asyncgen_hooks()
+            sys.set_asyncgen_hooks(None, None)
             self._runner = _current.runner
             self._queue = self._runner.entry_queue
             del _current.runner
@@ -82,6 +85,8 @@ class GuestRun:
         passes, ready = state.unrolled_run_gen, runner.runq
         events: Any = state.unrolled_run_next_send.unwrap()
         _current.runner, _trio._r = runner, self._order
+        # Else a run that ends would close the async generators of all runs that began before it.
+        sys.set_asyncgen_hooks(*self._hooks)
         try:
             for _ in range(PASSES_MAX):
                 passes.send(events)
@@ -97,6 +102,7 @@ class GuestRun:
         finally:
             state.unrolled_run_next_send = outcome.Value(events)
             _current.__dict__.clear()
+            sys.set_asyncgen_hooks(None, None)
         raise Restless(f"a host did not come to rest within {PASSES_MAX} passes at one instant")
 
     def inside(self, callback: Callable[[], object]) -> None:
@@ -139,12 +145,14 @@ class Driving:
     _depth = 0
 
     def __init__(self) -> None:
-        self._kept: tuple[dict[str, Any], bool, Any, Any] | None = None
+        self._kept: tuple[dict[str, Any], bool, Any, Any, Any] | None = None
 
     def __enter__(self) -> None:
         if Driving._depth == 0:
             flag, chance = _trio._ALLOW_DETERMINISTIC_SCHEDULING, _trio._r
-            self._kept = dict(_current.__dict__), flag, chance, _library.name
+            hooks = sys.get_asyncgen_hooks()
+            sys.set_asyncgen_hooks(None, None)
+            self._kept = dict(_current.__dict__), flag, chance, _library.name, hooks
             _current.__dict__.clear()
             _trio._ALLOW_DETERMINISTIC_SCHEDULING = True
             _library.name = "trio"
@@ -153,7 +161,8 @@ class Driving:
     def __exit__(self, *_exception: object) -> None:
         Driving._depth -= 1
         if self._kept is not None:
-            kept, flag, chance, _library.name = self._kept
+            kept, flag, chance, _library.name, hooks = self._kept
+            sys.set_asyncgen_hooks(*hooks)
             _trio._ALLOW_DETERMINISTIC_SCHEDULING, _trio._r = flag, chance
             _current.__dict__.clear()
             _current.__dict__.update(kept)

@@ -20,6 +20,7 @@ from haqactor.nodes.writes import Write
 from haqactor.raft.messages import Append as AppendMessage
 from haqactor.raft.messages import AppendReply, Message, RequestVote
 from haqactor.raft.messages import Vote as VoteMessage
+from haqactor.raft.ready import SnapshotMeta
 from haqactor.sim import observed
 from haqactor.sim.cluster import SimCluster, SimNode
 from haqactor.sim.observed import Event
@@ -39,12 +40,13 @@ class Observer:
     def _started(self, node: SimNode, server: Node) -> None:
         start_group = server._start_group  # its only way to a new actor
         tell, world, host = self._tell, self._cluster.world, node.host
+        watched_groups: dict[GroupId, None] = {}
 
         async def watched(group: GroupId, *members: Any) -> None:
-            context = server.context
-            before = context is not None and group in context.groups
             await start_group(group, *members)
-            if context is not None and not before and group in context.groups:
+            context = server.context
+            if context is not None and group not in watched_groups and group in context.groups:
+                watched_groups[group] = None
                 actor = context.groups[group]
                 watch = Watch(actor, host.name, lambda: world.now_ns, tell)
                 entries = await context.journal.read(group, Index(1), actor.core.last_index, _READ_BYTES)
@@ -64,6 +66,7 @@ class Watch:
         self._now_ns = now_ns
         self._tell = tell
         self._term_led = 0
+        self._committed = int(actor.core.commit)
         self._replies: list[Any] | None = None
         self._hard = actor.core._state.hard
         self._synced = (
@@ -96,7 +99,8 @@ class Watch:
             )
         )
         for entry in entries:
-            self._append(entry, now)
+            if entry.index > snapshot.index:  # below it only those are kept that messages still need
+                self._append(entry, now)
         self._stand_between()
 
     def _stand_between(self) -> None:
@@ -106,6 +110,7 @@ class Watch:
         self._wrap(actor, "apply", None, self._applied)
         self._wrap(actor, "_written", self._durable)
         self._wrap(actor, "_role_changed", self._role)
+        self._wrap(actor, "restored", None, self._restored)
         self._wrap(applier, "commit", self._commits)
         self._wrap(applier, "remember", self._remembers)
         if isinstance(actor.service, QueueService):
@@ -144,6 +149,7 @@ class Watch:
             self._append(entry, now)
 
     def _sends(self, messages: "list[tuple[NodeId, Message]] | tuple[tuple[NodeId, Message], ...]") -> None:
+        self._commits()
         now, host, group = self._now_ns(), self._host, self._group
         for _peer, message in messages:
             if isinstance(message, AppendReply):
@@ -167,6 +173,9 @@ class Watch:
             self._hard = write.hard_state
         if write.index:
             self._synced = int(write.index), int(write.term)
+        self._tell_synced()
+
+    def _tell_synced(self) -> None:
         index, term = self._synced
         hard = self._hard
         self._tell(
@@ -193,10 +202,14 @@ class Watch:
                 )
             )
 
-    def _commits(self, index: Index, _now: int) -> None:
+    def _commits(self, *_arguments: Any) -> None:
+        """The core knows of a commit before it hands it out, and messages tell it on: so it is looked for
+        before every message, too."""
         core = self._actor.core
-        if index <= self._actor.applier._commit:
+        index = core.commit
+        if index <= self._committed:
             return
+        self._committed = index
         term = core._state.log.term_at(index) or 0
         by = int(core.term) if core.is_leader else 0
         voters = tuple(self._name(node) for node in sorted(core.configuration.deciders()))
@@ -205,6 +218,20 @@ class Watch:
                 self._now_ns(), self._host, self._group, int(index), int(term), by, (voters,) if by else ()
             )
         )
+
+    def _restored(self, meta: SnapshotMeta, _chunks: Any, _now: int) -> None:
+        core, now = self._actor.core, self._now_ns()
+        if core._state.log.snapshot.index != meta.index:
+            return  # the log went past it meanwhile
+        self._synced = int(meta.index), int(meta.term)
+        self._committed = max(self._committed, int(meta.index))
+        digest = self._actor.service.digest()
+        self._tell(
+            observed.Snapshot(
+                now, self._host, self._group, int(meta.index), int(meta.term), digest, installed=True
+            )
+        )
+        self._tell_synced()
 
     def _applied(self, entry: Entry, _now: int) -> None:
         commands, replies, self._replies = entry.kind is Kind.COMMAND, self._replies, None
@@ -254,9 +281,11 @@ class Watch:
             self._watch_deliveries(service.consuming.delivery)
 
     def _watch_deliveries(self, delivery: Delivery) -> None:
+        fresh: list[observed.Chosen] = []
+
         def chosen(deliver: Deliver) -> None:
             for part in deliver.parts:
-                self._tell(
+                fresh.append(
                     observed.Chosen(
                         self._now_ns(),
                         self._host,
@@ -271,4 +300,11 @@ class Watch:
                     )
                 )
 
+        def sealed(_now: int) -> None:
+            """A turn chooses in order, and then gathers by consumer."""
+            for event in sorted(fresh, key=lambda event: (event.uid, event.ranges)):
+                self._tell(event)
+            fresh.clear()
+
         self._wrap(delivery, "add", chosen)
+        self._wrap(delivery, "seal", sealed)

@@ -2,7 +2,8 @@
 
 import subprocess
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from functools import partial
 
 import pytest
@@ -154,6 +155,38 @@ def test_a_program_that_ends_and_one_that_fails() -> None:
         with pytest.raises(RuntimeError, match="broken"):
             world.run_program("bad", fails, NS)
         assert failures == ["bad: broken"]
+
+
+def test_a_run_that_ends_leaves_the_others_alone() -> None:
+    """Trio closes the async generators of a run that ends; the hooks by which it knows them are the
+    process's."""
+    ended: list[str] = []
+
+    @asynccontextmanager
+    async def block() -> AsyncGenerator[None]:
+        try:
+            yield
+        finally:
+            ended.append("left")
+
+    async def long() -> None:
+        with trio.CancelScope() as scope:
+            async with block():
+                await trio.sleep(0.2)
+                ended.append("still in")
+                scope.cancel()
+                await trio.sleep(1)
+
+    async def short() -> None:
+        async with block():
+            await trio.sleep(0.1)
+
+    with World(1) as world:
+        for name, program in (("long", long), ("short", short)):
+            world.host(name).start(program)
+        world.run(NS)
+        assert ended == ["left", "still in", "left"]
+        assert [host.error for host in world.hosts.values()] == [None, None]
 
 
 def test_time_that_stands_still_is_noticed() -> None:
