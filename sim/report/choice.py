@@ -1,7 +1,8 @@
 """Which events of a long run a page shows.
 
 One rule: the violation, what led to it and what went wrong come first; then everything near the violation;
-and a part of the room is kept for a sample of all the rest, so that no stretch of the run looks empty.
+and a part of the room is kept for a sample of all the rest, so that no stretch of the run looks empty. What
+happens on disks gives way to messages, but for what makes things durable.
 """
 
 from bisect import bisect_left
@@ -19,6 +20,9 @@ MILESTONES_MAX: Final = 400
 SPANS_MAX: Final = 300
 _ROW_BYTES: Final = 30
 _AT_ONCE: Final = 5  #: an event, both ends of its message, and their causes
+QUIET: Final = (
+    *("write", "create", "unlink", "rename", "allocate", "truncate", "make_directory", "lock", "dial"),
+)
 _OPERATIONS: Final = ("call", "unanswered")
 
 
@@ -34,7 +38,8 @@ class Choice:
 def choose(story: Story, artefact: Artefact, bytes_max: int) -> Choice:
     """``bytes_max``: roughly how large the rows may become when they are written."""
     violation = _violation(story, artefact)
-    numbers = sorted(story.rows)
+    every = sorted(story.rows)
+    numbers = [number for number in every if story.rows[number].event.kind not in QUIET]
     centre = bisect_left(numbers, violation) if violation >= 0 else len(numbers)
     picked = _Picked(story, bytes_max)
     picked.take_all(_first(story, artefact, violation), CHAIN_MAX * 4)
@@ -47,6 +52,7 @@ def choose(story: Story, artefact: Artefact, bytes_max: int) -> Choice:
     picked.limit = bytes_max
     picked.rows_max = ROWS_MAX
     picked.take_all(_spread(numbers))
+    picked.take_all(_outward(every, bisect_left(every, violation) if violation >= 0 else len(every)))
     rows = tuple(story.rows[number] for number in sorted(picked.chosen))
     return Choice(rows, _spans(story, picked.chosen, violation), violation)
 

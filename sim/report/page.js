@@ -21,7 +21,7 @@ for (const row of rows) {
   if ((row.kind === "recv" || row.kind === "drop") && sent && sent.kind === "send" && !row.guessed) {
     arrows.push({ from: sent, to: row, lost: row.kind === "drop" });
     sent.arrows += 1;
-    row.label = sent.label; row.send = sent;
+    row.label = sent.label; row.send = sent; row.body = row.body || sent.body;
   }
 }
 for (const row of rows) if (row.kind === "send" && !row.arrows) arrows.push({ from: row, to: null, lost: true });
@@ -81,11 +81,13 @@ function chip(box, text, shade, off, key, all) {
 }
 names.forEach((name) => chip(byId("kinds"), `${name} ${counts.get(name)}`, messageKinds.has(name) ? colour(name) : "", hidden.kinds, name, names));
 const lanesAll = run.lanes.map((_, lane) => lane);
+for (const made of byId("kinds").children) if (run.quiet.includes(made.dataset.key)) { hidden.kinds.add(made.dataset.key); made.classList.add("off"); }
 lanesAll.forEach((lane) => chip(byId("hosts"), run.lanes[lane][0], "", hidden.hosts, lane, lanesAll));
 
 // ---- where things are
 const chart = byId("chart"), diagram = byId("diagram");
-let zoom = 1, scale = "order", ys = [], height = 0, xs = new Map(), chosen = -1;
+let zoom = 1, scale = "order", ys = [], height = 0, xs = new Map(), chosen = -1, step = 0, drawn = { from: 0, to: 0 };
+const tip = byId("tip");
 const x = (lane) => xs.get(lane);
 function place() {
   const shown = run.lanes.map((_, lane) => lane).filter((lane) => !hidden.hosts.has(lane));
@@ -119,18 +121,23 @@ function yAt(ns) {
 
 // ---- the diagram
 function draw() {
-  byId("tip").hidden = true;
-  const step = place();
-  const base = svg("g", { class: "base" });
+  step = place();
   const lanes = byId("lanes");
   lanes.replaceChildren(...[...xs].map(([lane, at_x]) => { const s = el("span", { class: run.lanes[lane][1] ? "client" : "" }, run.lanes[lane][0]); s.style.left = `${at_x}px`; return s; }));
   lanes.style.width = `${diagram.getAttribute("width")}px`;
-  const ground = svg("g", {});
+  drawOverview();
+  paint();
+}
+// Only what is near the visible part stands in the document; scrolling paints the next part.
+function paint() {
+  tip.hidden = true;
+  drawn = { from: chart.scrollTop - 1.5 * chart.clientHeight, to: chart.scrollTop + 2.5 * chart.clientHeight };
+  const ground = svg("g", {}), base = svg("g", { class: "base" });
   drawTime(ground);
   for (const [lane, at_x] of xs) ground.append(svg("line", { class: "lane", x1: at_x, x2: at_x, y1: 8, y2: height - 20 }));
   drawSpans(ground);
   for (const arrow of arrows) drawArrow(base, arrow);
-  drawDots(base, step);
+  drawDots(base);
   const top = svg("g", {});
   drawFacts(top);
   const pattern = svg("pattern", { id: "hatch", width: 7, height: 7, patternUnits: "userSpaceOnUse", patternTransform: "rotate(45)" });
@@ -138,13 +145,14 @@ function draw() {
   const defs = svg("defs", {}); defs.append(pattern);
   diagram.replaceChildren(defs, ground, base, top);
   drawChain();
-  drawOverview();
 }
+const near = (from, to) => Math.max(from, to) >= drawn.from && Math.min(from, to) <= drawn.to;
 function drawTime(ground) {
   let free = -100, before = null;
   for (const row of rows) {
     if (!visible(row)) continue;
     const y = ys[row.i];
+    if (!near(y, y)) { before = row; continue; }
     if (scale === "order" && before && row.at - before.at >= 50e6) {
       ground.append(svg("line", { class: "cut", x1: AXIS - 6, x2: diagram.getAttribute("width") - 6, y1: y - 9 * zoom, y2: y - 9 * zoom }));
     }
@@ -169,6 +177,7 @@ function drawArrow(base, { from, to, lost }) {
   if (!visible(from) || hidden.hosts.has(from.peer) || !xs.has(from.lane)) return;
   const x1 = x(from.lane), y1 = ys[from.i], shade = colour(from.label);
   const x2 = xs.has(from.peer) ? x(from.peer) : x1 + 40, y2 = to ? ys[to.i] : y1 + 12;
+  if (!near(y1, y2)) return;
   let tipX = x2, tipY = y2;
   if (lost) { const part = Math.min(0.45, 70 / Math.max(1, Math.abs(x2 - x1))); tipX = x1 + (x2 - x1) * part; tipY = y1 + Math.min(14, Math.max(6, (y2 - y1) * part)); }
   const i = (to || from).i;
@@ -183,11 +192,12 @@ function drawArrow(base, { from, to, lost }) {
     base.append(svg("path", { d: `M${tipX} ${tipY}l${7 * Math.cos(a)} ${7 * Math.sin(a)}L${tipX + 7 * Math.cos(b)} ${tipY + 7 * Math.sin(b)}z`, fill: shade, "data-i": i }));
   }
 }
-function drawDots(base, step) {
+function drawDots(base) {
   const free = new Map();
   for (const row of rows) {
     if (!visible(row)) continue;
     const y = ys[row.i], worldwide = row.lane < 0;
+    if (!near(y, y)) continue;
     if (LOUD.has(row.kind) && row.i !== run.violation) {
       const at_x = worldwide ? AXIS - 2 : x(row.lane);
       if (worldwide) base.append(svg("line", { class: "fault-line", x1: AXIS - 6, x2: diagram.getAttribute("width") - 6, y1: y, y2: y }));
@@ -268,8 +278,8 @@ function line(i, row) {
   made.append(el("time", {}, seconds(row.at)), el("b", {}, laneName(row.lane)), `${row.guessed ? "≈ " : ""}${said(row)} ${isMessage(row) ? "" : row.body}`);
   return made;
 }
-function show(i) { chart.scrollTo({ top: ys[i] - chart.clientHeight / 2, left: Math.max(0, (x(rows[i].lane) || 0) - chart.clientWidth / 2) }); }
-function showMoment(ns) { chart.scrollTo({ top: yAt(ns) - chart.clientHeight / 2 }); }
+function show(i) { chart.scrollTo({ top: ys[i] - chart.clientHeight / 2, left: Math.max(0, (x(rows[i].lane) || 0) - chart.clientWidth / 2) }); chart.onscroll(); }
+function showMoment(ns) { chart.scrollTo({ top: yAt(ns) - chart.clientHeight / 2 }); chart.onscroll(); }
 
 // ---- the whole run beside it
 function drawOverview() {
@@ -289,10 +299,10 @@ function drawOverview() {
   box.replaceChildren(...parts);
   box.onclick = (event) => showMoment(run.begin + (event.offsetY - 6) / (tall - 12) * span);
   chart.onscroll = () => {
+    if (chart.scrollTop < drawn.from + chart.clientHeight / 2 && drawn.from > 0 || chart.scrollTop + 1.5 * chart.clientHeight > drawn.to && drawn.to < height) paint();
     const [from, to] = [momentAt(chart.scrollTop), momentAt(chart.scrollTop + chart.clientHeight)];
     here.setAttribute("y", y(from) - 2); here.setAttribute("height", Math.max(5, y(to) - y(from) + 4));
   };
-  chart.onscroll();
 }
 function momentAt(y) {
   let low = 0, high = rows.length - 1;
@@ -312,7 +322,7 @@ run.facts.forEach(([text, host, term, index, ns, i], n) => {
   made.append(el("b", {}, `${String.fromCharCode(65 + n)} ${where.filter(Boolean).join(" ")}`), ns === null ? "" : el("time", {}, seconds(ns)), text);
   byId("facts").append(made);
 });
-byId("thinned").textContent = run.total > rows.length ? `${rows.length} of ${run.total} events: all near the violation, a sample of the others. A replay shows the rest.` : `all ${run.total} events`;
+byId("thinned").textContent = run.total > rows.length ? `${rows.length} of ${run.total} events: what is near the violation, and a sample of the others. A replay shows the rest.` : `all ${run.total} events`;
 if (run.plan.length) byId("plan").append(el("h2", {}, `Fault plan (${run.plan.length})`));
 for (const [ns, text] of run.plan) byId("plan").append(el("button", { class: "row", "data-moment": ns }, text));
 byId("again").append(el("h2", {}, "Again"), el("code", {}, run.replay), el("p", { class: "quiet" }, run.origin));
@@ -324,7 +334,6 @@ document.querySelector("aside").addEventListener("click", (event) => {
   if (row.dataset.go !== undefined) choose(Number(row.dataset.go), true); else showMoment(Number(row.dataset.moment));
 });
 diagram.addEventListener("click", (event) => choose(event.target.dataset.i === undefined ? -1 : Number(event.target.dataset.i), false));
-const tip = byId("tip");
 diagram.addEventListener("mousemove", (event) => {
   const { i, tip: text } = event.target.dataset;
   tip.hidden = i === undefined && text === undefined;

@@ -5,8 +5,9 @@ One rule: nothing here depends on who wrote an event; an unknown kind is a dot w
 What is known of the kinds: ``send``, ``recv`` and ``drop`` carry (source, target, bytes, stream, ...); text
 after that names the message (or why it was dropped); a ``recv`` or ``drop`` has its ``send`` as cause.
 ``crash`` or ``ended`` to ``start`` is a time of darkness, ``pause`` to ``resume`` a time of stillness,
-``partition`` to ``heal`` a time apart; their data name the hosts, groups separated by ``|``. ``client.call``
-to ``client.return`` is one operation.
+``partition`` to ``heal`` a time apart; their data name the cut and its hosts: one, or groups separated by
+``|``, or pairs as ``a>b``. ``client.call`` to ``client.return`` is one operation. A host that never writes,
+where others do, is a client.
 """
 
 import re
@@ -15,6 +16,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
+from haqactor.sim.report.words import BODY_MAX, data_text, message_text
 from haqactor.sim.trace import NO_CAUSE, Datum, Event
 
 WORLD: Final = -1  #: the lane of what happens to everybody
@@ -22,10 +24,9 @@ MESSAGES: Final = ("send", "recv", "drop")
 MILESTONES: Final = (
     *("start", "restart", "ended", "crash", "pause", "resume", "partition", "heal", "fault", "violation"),
 )
-BODY_MAX: Final = 200
 _CONSEQUENCES: Final = ("send", "drop", "log", "mark", "dial", "reset")  # they lead to nothing on their host
 _SLOW: Final = ("write", "fsync")
-_WORDS: Final = re.compile(r"[^\s|,;]+")
+_WORDS: Final = re.compile(r"[^\s|,;>]+")
 
 Describe = Callable[[Event], tuple[str, str] | None]
 """What an event is about, for filters and colours, and its text; None: as it stands."""
@@ -102,13 +103,16 @@ def tell(events: Sequence[Event], *, clients: Iterable[str] = (), describe: Desc
 def _lanes(events: Sequence[Event], clients: Iterable[str]) -> tuple[Lane, ...]:
     calling = dict.fromkeys(clients)
     hosts: dict[str, None] = {}
+    writing: dict[str, None] = {}
     worldly = {"fault", "partition", "heal", "violation", "mark"}  # may stand at a name that is no host
     for event in events:
         if event.kind.startswith("client."):
             calling[event.host] = None
+        if event.kind == "fsync":
+            writing[event.host] = None
         if event.host and event.kind not in worldly:
             hosts[event.host] = None
-    found = [Lane(name, name in calling) for name in hosts]
+    found = [Lane(name, name in calling or (bool(writing) and name not in writing)) for name in hosts]
     return tuple(sorted(found, key=lambda lane: (lane.client, _natural(lane.name))))
 
 
@@ -126,7 +130,7 @@ class _Teller:
         self.fates: dict[int, list[int]] = {}
         self.joined: dict[int, int] = {}
         self._flying: dict[tuple[Datum, ...], deque[Event]] = {}
-        self._open: dict[tuple[str, int], Event] = {}
+        self._open: dict[tuple[str, int, Datum], Event] = {}
         self._last: dict[str, Event] = {}
 
     def take(self, event: Event) -> None:
@@ -207,49 +211,41 @@ class _Teller:
         kind = event.kind
         if kind in ("crash", "ended"):
             self._close("paused", lane, event)
-            self._open["down", lane] = event
+            self._open["down", lane, None] = event
         elif kind in ("start", "restart"):
             self._close("down", lane, event)
         elif kind == "pause":
-            self._open["paused", lane] = event
+            self._open["paused", lane, None] = event
         elif kind == "resume":
             self._close("paused", lane, event)
         elif kind == "partition":
             for cut_off in self._cut_off(event):
-                self._open.setdefault(("apart", cut_off), event)
+                self._open["apart", cut_off, _cut(event)] = event
         elif kind == "heal":
-            for cut_off in self._named(event) or [
-                number for what, number in list(self._open) if what == "apart"
-            ]:
-                self._close("apart", cut_off, event)
+            for what, cut_off, cut in list(self._open):
+                if what == "apart" and _cut(event) in (None, cut):
+                    self._close("apart", cut_off, event, cut)
         elif kind == "client.call":
-            self._open["call", event.number] = event
-        elif kind == "client.return" and ("call", event.cause) in self._open:
+            self._open["call", event.number, None] = event
+        elif kind == "client.return":
             self._close("call", event.cause, event)
 
-    def _named(self, event: Event) -> list[int]:
-        texts = [datum for datum in event.data if isinstance(datum, str)]
-        words = [word for text in texts for word in _WORDS.findall(text)]
-        return [self.of[word] for word in dict.fromkeys(words) if word in self.of]
-
     def _cut_off(self, event: Event) -> list[int]:
-        """The lanes of all groups but the largest; all that are named where there are no groups."""
-        texts = [datum for datum in event.data if isinstance(datum, str)]
-        groups = [
-            [self.of[word] for word in _WORDS.findall(part) if word in self.of]
-            for text in texts
-            for part in text.split("|")
-            if "|" in text
-        ]
-        groups = sorted((group for group in groups if group), key=len)
+        """The lanes of all groups but the largest, or what all pairs have in common; else all that are
+        named, and everybody where nobody is."""
+        text = " ".join(datum for datum in event.data[-1:] if isinstance(datum, str))
+        groups = sorted(filter(None, map(self._named, text.split("|"))), key=len)
         if len(groups) > 1:
             return [lane for group in groups[:-1] for lane in group]
-        return self._named(event) or (
-            [self.of[event.host]] if event.host in self.of else list(self.of.values())
-        )
+        pairs = [self._named(part) for part in re.split(r"[\s,;]+", text)]
+        common = [lane for lane in self._named(text) if all(lane in pair for pair in pairs)]
+        return common or self._named(text) or list(self.of.values())
 
-    def _close(self, what: str, key: int, at: Event) -> None:
-        begun = self._open.pop((what, key), None)
+    def _named(self, text: str) -> list[int]:
+        return [self.of[word] for word in dict.fromkeys(_WORDS.findall(text)) if word in self.of]
+
+    def _close(self, what: str, key: int, at: Event, cut: Datum = None) -> None:
+        begun = self._open.pop((what, key, cut), None)
         if begun is not None:
             self.spans.append(self._span(what, key, begun, at.at_ns))
 
@@ -259,33 +255,16 @@ class _Teller:
 
     def left_open(self, end_ns: int) -> list[Span]:
         """What had not ended when the trace did."""
-        spans = [self._span(what, key, begun, end_ns) for (what, key), begun in self._open.items()]
+        spans = [self._span(what, key, begun, end_ns) for (what, key, _cut), begun in self._open.items()]
         return [span._replace(kind="unanswered") if span.kind == "call" else span for span in spans]
+
+
+def _cut(event: Event) -> Datum:
+    """The name of a cut and its number."""
+    named = event.data[:2] if event.kind == "heal" else event.data[:-1]
+    return "/".join(map(str, named)) or None
 
 
 def _size(event: Event) -> int:
     size = event.data[2] if len(event.data) > 2 else 0
     return size if isinstance(size, int) else 0
-
-
-def data_text(data: Sequence[Datum]) -> str:
-    """The data of an event for people, on one line of at most BODY_MAX characters."""
-    text = " ".join(map(_datum, data))
-    return text if len(text) <= BODY_MAX else text[: BODY_MAX - 1] + "…"
-
-
-def message_text(data: Sequence[Datum]) -> str:
-    """The data of a message for people, without its ends."""
-    numbers = [datum for datum in data[2:4] if isinstance(datum, int)]
-    said = [f"{numbers[0]} B", *(f"stream {number}" for number in numbers[1:] if number)] if numbers else []
-    rest = [_datum(datum) for datum in data[2 + len(numbers) :] if not isinstance(datum, int)]
-    return ", ".join([*said, *rest])[:BODY_MAX]
-
-
-def _datum(datum: Datum) -> str:
-    if isinstance(datum, bytes):
-        text = datum[:BODY_MAX].decode("latin-1")
-        return f'"{text}"' if text.isascii() and text.isprintable() else f"0x{datum[:40].hex()}"
-    if isinstance(datum, str):
-        return "".join(char if char.isprintable() else "\N{MIDDLE DOT}" for char in datum[:BODY_MAX])
-    return "-" if datum is None else str(datum)

@@ -9,7 +9,8 @@ from typing import Final
 
 from haqactor.sim.artefact import Artefact, Record
 from haqactor.sim.plan import NS
-from haqactor.sim.report.story import MESSAGES, MILESTONES, data_text, message_text
+from haqactor.sim.report.story import MESSAGES, MILESTONES
+from haqactor.sim.report.words import data_text, message_text
 from haqactor.sim.trace import Event
 from haqactor.sim.verdict import Verdict
 

@@ -35,6 +35,7 @@ class _Run:
         add = self.trace.add
         for name in NODES:
             add("start", name, 1)
+            add("fsync", name, "identity", 36)
         for step in range(self.steps):
             self._arrive(step * STEP_NS)
             self.trace.now_ns = step * STEP_NS

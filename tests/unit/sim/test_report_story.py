@@ -1,6 +1,7 @@
 """A trace becomes a story: arrows find their ends, hosts their fates, and effects their likely causes."""
 
-from haqactor.sim.report.story import WORLD, Story, data_text, tell
+from haqactor.sim.report.story import WORLD, Story, tell
+from haqactor.sim.report.words import data_text
 from haqactor.sim.trace import Datum, Event
 
 
@@ -28,6 +29,12 @@ def test_lanes() -> None:
     story = begun().story()
     assert [lane.name for lane in story.lanes] == ["n2", "n10", "user", "writer"]
     assert [lane.client for lane in story.lanes] == [False, False, True, True]
+
+
+def test_who_never_writes_is_a_client() -> None:
+    log = begun()
+    log.add(5, "fsync", "n2", "journal", 1)
+    assert [lane.name for lane in log.story().lanes if not lane.client] == ["n2"]
 
 
 def test_what_happens_to_everybody_has_no_lane() -> None:
@@ -109,8 +116,10 @@ def test_dark_still_and_apart() -> None:
     log.add(30, "start", "n2", 2)
     log.add(40, "pause", "n10")
     log.add(50, "resume", "n10")
-    log.add(60, "partition", "", "n10 | n2 user")
-    log.add(70, "heal", "")
+    log.add(60, "partition", "", "isolate", 1, "n10 | n2 user")
+    log.add(62, "partition", "", "mute", 2, "n2>n10,n2>user")
+    log.add(64, "heal", "", "isolate", 1)
+    log.add(70, "heal", "all")
     log.add(80, "partition", "", "n2")
     log.add(90, "mark", "n2", "end")
     story = log.story()
@@ -120,7 +129,8 @@ def test_dark_still_and_apart() -> None:
         ("paused", "n2", 10, 20),
         ("down", "n2", 20, 30),
         ("paused", "n10", 40, 50),
-        ("apart", "n10", 60, 70),
+        ("apart", "n10", 60, 64),
+        ("apart", "n2", 62, 70),
         ("apart", "n2", 80, 90),
     ]
 
