@@ -62,8 +62,7 @@ class SimDisk:
             medium.sync(inode, known, inode.last)
 
         try:
-            with trio.CancelScope(shield=True):  # all of it or nothing, as for every operation
-                await self.change("allocate", known, self.latency.sync_ns, fill, size)
+            await self.change("allocate", known, self.latency.sync_ns, fill, size, begun=True)
         except DiskError:
             if medium.tree.names.seen.get(known) is inode and self.alive:
                 medium.tree.unlink(known)
@@ -149,18 +148,28 @@ class SimDisk:
         await self._take_time(path, between, size)
         return act()
 
-    async def change(self, kind: str, path: str, between: Range, act: Callable[[], T], size: int = 0) -> T:
-        """Something that changes the disk; numbered, also when it fails. Raises DiskError once the host has
-        died."""
-        await self._take_time(path, between, size)
+    async def change(
+        self,
+        kind: str,
+        path: str,
+        between: Range,
+        act: Callable[[], T],
+        size: int = 0,
+        *,
+        begun: bool = False,
+    ) -> T:
+        """Something that changes the disk; numbered, also when it fails. What has ``begun`` before cannot be
+        cancelled. Raises DiskError once the host has died."""
+        await self._take_time(path, between, size, begun)
         try:
             result = act()
         finally:
             await self._numbered(kind, path, size)
         return result
 
-    async def _take_time(self, path: str, between: Range, size: int) -> None:
-        await trio.lowlevel.checkpoint_if_cancelled()
+    async def _take_time(self, path: str, between: Range, size: int, begun: bool = False) -> None:
+        if not begun:
+            await trio.lowlevel.checkpoint_if_cancelled()
         self._use()
         base_ns = self.latency.draw(self._stream, between, size)
         slow = self.medium.faults.firing(Kind.SLOW, path)

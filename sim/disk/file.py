@@ -25,7 +25,16 @@ class Owner(Protocol):
         """Something that changes nothing."""
         ...
 
-    async def change(self, kind: str, path: str, between: Range, act: Callable[[], T], size: int = 0) -> T:
+    async def change(
+        self,
+        kind: str,
+        path: str,
+        between: Range,
+        act: Callable[[], T],
+        size: int = 0,
+        *,
+        begun: bool = False,
+    ) -> T:
         """Something that changes the disk."""
         ...
 
@@ -91,14 +100,11 @@ class SimFile:
         self._enter("write durably to")
         self._writing = True
         try:
-            await trio.lowlevel.checkpoint_if_cancelled()
-            with trio.CancelScope(shield=True):
-                try:
-                    await self._write(offset, b"".join(buffers))
-                    await self._sync()
-                except DiskError as error:
-                    self._failure = str(error)
-                    raise
+            await self._write(offset, b"".join(buffers))
+            await self._sync(begun=True)
+        except DiskError as error:
+            self._failure = str(error)
+            raise
         finally:
             self._writing = False
             self._leave()
@@ -152,7 +158,7 @@ class SimFile:
             len(data),
         )
 
-    async def _sync(self) -> None:
+    async def _sync(self, *, begun: bool = False) -> None:
         """What was written when it began is durable when it ends."""
         disk, upto = self._disk, self.inode.last
         await disk.change(
@@ -160,6 +166,7 @@ class SimFile:
             self._known,
             disk.latency.sync_ns,
             lambda: disk.medium.sync(self.inode, self._known, upto),
+            begun=begun,
         )
 
     def _enter(self, doing: str) -> None:

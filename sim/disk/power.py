@@ -3,6 +3,8 @@
 One rule: the host dies first, then its disk forgets; a program that merely ends loses nothing.
 """
 
+from collections.abc import Callable
+
 from haqactor.sim.disk.fates import Fate, Survival
 from haqactor.sim.disk.medium import Medium
 from haqactor.sim.host import Host
@@ -17,18 +19,31 @@ def cut_power(host: Host, medium: Medium, survival: Survival | None = None) -> d
     return counted
 
 
-def cut_power_after(host: Host, medium: Medium, operation: int, survival: Survival | None = None) -> None:
+def cut_power_after(
+    host: Host,
+    medium: Medium,
+    operation: int,
+    survival: Survival | None = None,
+    *,
+    cut: Callable[[], object] | None = None,
+) -> None:
     """Cut it when the disk was changed for the ``operation``-th time (from 1, over all incarnations): that
-    change has happened, and nobody has heard of it. Nothing later has an effect, or an answer."""
+    change has happened, and nobody has heard of it. Nothing later has an effect, or an answer.
+
+    ``cut`` is called instead of ``cut_power`` by whoever has more to do then; it must crash both, too."""
+
+    def default() -> object:
+        return cut_power(host, medium, survival)
 
     def look(number: int, _kind: str) -> None:
         if number == operation:
             medium.on_operation = None
             medium.stopped = True
-            host.world.call_after(0, lambda: _cut(host, medium, survival))
+            chosen = default if cut is None else cut
+            host.world.call_after(0, lambda: _drop(chosen()))
 
     medium.on_operation = look
 
 
-def _cut(host: Host, medium: Medium, survival: Survival | None) -> None:
-    cut_power(host, medium, survival)
+def _drop(_result: object) -> None:
+    """A callback of the world answers nothing."""
