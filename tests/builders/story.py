@@ -65,7 +65,7 @@ class Story:
 
     def publish(self, value: bytes, seq: int | None = None, **more: Any) -> Op:
         """Confirmed at ``seq``, unless ``outcome`` says otherwise."""
-        out = more if seq is None else {"seq": seq, **more}
+        out: dict[str, Any] = more if seq is None else {"seq": seq, **more}
         return self.did("publish", value, **out)
 
     def deliver(self, value: bytes, seq: int, *, client: str = "w1", queue: str = "q", **out: Any) -> Op:
@@ -121,7 +121,7 @@ class Story:
     def choose(
         self, low: int, high: int, counter: int, holder: str = "w1", *, host: str = "n0", **more: Any
     ) -> None:
-        fields = {"uid": 7, "term": 1, **more}
+        fields: dict[str, Any] = {"uid": 7, "term": 1, **more}
         self.see(
             Chosen(self.tick(), host, 1, counter=counter, holder=holder, ranges=((low, high),), **fields)
         )

@@ -54,7 +54,8 @@ def believable(stream: Random) -> list[Call[Action]]:
     state: State = None
     calls: list[Call[Action]] = []
     for at in range(stream.randrange(2, 8)):
-        verb, argument = stream.choice(["write", "read", "read", "cas"]), stream.choice([0, 1, 2])
+        verb = stream.choice(["write", "read", "read", "cas"])
+        argument: State = stream.choice([0, 1, 2])
         result: State = None
         if verb == "write":
             state = argument
@@ -93,14 +94,16 @@ def test_nothing_happened() -> None:
 
 
 def test_what_is_stuck_is_named() -> None:
-    write, read = Call(1, 2, ("write", 1, None)), Call(3, 4, ("read", None, 2))
+    write = Call[Action](1, 2, ("write", 1, None))
+    read = Call[Action](3, 4, ("read", None, 2))
     verdict = check([write, read], None, step)
     assert verdict.outcome == NO
     assert verdict.stuck == (read,)
 
 
 def test_a_tie_is_concurrent() -> None:
-    write, read = Call(2, 3, ("write", 1, None)), Call(1, 2, ("read", None, 1))
+    write = Call[Action](2, 3, ("write", 1, None))
+    read = Call[Action](1, 2, ("read", None, 1))
     assert check([write, read], None, step).outcome == YES
 
 

@@ -3,10 +3,12 @@
 import pytest
 
 from haqactor.sim.checkers.registry import checkers
-from tests.builders import stories_ends, stories_queues, stories_raft
+from tests.builders.stories_ends import CASES as ENDS
+from tests.builders.stories_queues import CASES as QUEUES
+from tests.builders.stories_raft import CASES as RAFT
 from tests.builders.story import Case, Story
 
-CASES = [*stories_queues.CASES.rows, *stories_raft.CASES.rows, *stories_ends.CASES.rows]
+CASES = [*QUEUES.rows, *RAFT.rows, *ENDS.rows]
 
 
 @pytest.mark.parametrize("case", CASES, ids=str)
