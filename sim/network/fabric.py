@@ -175,7 +175,8 @@ class Fabric:
             if stack is None or stack.is_dead or source not in (name, EVERYBODY):
                 continue
             for stream in stack.streams.values():
-                if stream.is_up and target in (stream.out.link.target, EVERYBODY):
+                known = stream.is_up and not stream.out.is_forgotten
+                if known and target in (stream.out.link.target, EVERYBODY):
                     found.append(stream)
         return found
 

@@ -120,12 +120,12 @@ class Flow:
             self._faults.drop("broken", link.source, link.target, len(data), self.number)
             self.back.reset()
             return
-        if not link.steady and link.draw(settings.reset_share):
+        if settings.reset_share and not link.steady and link.draw(settings.reset_share):
             self._faults.drop("broken", link.source, link.target, len(data), self.number)
             self.break_stream()
             return
         size = len(data)
-        if size > 1 and link.draw(settings.chop_share):
+        if size > 1 and settings.chop_share and link.draw(settings.chop_share):
             cut = 1 + link.below(size - 1)
             self._send(data[:cut])
             self._tail = None
@@ -140,14 +140,13 @@ class Flow:
         size = len(data)
         now_ns = self._world.now_ns
         segment = self._tail
-        joins = (
-            segment is not None
-            and segment.sent_ns == now_ns
-            and segment.size + size <= SEGMENT_BYTES
-            and bool(self._flying)
-            and self._flying[-1] is segment
-        )
-        if segment is None or not joins:
+        if (
+            segment is None
+            or segment.sent_ns != now_ns
+            or segment.size + size > SEGMENT_BYTES
+            or not self._flying
+            or self._flying[-1] is not segment
+        ):
             segment = self._tail = Segment(DATA, 0, now_ns)
             self._fly(segment, size)
         segment.parts.append(data)
@@ -157,6 +156,8 @@ class Flow:
         segment.cause = self._trace.add(
             "send", link.source, link.source, link.target, size, self.number, segment.crc
         )
+        if self._trace.recording:
+            self._trace.bodies[segment.cause] = data
 
     def end(self) -> None:
         """Close in order: nothing more will be sent."""
@@ -218,6 +219,11 @@ class Flow:
         with a reset."""
         self._is_broken = self.back._is_broken = True
 
+    @property
+    def is_forgotten(self) -> bool:
+        """Something between the ends has forgotten the stream."""
+        return self._is_broken
+
     def break_stream(self) -> None:
         """Something between the ends forgets the stream. Both ends are told, or one of them: the other one
         finds out when it sends."""
@@ -278,16 +284,8 @@ class Flow:
         if self._torn:
             self._faults.drop("gone", link.source, link.target, segment.size, self.number, segment.cause)
         elif kind == DATA:
-            self._trace.add(
-                "recv",
-                link.target,
-                link.source,
-                link.target,
-                segment.size,
-                self.number,
-                segment.crc,
-                cause=segment.cause,
-            )
+            size, crc, source, target = segment.size, segment.crc, link.source, link.target
+            self._trace.add("recv", target, source, target, size, self.number, crc, cause=segment.cause)
             parts = segment.parts
             self.receiver.data_came(parts[0] if len(parts) == 1 else b"".join(parts))
         elif kind == CREDIT:

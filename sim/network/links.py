@@ -5,6 +5,7 @@ they were.
 """
 
 from dataclasses import dataclass
+from math import log
 from typing import Final, Protocol
 
 from haqactor.sim.trace import NO_CAUSE
@@ -82,9 +83,11 @@ class Held(Protocol):
 
 
 class Link:
-    """From ``source`` to ``target``, host names. ``steady``: partitions and clogs do not touch it."""
+    """From ``source`` to ``target``, host names. ``steady``: partitions and clogs do not touch it.
+    ``is_blocked``: nothing passes just now."""
 
     __slots__ = (
+        "_chance",
         "_cuts",
         "_faults",
         "_free_ns",
@@ -92,6 +95,7 @@ class Link:
         "_random",
         "_world",
         "clogged_until_ns",
+        "is_blocked",
         "settings",
         "source",
         "steady",
@@ -103,10 +107,12 @@ class Link:
         self.target = target
         self.settings = settings
         self.steady = False
+        self.is_blocked = False
         self.clogged_until_ns = 0
         self._faults = faults
         self._world = faults.world
         self._random = faults.world.random("link", source, target)
+        self._chance = self._random.random
         self._free_ns = 0
         self._cuts: dict[int, int] = {}
         self._held: dict[Held, None] = {}
@@ -118,16 +124,19 @@ class Link:
         settings = self.settings
         departs = self._world.now_ns
         if settings.bandwidth:
-            departs = max(departs, self._free_ns) + size * NS // settings.bandwidth
-            self._free_ns = departs
-        arrives = departs + settings.delay_min_ns
-        if settings.delay_mean_ns:
-            arrives += int(self._random.expovariate(1.0) * settings.delay_mean_ns)
-        return departs, arrives
+            departs = max(departs, self._free_ns)
+            if size:
+                departs += size * NS // settings.bandwidth
+                self._free_ns = departs
+        mean = settings.delay_mean_ns
+        delay = (
+            settings.delay_min_ns + int(-log(1.0 - self._chance()) * mean) if mean else settings.delay_min_ns
+        )
+        return departs, departs + delay
 
     def draw(self, share: float) -> bool:
         """True with that probability; a share of 0 draws nothing."""
-        return share > 0.0 and self._random.random() < share
+        return share > 0.0 and self._chance() < share
 
     def below(self, bound: int) -> int:
         """An integer in [0, bound)."""
@@ -144,11 +153,6 @@ class Link:
         """What is sent is lost."""
         return bool(self._cuts)
 
-    @property
-    def is_blocked(self) -> bool:
-        """Nothing passes."""
-        return bool(self._cuts) or self.clogged_until_ns > self._world.now_ns
-
     def hold(self, flow: Held) -> None:
         """Let ``flow`` try again once the link is free."""
         self._held[flow] = None
@@ -157,12 +161,14 @@ class Link:
         """Lose everything until this cut is healed."""
         if not self.steady:
             self._cuts[number] = self._world.now_ns
+            self.is_blocked = True
 
     def heal(self, number: int) -> None:
         """This cut is over. What was lost is sent again, each stream's at its own time."""
         since = self._cuts.pop(number, None)
         if since is None or self._cuts:
             return
+        self.is_blocked = self.clogged_until_ns > self._world.now_ns
         wait_ns = min(self._world.now_ns - since, self.settings.retransmit_max_ns)
         held, self._held = self._held, {}
         for flow in held:
@@ -173,6 +179,7 @@ class Link:
         if self.steady:
             return
         self.clogged_until_ns = max(self.clogged_until_ns, self._world.now_ns + for_ns)
+        self.is_blocked = True
         self._faults.fired("clog", self.source, self.target)
         self._world.call_at(self.clogged_until_ns, self._unclogged)
 
@@ -182,6 +189,7 @@ class Link:
         self._world.call_after(0, self._unclogged)
 
     def _unclogged(self) -> None:
+        self.is_blocked = bool(self._cuts) or self.clogged_until_ns > self._world.now_ns
         if not self.is_blocked:
             held, self._held = self._held, {}
             for flow in held:

@@ -4,6 +4,7 @@ One rule: a name stands for one machine for ever; what an incarnation had open e
 reaches the next one.
 """
 
+from functools import partial
 from typing import Final, Literal, TypeAlias
 
 from haqactor.env import AddressInUse
@@ -163,6 +164,7 @@ class Machine:
             else:
                 fate = "end" if chance < self.silence_share + self.end_share else "reset"
         self.answers = fate != "silence"
-        if connected:
-            self._faults.fired(f"crash-{fate}", self.name, self.name)
+        if connected:  # a moment later, so that the end of the world is no fault
+            tell = partial(self._faults.fired, f"crash-{fate}", self.name, self.name)
+            self._faults.world.call_after(0, tell)
         return fate

@@ -146,18 +146,20 @@ def calm(fabric: Fabric, names: Sequence[str]) -> None:
 def reset(fabric: Fabric, source: str, target: str) -> None:
     """Break all streams between the two; both ends hear of it."""
     for stream in fabric.streams(source, target):
-        fabric.fired("reset", stream)
-        stream.out.reset()
-        stream.into.reset()
-        stream.out.forget()
+        if not stream.out.is_forgotten:  # from its other end
+            fabric.fired("reset", stream)
+            stream.out.reset()
+            stream.into.reset()
+            stream.out.forget()
 
 
 def half_open(fabric: Fabric, source: str, target: str) -> None:
     """Break all streams between the two; only ``source`` hears of it, ``target`` when it sends."""
     for stream in fabric.streams(source, target):
-        fabric.fired("half-open", stream)
-        stream.into.reset()
-        stream.out.forget()
+        if not stream.out.is_forgotten:
+            fabric.fired("half-open", stream)
+            stream.into.reset()
+            stream.out.forget()
 
 
 def late(fabric: Fabric, source: str, target: str, for_ns: int) -> None:

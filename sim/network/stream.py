@@ -101,7 +101,8 @@ class SimStream:
             raise trio.BusyResourceError(f"{self._remote}: one task sends")
         if self._is_cut_short:
             raise StreamReset(f"{self._remote}: an earlier send was cut short")
-        await self._check_usable()
+        if self.state != OPEN or self.stack.is_dead:
+            await self._refuse()
         await trio.lowlevel.checkpoint_if_cancelled()
         self._is_sending = self._is_cut_short = True
         try:
@@ -111,7 +112,8 @@ class SimStream:
                 rest = bytes(data)
                 while sent < size:
                     await self._sender.wait(self._remote)
-                    await self._check_usable()
+                    if self.state != OPEN or self.stack.is_dead:
+                        await self._refuse()
                     sent += self._hand_over(memoryview(rest)[sent:])
             self._is_cut_short = False
         finally:
@@ -141,14 +143,15 @@ class SimStream:
 
     async def receive_some(self, max_bytes: int = 262_144) -> bytes:
         """``env.Stream``."""
-        await self._check_usable(reading=True)
         await trio.lowlevel.checkpoint_if_cancelled()
         waited = False
-        while not self._arrived_bytes and not self._ended:
-            await self._check_usable(reading=True)
+        while True:
+            if self.state != OPEN or self.stack.is_dead:
+                await self._refuse(reading=True)
+            if self._arrived_bytes or self._ended:
+                break
             await self._reader.wait(self._remote)
             waited = True
-        await self._check_usable(reading=True)
         data = self._take(max_bytes) if self._arrived_bytes else b""
         if not waited:
             await trio.lowlevel.cancel_shielded_checkpoint()
@@ -156,8 +159,9 @@ class SimStream:
 
     def _take(self, max_bytes: int) -> bytes:
         link, arrived = self.into.link, self._arrived
+        share = link.settings.split_share
         size = min(max_bytes, self._arrived_bytes)
-        if size > 1 and link.draw(link.settings.split_share):
+        if size > 1 and share and link.draw(share):
             size = 1 + link.below(size - 1)
         if len(arrived) > 1 and size > len(arrived[0]):
             whole = b"".join(arrived)
@@ -174,9 +178,7 @@ class SimStream:
             self._owed = 0
         return whole
 
-    async def _check_usable(self, *, reading: bool = False) -> None:
-        if self.state == OPEN and not self.stack.is_dead:
-            return
+    async def _refuse(self, *, reading: bool = False) -> None:
         if reading and self.state == GONE and self._arrived_bytes and not self.stack.is_dead:
             return  # it came before the reset did
         await trio.lowlevel.checkpoint()

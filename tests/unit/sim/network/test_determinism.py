@@ -30,8 +30,8 @@ SCRIPT = "from tests.unit.sim.network.test_determinism import storm; print(storm
 
 
 def storm(seed: int) -> tuple[str, dict[str, int]]:
-    """Three hosts that talk to each other for three seconds through all that can go wrong. Returns the trace's
-    digest and what went wrong how often."""
+    """Three hosts that talk to each other for three seconds through all that can go wrong. Returns the
+    trace's digest and what went wrong how often."""
     with World(seed) as world:
         fabric = Fabric(world, STORMY, dial_timeout_ns=NS, silence_share=0.3)
 
