@@ -23,14 +23,15 @@ class Event(NamedTuple):
 
 
 class Trace:
-    """``recording``: keep the events, too."""
+    """``recording``: keep the events, too, and what was sent: ``bodies`` by the number of the event."""
 
-    __slots__ = ("_hash", "count", "events", "now_ns", "recording")
+    __slots__ = ("_hash", "bodies", "count", "events", "now_ns", "recording")
 
     def __init__(self, *, recording: bool = False) -> None:
         self._hash = blake2b(digest_size=16)
         self.recording = recording
         self.events: list[Event] = []
+        self.bodies: dict[int, bytes] = {}
         self.count = 0
         self.now_ns = 0  #: set by the world
 

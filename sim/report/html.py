@@ -106,8 +106,8 @@ def _data(artefact: Artefact, story: Story, choice: Choice, replay: str) -> dict
 
 
 def _rows(story: Story, choice: Choice, places: dict[int, int], words: dict[str, int]) -> list[list[int]]:
-    """Differences to the row before; lanes from 1; the cause as how many rows back; zeros at the end left
-    out."""
+    """Differences to the row before; lanes from 1; the cause as how many rows back, the message with
+    which one travelled as how many rows on; zeros at the end left out."""
     rows: list[list[int]] = []
     number, at_ns = 0, story.begin_ns
     for place, row in enumerate(choice.rows):
@@ -125,6 +125,7 @@ def _rows(story: Story, choice: Choice, places: dict[int, int], words: dict[str,
             words.setdefault(body, len(words)),
             place - places[cause] if cause in places else 0,
             int(row.guessed) | skipped << 1,
+            places.get(story.joined.get(event.number, -1), place) - place,
         ]
         while packed and not packed[-1]:
             packed.pop()

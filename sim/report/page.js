@@ -12,7 +12,7 @@ const rows = run.rows.map((r, i) => {
   number += r[0] || 0; at += r[1] || 0;
   const flags = r[8] || 0;
   return { i, number, at, kind: word(r[2]), lane: (r[3] || 0) - 1, peer: (r[4] || 0) - 1, label: word(r[5]), body: word(r[6]),
-    cause: r[7] ? i - r[7] : -1, guessed: (flags & 1) === 1, skipped: flags >> 1, effects: [], arrows: 0 };
+    cause: r[7] ? i - r[7] : -1, guessed: (flags & 1) === 1, skipped: flags >> 1, joined: r[9] ? i + r[9] : -1, effects: [], arrows: 0 };
 });
 for (const row of rows) if (row.cause >= 0) rows[row.cause].effects.push(row.i);
 const arrows = [];
@@ -23,6 +23,11 @@ for (const row of rows) {
     sent.arrows += 1;
     row.label = sent.label; row.send = sent; row.body = row.body || sent.body;
   }
+}
+for (const arrow of [...arrows]) arrow.from.to = arrow;
+for (const row of rows) {
+  const other = row.joined >= 0 && rows[row.joined].to;
+  if (other) { arrows.push({ from: row, to: other.to, lost: other.lost }); row.arrows += 1; }
 }
 for (const row of rows) if (row.kind === "send" && !row.arrows) arrows.push({ from: row, to: null, lost: true });
 const isMessage = (row) => MESSAGES.has(row.kind);

@@ -151,6 +151,9 @@ class _Teller:
         if guessed:
             cause = self._likely(event)
         label, body = self._words(event, lane, peer)
+        if event.kind in ("recv", "drop") and cause in self.fates:
+            sent = self.rows[cause]
+            label, body = sent.label, sent.body if event.kind == "recv" else f"{_why(event)}: {sent.body}"
         self.rows[event.number] = Row(event, lane, peer, label, body, cause, guessed and cause != NO_CAUSE)
         if event.kind not in _CONSEQUENCES:
             self._last[event.host] = event
@@ -234,7 +237,8 @@ class _Teller:
         """The lanes of all groups but the largest, or what all pairs have in common; else all that are
         named, and everybody where nobody is."""
         text = " ".join(datum for datum in event.data[-1:] if isinstance(datum, str))
-        groups = sorted(filter(None, map(self._named, text.split("|"))), key=len)
+        found = [self._named(part) for part in text.split("|")]
+        groups = sorted((group for group in found if group), key=len)
         if len(groups) > 1:
             return [lane for group in groups[:-1] for lane in group]
         pairs = [self._named(part) for part in re.split(r"[\s,;]+", text)]
@@ -263,6 +267,11 @@ def _cut(event: Event) -> Datum:
     """The name of a cut and its number."""
     named = event.data[:2] if event.kind == "heal" else event.data[:-1]
     return "/".join(map(str, named)) or None
+
+
+def _why(event: Event) -> str:
+    texts = [datum for datum in event.data[4:] if isinstance(datum, str)]
+    return " ".join(texts) or "lost"
 
 
 def _size(event: Event) -> int:

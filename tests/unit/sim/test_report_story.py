@@ -59,9 +59,9 @@ def test_messages_by_cause() -> None:
     assert (story.lanes[row.lane].name, story.lanes[row.peer].name) == ("n10", "n2")
     assert row.body == "60 B, stream 7"
     assert row.label == "peer message"
+    assert (story.rows[drop].label, story.rows[drop].body) == ("Vote", "loss: 61 B, stream 7, Vote")
     assert story.rows[lost].label == "Vote"
     assert story.rows[flying].label == "client message"
-    assert story.rows[drop].body == "61 B, stream 7, loss"
 
 
 def test_messages_without_a_noted_cause() -> None:
