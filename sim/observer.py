@@ -107,6 +107,7 @@ class Watch:
         actor = self._actor
         applier = actor.applier
         self._wrap(actor, "send", self._sends)
+        self._wrap(actor, "_turn", None, self._commits)  # heartbeats tell of commits, too
         self._wrap(actor, "apply", None, self._applied)
         self._wrap(actor, "_written", self._durable)
         self._wrap(actor, "_role_changed", self._role)

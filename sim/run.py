@@ -4,8 +4,8 @@ One rule: two phases, as in TigerBeetle's VOPR: in the first everything that the
 second a quorum works for ever and everything has to come to rest.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Final
 
 import trio
@@ -29,6 +29,8 @@ from haqactor.sim.world import NS, World
 
 QUEUES: Final = ("orders", "bills")
 LIVENESS_NS: Final = 60 * NS
+REST_NS: Final = 10 * NS
+"""Ten election timeouts: by then every group has a leader, and every replica has caught up."""
 _SLICE_NS: Final = 100_000_000
 
 
@@ -96,6 +98,7 @@ class Run:
         self._pass_time(lambda: False, self._drawn.safety_ns)
         healed_ns = self._heal()
         in_time = self._ended or self._come_to_rest(healed_ns + LIVENESS_NS)
+        self._pass_time(lambda: False, max(healed_ns + REST_NS, self._world.now_ns + NS))
         end = self._look(healed_ns)
         if not self._ended:
             self._panel.finish(end)
@@ -114,13 +117,12 @@ class Run:
                 name = f"c{number}-{queue}"
                 cluster.client(name, clients.consumer(name, queue))
 
-    def _pass_time(self, done: "partial[bool] | object", until_ns: int) -> bool:
+    def _pass_time(self, done: Callable[[], bool], until_ns: int) -> bool:
         """Let time pass until something is done; False if it is not by then."""
         world = self._world
-        check = done if callable(done) else (lambda: False)
-        while not self._ended and not check() and world.now_ns < until_ns:
+        while not self._ended and not done() and world.now_ns < until_ns:
             world.run(min(until_ns, world.now_ns + _SLICE_NS))
-        return bool(check())
+        return done()
 
     def _heal(self) -> int:
         self._nemesis.stop()
