@@ -16,7 +16,8 @@ any       ``error``: the code of the error that ended it
 ========  ==========================================================================================
 
 ``uid`` is the incarnation of the queue. It may be left out of all records of a queue that is never deleted.
-``chosen_ns``: when the leader chose the delivery; the event ``Chosen`` tells it as well.
+``chosen_ns``: when the leader chose the delivery; where ``term`` and ``counter`` are known, the event
+``Chosen`` tells it.
 """
 
 from collections.abc import Callable, Iterable

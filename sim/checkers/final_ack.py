@@ -23,7 +23,9 @@ class FinalAcknowledgement(Rule):
     def __init__(self) -> None:
         super().__init__()
         self._settled: dict[Place, Op] = {}
-        self._chosen: dict[tuple[int, int, int, int], int] = {}  # uid, term, counter, first seq
+        self._chosen: dict[
+            tuple[int, int, int, int], int
+        ] = {}  # uid (0: the first of any), term, counter, seq
 
     def on_op(self, op: Op) -> None:
         """A settlement or a delivery."""
@@ -44,6 +46,7 @@ class FinalAcknowledgement(Rule):
             for low, high in event.ranges:
                 for seq in range(low, high + 1):
                     self._chosen[event.uid, event.term, event.counter, seq] = event.at_ns
+                    self._chosen.setdefault((0, event.term, event.counter, seq), event.at_ns)
 
     def _chosen_ns(self, op: Op) -> int:
         out = op.out

@@ -3,12 +3,14 @@
 import pytest
 
 from haqactor.sim.checkers.registry import checkers
+from tests.builders.stories_contracts import CASES as CONTRACTS
 from tests.builders.stories_ends import CASES as ENDS
 from tests.builders.stories_queues import CASES as QUEUES
 from tests.builders.stories_raft import CASES as RAFT
+from tests.builders.stories_views import CASES as VIEWS
 from tests.builders.story import Case, Story
 
-CASES = [*QUEUES.rows, *RAFT.rows, *ENDS.rows]
+CASES = [*QUEUES.rows, *VIEWS.rows, *RAFT.rows, *CONTRACTS.rows, *ENDS.rows]
 
 
 @pytest.mark.parametrize("case", CASES, ids=str)
@@ -33,6 +35,22 @@ def test_each_invariant_has_one_checker() -> None:
     names = [checker.invariant for checker in checkers()]
     assert len(names) == len(set(names))
     assert all(checker.name for checker in checkers())
+
+
+def test_losses_are_broken_down() -> None:
+    """By where they lie in their producer's work."""
+    story = Story()
+    for client, queue in (("c1", "q"), ("c2", "q"), ("c2", "p")):
+        for seq in range(1, 7):
+            story.did("publish", b"%s%d" % (client.encode(), seq), client=client, queue=queue, seq=seq)
+    for seq in (2, 4, 5):
+        story.deliver(b"c1%d" % seq, seq)
+        story.settle("ack", seq)
+    story.final.remaining = {("p", 0, seq): ("ready", None) for seq in range(1, 4)}
+    story.broken()
+    (violation,) = (each for each in story.panel.violations if each.invariant == "S1")
+    assert "c1 to q: 1 prefix, 1 middle, 1 suffix of 6" in violation.text
+    assert "c2 to p: 0 prefix, 0 middle, 3 suffix of 6" in violation.text
 
 
 def test_a_broken_promise_names_its_records() -> None:
