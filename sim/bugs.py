@@ -1,8 +1,8 @@
 """The planted bugs: what the simulators must find to be worth anything.
 
 One rule: a bug is one switch in the source, ``probe.bug(name)``, inert in production; every switch has a row
-here and every row a switch. Ids are those of the design's table of planted bugs; ``C`` rows are of the cores
-alone.
+here and every row a switch. Ids are those of the design's table of planted bugs; ``C`` and ``J``
+rows are ours.
 """
 
 from typing import Final, NamedTuple
@@ -10,7 +10,8 @@ from typing import Final, NamedTuple
 
 class Bug(NamedTuple):
     """``invariants``: those that may find it. ``fault``: what has to happen for it to show. ``profile``: of
-    the core simulator, where it is hunted."""
+    the core simulator, where it is hunted; empty: the cores do not have it.
+    ``everywhere``: on all replicas alike; else on every other one."""
 
     id: str
     name: str
@@ -18,6 +19,7 @@ class Bug(NamedTuple):
     invariants: tuple[str, ...]
     fault: str
     profile: str = "swarm"
+    everywhere: bool = True
 
 
 _ROWS: Final = (
@@ -75,7 +77,7 @@ _ROWS: Final = (
         "C04",
         "raft.commit_unmatched",
         "a follower believes the commit index beyond what it has compared",
-        ("S12", "S15", "crash"),
+        ("S12", "S15", "L1", "crash"),
         "divergent logs",
     ),
     Bug(
@@ -118,7 +120,7 @@ _ROWS: Final = (
         "C05",
         "raft.no_check_quorum",
         "a leader that hears nobody leads on",
-        ("L1", "L2", "L7"),
+        ("L1", "L2", "L3", "L7"),
         "one-way partition",
     ),
     Bug(
@@ -173,6 +175,7 @@ _ROWS: Final = (
         "what dies together is buried in another order on some replicas",
         ("S12", "L4"),
         "none",
+        everywhere=False,
     ),
     Bug(
         "M35",
@@ -208,6 +211,37 @@ _ROWS: Final = (
         "a new leader does not wait for those who hold leases",
         ("S8",),
         "leader change",
+    ),
+    Bug(
+        "C10",
+        "machine.claim_stays_ready",
+        "what a consumer claims may be ready for others, too",
+        ("S8",),
+        "leader change while a nacked message waits",
+    ),
+    Bug(
+        "M07",
+        "journal.done_before_sync",
+        "a write is reported before its sync",
+        ("S14", "S1"),
+        "power loss",
+        "",
+    ),
+    Bug(
+        "M11",
+        "journal.cut_without_suspicion",
+        "a torn tail is cut, but its replicas are not marked as suspects",
+        ("S13", "S1", "S15"),
+        "a crash that tears the last block",
+        "",
+    ),
+    Bug(
+        "J01",
+        "journal.unlink_first",
+        "a segment goes before what replaces it is durable",
+        ("S1",),
+        "crash",
+        "",
     ),
 )
 

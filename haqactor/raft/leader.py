@@ -282,7 +282,7 @@ def maybe_commit(state: RaftState) -> None:
 
 def on_beat_answer(state: RaftState, sender: NodeId, term: Term, context: int, suspect: bool) -> None:
     """The answer to a node's heartbeat, for this group."""
-    if term > state.hard.term:
+    if term > state.hard.term and not state.probe.bug("raft.no_step_down"):
         follower.become(state, term, NO_NODE)
         return
     progress = state.progress.get(sender)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from haqactor.sim.cores.replica import Replica
 
 _CREDIT = 8
-_KINDS = ("acks",) * 16 + ("nacks", "nacks", "rejects", "releases", "hang")
+_KINDS = ("acks",) * 16 + ("nacks", "nacks", "rejects", "releases", "hang", "late")
 
 
 class Consumer(Client):
@@ -150,19 +150,26 @@ class Consumer(Client):
         if kind == "hang":
             return
         rows: list[list[Any]] = [[*self.held[sequence], sequence, sequence] for sequence in chosen]
+        if kind == "late":  # after the lease, whatever became of it
+            late_ns = int(self.harness.plan.lease_ns * (1 + self.random.random()))
+            self.harness.timeline.after(late_ns, lambda _: self._send("acks", rows))
+            return
         if kind == "nacks":
             rows = [[*row, self.random.choice((-1, 0, 30 * MS)), "again"] for row in rows]
         elif kind == "rejects":
             rows = [[*row, "never"] for row in rows]
+        self._send(kind, rows)
+
+    def _send(self, kind: str, rows: list[list[Any]]) -> None:
         connection, session = self.connection, self.session
 
         def serve(replica: "Replica", request: Request, _now: int) -> None:
             if replica.serving is not None:
                 replica.serving.settle(session, {kind: rows}, request)
 
-        self.ask(Request(serve, lambda reply: self._settled(connection, kind, chosen, reply)))
+        self.ask(Request(serve, lambda reply: self._settled(connection, kind, rows, reply)))
 
-    def _settled(self, connection: int, kind: str, chosen: list[int], reply: Any) -> None:
+    def _settled(self, connection: int, kind: str, rows: list[list[Any]], reply: Any) -> None:
         if isinstance(reply, Error):
             if connection == self.connection:
                 self.attached = False
@@ -170,13 +177,14 @@ class Consumer(Client):
             return
         refused = {number: True for low, high in reply for number in range(low, high + 1)}
         if kind == "acks":
-            good = [sequence for sequence in chosen if sequence not in refused]
+            good = [row[2] for row in rows if row[2] not in refused]
             for look in self.harness.watch.acknowledged:
                 look(good)
         if connection == self.connection:
             self._heard_ns = self.harness.timeline.now_ns
-            for sequence in chosen:
-                self._drop(sequence)
+            for term, counter, sequence, *_ in rows:
+                if self.held.get(sequence) == (term, counter):
+                    self._drop(sequence)
 
     def _ping(self) -> None:
         connection = self.connection

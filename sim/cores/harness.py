@@ -37,7 +37,8 @@ class Harness:
 
     def __init__(self, plan: Plan, bugs: Sequence[str] = (), checkers: Sequence[type[Checker]] = ALL) -> None:
         self.plan = plan
-        self.probe = CoreProbe(bugs)
+        self.marks: dict[str, int] = {}
+        self.probes = [CoreProbe(bugs, odd=odd, marks=self.marks) for odd in (False, True)]
         self.timeline = Timeline()
         self.canon: list[tuple[int, int]] = []
         self.on_first_applied: list[FirstApplied] = []

@@ -10,16 +10,19 @@ from haqactor.sim.bugs import BUGS
 
 
 class CoreProbe:
-    """``marks``: how often each rare branch was taken. ``fired``: bugs that were asked for and are on."""
+    """``marks``: how often each rare branch was taken; several probes may share them. ``odd``: is it one of
+    those replicas that alone have the bugs which are not everywhere?"""
 
     __slots__ = ("_bugs", "marks")
 
-    def __init__(self, bugs: Sequence[str] = ()) -> None:
+    def __init__(
+        self, bugs: Sequence[str] = (), *, odd: bool = True, marks: dict[str, int] | None = None
+    ) -> None:
         unknown = [name for name in bugs if name not in BUGS]
         if unknown:
             raise InvalidArgument(f"no such planted bug: {', '.join(unknown)}")
-        self._bugs = dict.fromkeys(bugs, True)
-        self.marks: dict[str, int] = {}
+        self._bugs = {name: True for name in bugs if odd or BUGS[name].everywhere}
+        self.marks: dict[str, int] = {} if marks is None else marks
 
     def mark(self, name: str) -> None:
         """Count it."""

@@ -57,6 +57,7 @@ class Replica:
         self.rotted = False
         self.drift_ppm = harness.plan.drift_ppm[node]
         self._offset_ns = keyed(harness.plan.seed, "clock", node).randrange(1 << 40)
+        self.probe = harness.probes[node % 2]
         self._turn_ns = harness.plan.turn_ns
         self.inbox: list[tuple[int, Any]] = []
         self.start()
@@ -76,7 +77,7 @@ class Replica:
         self.reads: list[tuple[int, int]] = []
         self.reads_asked: dict[int, int] = {}
         harness, disk = self.harness, self.disk
-        self.machine = GroupMachine(harness.probe)
+        self.machine = GroupMachine(self.probe)
         if disk.meta.index:
             self.machine.restore(disk.chunks)
         self.applied = disk.meta.index
@@ -94,7 +95,7 @@ class Replica:
             suspect=disk.suspect,
             configs=disk.configs(),
             random=HostRandom(keyed(harness.plan.seed, "core", self.node, self.boot)),
-            probe=harness.probe,
+            probe=self.probe,
             now_ns=self.now(),
         )
         self._commit = self.core.commit

@@ -72,12 +72,12 @@ def run_plan(plan: Plan, bugs: Sequence[str] = (), *, checkers: Sequence[type[Ch
         invariant, text = CRASHED, f"{type(error).__name__}: {error}"
     return Verdict(
         plan.seed, plan.profile, invariant, text, harness.digest(), harness.timeline.now_ns,
-        _counts(harness), harness.probe.marks, harness.faults.fired,
+        _counts(harness), harness.marks, harness.faults.fired,
     )  # fmt: skip
 
 
 def _counts(harness: Harness) -> dict[str, int]:
-    marks = harness.probe.marks
+    marks = harness.marks
     return {
         "messages": harness.delivered + harness.client_messages,
         "raft_messages": harness.delivered,

@@ -58,7 +58,7 @@ class Serving:
         self.stirred = True
         self.began_ns = replica.timeline.now_ns
         harness = replica.harness
-        self.dispatcher = Dispatcher(replica.machine, term, harness.plan.limits, now, probe=harness.probe)
+        self.dispatcher = Dispatcher(replica.machine, term, harness.plan.limits, now, probe=replica.probe)
         self.sessions: dict[bytes, Consumer] = {}
         self.later: list[Request] = []
         self._draft = Draft()
@@ -141,6 +141,7 @@ class Serving:
             if isinstance(action, Propose):
                 self._draft.commands.append(action.command)
                 self._draft.answers.append(None)
+                self._note_given_up(action.command)
             elif isinstance(action, Deliver):
                 self._fresh.append(action)
             elif isinstance(action, LeaseLost):
@@ -159,6 +160,14 @@ class Serving:
             self._fresh = []
         due = self.dispatcher.next_deadline_ns(now, self.replica.wall_ns(now))
         self.due_ns = 1 << 62 if due is None else due
+
+    def _note_given_up(self, command: Command) -> None:
+        rows: list[Any] = []
+        if command[0] in {commands.Op.RETURN, commands.Op.SETTLE}:
+            rows = [*command[3], *command[4], *command[5]]
+        if rows:
+            for look in self.replica.watch.given_up:
+                look(self.replica, [(row[0], row[1]) for row in rows])
 
     def deadline_ns(self, now: int) -> int:
         """When there is something to do by itself."""
@@ -219,6 +228,7 @@ class Serving:
             return
         for look in replica.watch.judged:
             look(replica, (session, 1), judged.command[2])
+        self._note_given_up(judged.command)
         self.add(
             judged.command,
             lambda reply: replica.answer(request, reply if isinstance(reply, Error) else refused),

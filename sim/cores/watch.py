@@ -84,6 +84,9 @@ class Checker:
     def judged(self, replica: "Replica", key: tuple[bytes, int], acks: Sequence[Range]) -> None:
         """These acknowledgements were accepted, to be proposed."""
 
+    def given_up(self, replica: "Replica", ranges: Sequence[Range]) -> None:
+        """These are held by nobody from now on; the command that returns them is on its way."""
+
     def acknowledged(self, sequences: Sequence[int]) -> None:
         """A consumer was told that its acknowledgements hold."""
 
@@ -117,5 +120,6 @@ class Watch:
         self.released = those("released")
         self.subscribed = those("subscribed")
         self.judged = those("judged")
+        self.given_up = those("given_up")
         self.acknowledged = those("acknowledged")
         self.finished = those("finished")

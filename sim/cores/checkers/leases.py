@@ -29,11 +29,13 @@ class Leases(Checker):
     def __init__(self, harness: "Harness") -> None:
         super().__init__(harness)
         self.terms: dict[int, dict[int, Key]] = {}
+        self.given: dict[int, dict[int, bool]] = {}  # by nobody held, but not back yet
         self.heard: dict[int, dict[bytes, bool]] = {}
 
     def served(self, replica: "Replica") -> None:
         term = replica.core.term
         self.terms[term] = {}
+        self.given[term] = {}
         self.heard[term] = {}
 
     def applied(self, replica: "Replica", entry: Entry, applied: Applied) -> None:
@@ -42,10 +44,12 @@ class Leases(Checker):
         leased = self.terms.get(replica.core.term)
         if not leased:
             return
+        given = self.given[replica.core.term]
         for effect in applied.effects:
             if isinstance(effect, SettledEffect) and effect.uid == WORK:
                 for sequence in sequences((*effect.moved, *effect.acks, *effect.gone)):
                     leased.pop(sequence, None)
+                    given.pop(sequence, None)
 
     def subscribed(self, replica: "Replica", key: Key, kept: dict[int, tuple[int, int]]) -> None:
         term = replica.core.term
@@ -91,13 +95,19 @@ class Leases(Checker):
                         )
 
     def judged(self, replica: "Replica", key: Key, acks: Sequence[Range]) -> None:
-        leased = self.terms[replica.core.term]
+        leased, given = self.terms[replica.core.term], self.given[replica.core.term]
         for sequence in sequences(acks):
             known = leased.get(sequence)
-            if known is not None and known != key:
+            if known is not None and known != key and sequence not in given:
                 raise Violation(
                     "S8", f"{key[0]!r} acknowledges message {sequence}, which {known[0]!r} holds: accepted"
                 )
+            given[sequence] = True
+
+    def given_up(self, replica: "Replica", ranges: Sequence[Range]) -> None:
+        given = self.given[replica.core.term]
+        for sequence in sequences(ranges):
+            given[sequence] = True
 
 
 class Settled(Checker):
