@@ -14,6 +14,7 @@ import trio
 from haqactor.env import Buffer, StreamReset
 from haqactor.sim.host import Host
 from haqactor.sim.network.flow import Flow
+from haqactor.sim.network.inbox import Inbox
 from haqactor.sim.network.waiter import Waiter
 
 DIALING: Final = "dialing"
@@ -45,10 +46,9 @@ class SimStream:
     """``out`` and ``into``: its two flows. ``state``: of this end. ``key``: its number on its machine."""
 
     __slots__ = (
-        "_arrived",
-        "_arrived_bytes",
         "_credit",
         "_ended",
+        "_inbox",
         "_is_cut_short",
         "_is_sending",
         "_owed",
@@ -78,8 +78,7 @@ class SimStream:
         self._unsent: deque[bytes] = deque()
         self._unsent_bytes = 0
         self._credit = out.link.settings.window_bytes
-        self._arrived: deque[bytes] = deque()
-        self._arrived_bytes = 0
+        self._inbox = Inbox(into.link)
         self._owed = 0
         self._ended = False
         self._is_sending = False
@@ -148,38 +147,25 @@ class SimStream:
         while True:
             if self.state != OPEN or self.stack.is_dead:
                 await self._refuse(reading=True)
-            if self._arrived_bytes or self._ended:
+            if self._inbox.size or self._ended:
                 break
             await self._reader.wait(self._remote)
             waited = True
-        data = self._take(max_bytes) if self._arrived_bytes else b""
+        data = self._take(max_bytes) if self._inbox.size else b""
         if not waited:
             await trio.lowlevel.cancel_shielded_checkpoint()
         return data
 
     def _take(self, max_bytes: int) -> bytes:
-        link, arrived = self.into.link, self._arrived
-        share = link.settings.split_share
-        size = min(max_bytes, self._arrived_bytes)
-        if size > 1 and share and link.draw(share):
-            size = 1 + link.below(size - 1)
-        if len(arrived) > 1 and size > len(arrived[0]):
-            whole = b"".join(arrived)
-            arrived.clear()
-        else:
-            whole = arrived.popleft()
-        if size < len(whole):
-            arrived.appendleft(whole[size:])
-            whole = whole[:size]
-        self._arrived_bytes -= size
-        self._owed += size
-        if self._owed * 2 >= link.settings.window_bytes and self.state == OPEN and not self._ended:
+        data = self._inbox.take(max_bytes)
+        self._owed += len(data)
+        if self._owed * 2 >= self.into.link.settings.window_bytes and self.state == OPEN and not self._ended:
             self.out.credit(self._owed)
             self._owed = 0
-        return whole
+        return data
 
     async def _refuse(self, *, reading: bool = False) -> None:
-        if reading and self.state == GONE and self._arrived_bytes and not self.stack.is_dead:
+        if reading and self.state == GONE and self._inbox.size and not self.stack.is_dead:
             return  # it came before the reset did
         await trio.lowlevel.checkpoint()
         raise StreamReset(f"{self._remote}: {self._why}")
@@ -222,8 +208,7 @@ class SimStream:
         if self.state != OPEN:
             return
         self.state = CLOSED
-        self._arrived.clear()
-        self._arrived_bytes = 0
+        self._inbox.clear()
         if not self._unsent_bytes:
             self._send_end()
         if not self.stack.is_dead:
@@ -252,8 +237,7 @@ class SimStream:
         self._why = why
         self._unsent.clear()
         self._unsent_bytes = 0
-        self._arrived.clear()
-        self._arrived_bytes = 0
+        self._inbox.clear()
         self.stack.forget(self)
 
     def _wake_all(self) -> None:
@@ -273,8 +257,7 @@ class SimStream:
     def data_came(self, data: bytes) -> None:
         """``flow.Receiver``."""
         if self.state == OPEN:
-            self._arrived.append(data)
-            self._arrived_bytes += len(data)
+            self._inbox.put(data)
             if self._reader.waits:
                 self._enter(self._reader.wake)
             return
@@ -297,11 +280,11 @@ class SimStream:
         if not self.stack.is_dead:
             trace = self.stack.host.world.trace
             trace.add("reset", link.target, link.source, link.target, self.into.number, self.state)
-        kept = deque[bytes]() if link.draw(link.settings.discard_share) else self._arrived.copy()
+        kept = Inbox(link) if link.draw(link.settings.discard_share) else self._inbox
+        self._inbox = Inbox(link)
         self.was_refused = self.state == DIALING
         self._end_here("the peer reset it")
-        self._arrived = kept
-        self._arrived_bytes = sum(len(part) for part in kept)
+        self._inbox = kept
         self.out.vanish()
         if self._reader.waits or self._sender.waits:
             self._enter(self._wake_all)

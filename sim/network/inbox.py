@@ -1,0 +1,48 @@
+"""Bytes that have come and that nobody has read yet.
+
+One rule: a read gives what the kernel might have had at that moment: some first part of it.
+"""
+
+from collections import deque
+
+from haqactor.sim.network.links import Link
+
+
+class Inbox:
+    """Of one end of a stream; ``link``: what the bytes come by. ``size``: how many there are."""
+
+    __slots__ = ("_link", "_parts", "size")
+
+    def __init__(self, link: Link) -> None:
+        self._link = link
+        self._parts: deque[bytes] = deque()
+        self.size = 0
+
+    def put(self, data: bytes) -> None:
+        """They have come."""
+        self._parts.append(data)
+        self.size += len(data)
+
+    def take(self, max_bytes: int) -> bytes:
+        """At least one and at most ``max_bytes`` of them, of which there are some; by chance fewer than there
+        are."""
+        parts, link = self._parts, self._link
+        share = link.settings.split_share
+        size = min(max_bytes, self.size)
+        if size > 1 and share and link.draw(share):
+            size = 1 + link.below(size - 1)
+        if len(parts) > 1 and size > len(parts[0]):
+            whole = b"".join(parts)
+            parts.clear()
+        else:
+            whole = parts.popleft()
+        if size < len(whole):
+            parts.appendleft(whole[size:])
+            whole = whole[:size]
+        self.size -= size
+        return whole
+
+    def clear(self) -> None:
+        """Nobody will read them."""
+        self._parts.clear()
+        self.size = 0
