@@ -107,7 +107,7 @@ def _spread(numbers: list[int]) -> Iterator[int]:
 
 
 def _size(story: Story, numbers: list[int]) -> int:
-    return sum(_ROW_BYTES + len(story.rows[number].body) for number in numbers)
+    return sum(_ROW_BYTES + len(story.words(number)[1]) for number in numbers)
 
 
 class _Picked:
@@ -135,7 +135,7 @@ class _Picked:
             row = self.story.rows[number]
             if row.event.kind in ("recv", "drop") and row.cause in self.story.rows:
                 self._take(row.cause)
-            body = row.body
+            body = self.story.words(number)[1]
             self.bytes += _ROW_BYTES + (0 if body in self._bodies else len(body) + 3)
             self._bodies[body] = None
 

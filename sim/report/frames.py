@@ -6,7 +6,7 @@ One rule: bytes that are no frames of ours are left as they are; nothing here ca
 import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import fields, is_dataclass
-from typing import Any, Final, cast
+from typing import Any, Final, NamedTuple, cast
 
 from haqactor import wire
 from haqactor.errors import Error
@@ -18,7 +18,15 @@ from haqactor.sim.trace import Event
 PEER_PORTS: Final = (7421,)
 CONTINUED: Final = "part of a frame"
 _PRELUDE: Final = struct.Struct("<IIBBHI")
+_TOLD_MAX: Final = 4
 _HIDDEN: Final = ("entries", "read_context", "boot")
+
+
+class _Sent(NamedTuple):
+    frames: list[bytes]
+    size: int
+    stream: int
+    is_peer: bool
 
 
 class Frames:
@@ -28,7 +36,7 @@ class Frames:
     def __init__(
         self, events: Sequence[Event], bodies: Mapping[int, bytes], *, peer_ports: Sequence[int] = PEER_PORTS
     ) -> None:
-        self._named: dict[int, tuple[str, str]] = {}
+        self._sent: dict[int, _Sent] = {}
         peers: dict[int, bool] = {}
         waiting: dict[tuple[str, int], bytes] = {}
         for event in events:
@@ -39,36 +47,35 @@ class Frames:
             elif event.kind == "send" and event.number in bodies:
                 key = (event.host, stream)
                 body = bodies[event.number]
-                told, waiting[key] = _frames(waiting.get(key, b""), body, is_peer=peers.get(stream, False))
-                self._named[event.number] = _summary(told, len(body), stream)
+                told, waiting[key] = _frames(waiting.get(key, b""), body)
+                self._sent[event.number] = _Sent(told, len(body), stream, peers.get(stream, False))
 
     def __call__(self, event: Event) -> tuple[str, str] | None:
-        """What was sent; None for all else."""
-        return self._named.get(event.number)
+        """What was sent, named by its first frame; None for all else. Decoded when it is asked for."""
+        sent = self._sent.get(event.number)
+        if sent is None:
+            return None
+        told = [_frame(whole, is_peer=sent.is_peer) for whole in sent.frames[:_TOLD_MAX]]
+        said = "; ".join(f"{name} {text}".rstrip() for name, text in told)
+        more = f"; and {len(sent.frames) - _TOLD_MAX} more" if len(sent.frames) > _TOLD_MAX else ""
+        label = told[0][0] if told else CONTINUED
+        return label, f"{said}{more} ({sent.size} B, stream {sent.stream})".strip()
 
 
-def _summary(told: list[tuple[str, str]], size: int, stream: int) -> tuple[str, str]:
-    """The first frame gives the name."""
-    label = told[0][0] if told else CONTINUED
-    said = "; ".join(f"{name} {text}".rstrip() for name, text in told[:4])
-    more = f"; and {len(told) - 4} more" if len(told) > 4 else ""
-    return label, f"{said}{more} ({size} B, stream {stream})".strip()
-
-
-def _frames(rest: bytes, data: bytes, *, is_peer: bool) -> tuple[list[tuple[str, str]], bytes]:
-    """The frames that end in ``data``, and what is left over; one that only begins is told by its kind."""
+def _frames(rest: bytes, data: bytes) -> tuple[list[bytes], bytes]:
+    """The frames that end in ``data``, the beginning of one that only begins there, and what is left over."""
     buffer = rest + data
-    told: list[tuple[str, str]] = []
+    told: list[bytes] = []
     at = 0
     while len(buffer) - at >= PRELUDE_BYTES:
-        length, _crc, kind, _flags, magic, _head = _PRELUDE.unpack_from(buffer, at)
+        length, _crc, _kind, _flags, magic, _head = _PRELUDE.unpack_from(buffer, at)
         if magic != MAGIC or length < PRELUDE_BYTES:
             return told, b""
         if len(buffer) - at < length:
             if len(rest) <= at:
-                told.append((_kind(kind, is_peer=is_peer), "begins"))
+                told.append(buffer[at : at + PRELUDE_BYTES])
             break
-        told.append(_frame(buffer[at : at + length], kind, is_peer=is_peer))
+        told.append(buffer[at : at + length])
         at += length
     return told, buffer[at:]
 
@@ -78,8 +85,11 @@ def _kind(kind: int, *, is_peer: bool) -> str:
     return "".join(word.capitalize() for word in known.get(kind, f"kind {kind}").split("_"))
 
 
-def _frame(whole: bytes, kind: int, *, is_peer: bool) -> tuple[str, str]:
+def _frame(whole: bytes, *, is_peer: bool) -> tuple[str, str]:
+    length, _crc, kind, _flags, _magic, _head = _PRELUDE.unpack_from(whole)
     name = _kind(kind, is_peer=is_peer)
+    if length > len(whole):
+        return name, "begins"
     try:
         (frame,) = Decoder(FRAME_BYTES_MAX).feed(whole)
         if not is_peer:

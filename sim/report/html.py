@@ -36,7 +36,7 @@ def page(
     """The page, of at most ``bytes_max`` bytes as UTF-8. ``clients``: hosts that are none of ours;
     ``describe``: names messages and tells what is in them."""
     story = tell(events, clients=clients, describe=describe)
-    report = text.report(artefact, events, replay=replay)
+    report = text.report(artefact, events, replay=replay, describe=describe)
     frame = _part("page.html")
     fixed = {
         "title": html.escape(f"{artefact.verdict.value} {artefact.invariant} seed {artefact.seed}"),
@@ -114,14 +114,16 @@ def _rows(story: Story, choice: Choice, places: dict[int, int], words: dict[str,
         event = row.event
         cause, skipped = _shown_cause(story, row, places)
         arrived = event.kind in ("recv", "drop") and cause in places
-        body = "" if arrived and row.body == story.rows[cause].body else row.body
+        label, body = story.words(event.number)
+        if arrived and body == story.words(cause)[1]:
+            body = ""
         packed = [
             event.number - number,
             event.at_ns - at_ns,
             words.setdefault(event.kind, len(words)),
             row.lane + 1,
             row.peer + 1,
-            words.setdefault(row.label, len(words)),
+            words.setdefault(label, len(words)),
             words.setdefault(body, len(words)),
             place - places[cause] if cause in places else 0,
             int(row.guessed) | skipped << 1,

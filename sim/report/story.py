@@ -46,8 +46,6 @@ class Row(NamedTuple):
     event: Event
     lane: int
     peer: int
-    label: str
-    body: str
     cause: int
     guessed: bool
 
@@ -75,6 +73,25 @@ class Story:
     joined: dict[int, int]
     begin_ns: int
     end_ns: int
+    describe: Describe | None = None
+
+    def words(self, number: int) -> tuple[str, str]:
+        """What filters and colours go by, and the text; of a message both are those of its ``send``."""
+        row = self.rows[number]
+        event = row.event
+        if event.kind in ("recv", "drop") and row.cause in self.fates:
+            label, body = self.words(row.cause)
+            return label, body if event.kind == "recv" else f"{_why(event)}: {body}"
+        said = None if self.describe is None else self.describe(event)
+        if said is not None:
+            return said[0], said[1][:BODY_MAX]
+        if event.kind not in MESSAGES:
+            return event.kind, data_text(event.data)
+        names = [lane.name for lane in self.lanes]
+        texts = [datum for datum in event.data if isinstance(datum, str) and datum not in names]
+        ends = [self.lanes[end] for end in (row.lane, row.peer) if end != WORLD]
+        among = "client message" if any(end.client for end in ends) else "peer message"
+        return texts[0] if texts and event.kind == "send" else among, message_text(event.data)
 
     def chain(self, number: int) -> list[Row]:
         """An event and everything that led to it, the first cause first."""
@@ -89,7 +106,7 @@ class Story:
 def tell(events: Sequence[Event], *, clients: Iterable[str] = (), describe: Describe | None = None) -> Story:
     """Make a story of a trace. ``clients``: hosts that are none of ours, besides those that call."""
     lanes = _lanes(events, clients)
-    teller = _Teller(lanes, describe)
+    teller = _Teller(lanes)
     for event in events:
         teller.take(event)
     begin_ns = events[0].at_ns if events else 0
@@ -97,7 +114,7 @@ def tell(events: Sequence[Event], *, clients: Iterable[str] = (), describe: Desc
     spans = tuple(
         sorted([*teller.spans, *teller.left_open(end_ns)], key=lambda span: (span.from_ns, span.lane))
     )
-    return Story(lanes, teller.rows, spans, teller.fates, teller.joined, begin_ns, end_ns)
+    return Story(lanes, teller.rows, spans, teller.fates, teller.joined, begin_ns, end_ns, describe)
 
 
 def _lanes(events: Sequence[Event], clients: Iterable[str]) -> tuple[Lane, ...]:
@@ -121,10 +138,8 @@ def _natural(name: str) -> list[tuple[int, str]]:
 
 
 class _Teller:
-    def __init__(self, lanes: tuple[Lane, ...], describe: Describe | None) -> None:
-        self.lanes = lanes
+    def __init__(self, lanes: tuple[Lane, ...]) -> None:
         self.of = {lane.name: number for number, lane in enumerate(lanes)}
-        self.describe = describe
         self.rows: dict[int, Row] = {}
         self.spans: list[Span] = []
         self.fates: dict[int, list[int]] = {}
@@ -150,11 +165,7 @@ class _Teller:
         guessed = cause == NO_CAUSE
         if guessed:
             cause = self._likely(event)
-        label, body = self._words(event, lane, peer)
-        if event.kind in ("recv", "drop") and cause in self.fates:
-            sent = self.rows[cause]
-            label, body = sent.label, sent.body if event.kind == "recv" else f"{_why(event)}: {sent.body}"
-        self.rows[event.number] = Row(event, lane, peer, label, body, cause, guessed and cause != NO_CAUSE)
+        self.rows[event.number] = Row(event, lane, peer, cause, guessed and cause != NO_CAUSE)
         if event.kind not in _CONSEQUENCES:
             self._last[event.host] = event
 
@@ -195,20 +206,6 @@ class _Teller:
         if last is None or not event.host or event.kind in ("start", "crash", "ended"):
             return NO_CAUSE
         return last.number if last.at_ns == event.at_ns or event.kind in _SLOW else NO_CAUSE
-
-    def _words(self, event: Event, lane: int, peer: int) -> tuple[str, str]:
-        said = None if self.describe is None else self.describe(event)
-        if said is not None:
-            return said[0], said[1][:BODY_MAX]
-        if event.kind in MESSAGES:
-            texts = [datum for datum in event.data if isinstance(datum, str) and datum not in self.of]
-            label = texts[0] if texts and event.kind != "drop" else self._sort(lane, peer)
-            return label, message_text(event.data)
-        return event.kind, data_text(event.data)
-
-    def _sort(self, lane: int, peer: int) -> str:
-        ends = [self.lanes[end] for end in (lane, peer) if end != WORLD]
-        return "client message" if any(end.client for end in ends) else "peer message"
 
     def _spans(self, event: Event, lane: int) -> None:
         kind = event.kind

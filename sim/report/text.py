@@ -9,7 +9,7 @@ from typing import Final
 
 from haqactor.sim.artefact import Artefact, Record
 from haqactor.sim.plan import NS
-from haqactor.sim.report.story import MESSAGES, MILESTONES
+from haqactor.sim.report.story import MESSAGES, MILESTONES, Describe
 from haqactor.sim.report.words import data_text, message_text
 from haqactor.sim.trace import Event
 from haqactor.sim.verdict import Verdict
@@ -32,9 +32,11 @@ def report(
     *,
     replay: str = "haq sim replay fail.json",
     html: str = "",
+    describe: Describe | None = None,
 ) -> str:
-    """``events``: the trace, in order, as far as it was recorded; ``html``: the path of the page. At most
-    LINES_MAX lines of WIDTH characters, no line's end after the last."""
+    """``events``: the trace, in order, as far as it was recorded; ``html``: the path of the page;
+    ``describe``: names messages and tells what is in them. At most LINES_MAX lines of WIDTH characters, no
+    line's end after the last."""
     head = _head(artefact)
     facts = _section(
         "these contradict each other", [_record(record) for record in artefact.records], _RECORDS_MAX
@@ -44,7 +46,7 @@ def report(
     if html:
         foot.append(f"look at  {html}")
     room = LINES_MAX - len(head) - len(facts) - len(faults) - len(foot) - 1
-    last = _last(artefact, events, min(room, _EVENTS_MAX))
+    last = _last(artefact, events, min(room, _EVENTS_MAX), describe)
     return "\n".join(_cut(line) for line in (*head, *facts, *faults, *last, *foot))
 
 
@@ -92,23 +94,44 @@ def _origin(artefact: Artefact) -> str:
     )
 
 
-def _last(artefact: Artefact, events: Sequence[Event], most: int) -> list[str]:
+def _last(artefact: Artefact, events: Sequence[Event], most: int, describe: Describe | None) -> list[str]:
     """The events before the violation at the hosts that the records name; messages and writes give way to
     what happens more rarely."""
     if most < 2:
         return []
     hosts = dict.fromkeys(record.host for record in artefact.records if record.host)
-    end = len(events) if artefact.event is None else artefact.event + 1
-    own = [event for event in events if event.number < end and (not hosts or event.host in hosts)]
+    own = [
+        event
+        for event in events
+        if _before(event, artefact)
+        and (not hosts or event.host in hosts or event.kind in ("partition", "heal"))
+    ]
     if not own:
         return []
     near = own[-most * 4 :]
     told = nlargest(most, near, key=lambda event: (_weight(event), event.number))
     names = ", ".join(hosts) or "all hosts"
+    said = _sayings(events, told, describe)
     return [
         f"last events of {names}",
-        *(_event(event) for event in sorted(told, key=lambda event: event.number)),
+        *(_event(event, said) for event in sorted(told, key=lambda event: event.number)),
     ]
+
+
+def _before(event: Event, artefact: Artefact) -> bool:
+    """Not later than the violation."""
+    if artefact.event is not None:
+        return event.number <= artefact.event
+    return artefact.at_ns is None or event.at_ns <= artefact.at_ns
+
+
+def _sayings(events: Sequence[Event], told: list[Event], describe: Describe | None) -> dict[int, str]:
+    """What was in the messages, by the number of their ``send``."""
+    if describe is None:
+        return {}
+    wanted = {event.number if event.kind == "send" else event.cause: None for event in told}
+    found = {event.number: describe(event) for event in events if event.number in wanted}
+    return {number: words[1] for number, words in found.items() if words is not None}
 
 
 def _weight(event: Event) -> int:
@@ -117,10 +140,11 @@ def _weight(event: Event) -> int:
     return 1 if event.kind in MESSAGES else 2 if event.kind in ("log", "mark") else 0
 
 
-def _event(event: Event) -> str:
+def _event(event: Event, said: dict[int, str]) -> str:
     data = event.data
     if event.kind in MESSAGES and len(data) > 1:
-        text = f"{event.kind} {data_text(data[:1])} > {data_text(data[1:2])} {message_text(data)}"
+        body = said.get(event.number if event.kind == "send" else event.cause) or message_text(data)
+        text = f"{event.kind} {data_text(data[:1])} > {data_text(data[1:2])} {body}"
     else:
         text = f"{event.kind} {data_text(data)}"
     return f"  {event.at_ns / NS:>12.6f} {event.host:<8} {text}".rstrip()

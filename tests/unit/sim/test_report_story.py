@@ -43,7 +43,7 @@ def test_what_happens_to_everybody_has_no_lane() -> None:
     story = log.story()
     assert len(story.lanes) == 4
     assert story.rows[fault].lane == WORLD
-    assert story.rows[fault].body == "storm"
+    assert story.words(fault) == ("fault", "storm")
 
 
 def test_messages_by_cause() -> None:
@@ -57,11 +57,10 @@ def test_messages_by_cause() -> None:
     assert story.fates == {sent: [came], lost: [drop], flying: []}
     row = story.rows[came]
     assert (story.lanes[row.lane].name, story.lanes[row.peer].name) == ("n10", "n2")
-    assert row.body == "60 B, stream 7"
-    assert row.label == "peer message"
-    assert (story.rows[drop].label, story.rows[drop].body) == ("Vote", "loss: 61 B, stream 7, Vote")
-    assert story.rows[lost].label == "Vote"
-    assert story.rows[flying].label == "client message"
+    assert story.words(came) == ("peer message", "60 B, stream 7")
+    assert story.words(drop) == ("Vote", "loss: 61 B, stream 7, Vote")
+    assert story.words(lost)[0] == "Vote"
+    assert story.words(flying)[0] == "client message"
 
 
 def test_messages_without_a_noted_cause() -> None:
@@ -146,9 +145,9 @@ def test_describe() -> None:
     log = begun()
     sent = log.add(1, "send", "n2", "n2", "n10", 60, 7)
     story = tell(log.events, describe=lambda event: ("Append", "e" * 999) if event.kind == "send" else None)
-    assert story.rows[sent].label == "Append"
-    assert len(story.rows[sent].body) == 200
-    assert story.rows[0].label == "start"
+    assert story.words(sent)[0] == "Append"
+    assert len(story.words(sent)[1]) == 200
+    assert story.words(0)[0] == "start"
 
 
 def test_text_is_one_short_line() -> None:
