@@ -33,8 +33,9 @@ class Violation(Exception):
 
 class Checker(Protocol):
     """``calls`` and ``ops``: the kinds of operations whose beginnings and ends it hears of; ``events``: the
-    types of events; ``unknown``: why it could not tell, once it has finished. Each hearing is O(1),
-    ``finish`` O(n log n) at most."""
+    types of events. ``by_place``: it takes places for messages, so it does not hear of ends that do not name
+    the incarnation of a queue that may have been deleted. ``unknown``: why it could not tell, once it has
+    finished. Each hearing is O(1), ``finish`` O(n log n) at most."""
 
     @property
     def name(self) -> str: ...
@@ -46,6 +47,8 @@ class Checker(Protocol):
     def ops(self) -> tuple[Kind, ...]: ...
     @property
     def events(self) -> tuple[type[Event], ...]: ...
+    @property
+    def by_place(self) -> bool: ...
     @property
     def unknown(self) -> str: ...
 
@@ -75,6 +78,7 @@ class Rule:
     calls: tuple[Kind, ...] = ()
     ops: tuple[Kind, ...] = ()
     events: tuple[type[Event], ...] = ()
+    by_place: bool = False
 
     def __init__(self) -> None:
         self.unknown = ""

@@ -21,6 +21,7 @@ class QueueContracts(Rule):
 
     name = "queue contracts"
     invariant = "S25"
+    by_place = True
     calls = ("info",)
     ops = ("publish", "ack", "info")
     events = (Apply, Chosen, Holdings)

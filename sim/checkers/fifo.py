@@ -20,6 +20,7 @@ class ProducerOrder(Rule):
 
     name = "first deliveries in each producer's order"
     invariant = "S7"
+    by_place = True
     ops = ("publish",)
     events = (Chosen,)
 

@@ -17,6 +17,7 @@ class FinalAcknowledgement(Rule):
 
     name = "a confirmed acknowledgement is final"
     invariant = "S5"
+    by_place = True
     ops = ("ack", "reject", "deliver")
     events = (Chosen,)
 

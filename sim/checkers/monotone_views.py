@@ -16,21 +16,18 @@ class MonotoneViews(Rule):
 
     name = "a client's view never goes back"
     invariant = "S18"
-    calls = ("info", "delete")
+    by_place = True
+    calls = ("info",)
     ops = ("publish", "info")
 
     def __init__(self) -> None:
         super().__init__()
         self._seen: dict[tuple[str, str], tuple[View, Op | None]] = {}
         self._asked: dict[int, tuple[View, Op | None]] = {}
-        self._deleted: dict[str, None] = {}
 
     def on_call(self, op: Op) -> None:
         """What it knows when it asks is the least that it may be told."""
-        if op.kind == "delete":
-            self._deleted[op.queue] = None
-        else:
-            self._asked[op.i] = self._seen.get((op.client, op.queue), (_NOTHING, None))
+        self._asked[op.i] = self._seen.get((op.client, op.queue), (_NOTHING, None))
 
     def on_op(self, op: Op) -> None:
         """What it was told."""
@@ -40,7 +37,7 @@ class MonotoneViews(Rule):
                 self._learn(op, (out.get("uid", 0), 0, out["seq"] + 1))
             return
         (uid, first, following), source = self._asked.pop(op.i)
-        if op.outcome != OK or (not out.get("uid") and op.queue in self._deleted):
+        if op.outcome != OK:
             return
         view: View = (out.get("uid", 0), out.get("first_seq", 0), out.get("next_seq", 0))
         told = [op] if source is None else [source, op]

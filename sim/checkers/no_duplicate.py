@@ -16,6 +16,7 @@ class NoDuplicate(Rule):
 
     name = "no duplicate stored within the window"
     invariant = "S4"
+    by_place = True
     calls = ("publish", "declare")
     ops = ("publish", "deliver", "declare")
 

@@ -15,6 +15,7 @@ class OneHolder(Rule):
 
     name = "one holder per lease epoch"
     invariant = "S8"
+    by_place = True
     ops = ("deliver",)
     events = (Chosen, Freed)
 

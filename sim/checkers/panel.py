@@ -9,7 +9,7 @@ from typing import TypeVar
 
 from haqactor.sim.checkers.checker import Checker, Violation
 from haqactor.sim.checkers.final import Final
-from haqactor.sim.history import History, Op
+from haqactor.sim.history import FAIL, History, Op
 from haqactor.sim.observed import Event
 
 K = TypeVar("K")
@@ -34,6 +34,7 @@ class Panel:
                 self._returns.setdefault(kind, []).append((checker, checker.on_op))
             for event in checker.events:
                 self._events.setdefault(event, []).append((checker, checker.on_event))
+        self._deleted: dict[str, int] = {}  # queues, and how many deletions may have happened
         self._finished = False
 
     @property
@@ -53,6 +54,8 @@ class Panel:
 
     def on_call(self, op: Op) -> None:
         """The history's."""
+        if op.kind == "delete":
+            self._deleted[op.queue] = self._deleted.get(op.queue, 0) + 1
         for checker, hear in self._calls.get(op.kind, ()):
             try:
                 hear(op)
@@ -61,7 +64,12 @@ class Panel:
 
     def on_return(self, op: Op) -> None:
         """The history's."""
+        if op.kind == "delete" and op.outcome == FAIL:
+            self._deleted[op.queue] -= 1
+        blurred = self._deleted.get(op.queue) and not op.out.get("uid")
         for checker, hear in self._returns.get(op.kind, ()):
+            if blurred and checker.by_place:
+                continue
             try:
                 hear(op)
             except Violation as violation:

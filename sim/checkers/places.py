@@ -1,7 +1,7 @@
 """S9: a place in a queue names one message, for ever.
 
 One rule: every receipt and every delivery of a place agree on the body, and every receipt on the producer's
-number, too. Records that do not name the incarnation are not judged once their queue may have been deleted.
+number, too.
 """
 
 from haqactor.sim.checkers.checker import Rule
@@ -15,26 +15,19 @@ class UniquePlaces(Rule):
 
     name = "(queue, seq) names one message for ever"
     invariant = "S9"
-    calls = ("delete",)
+    by_place = True
     ops = ("publish", "deliver")
 
     def __init__(self) -> None:
         super().__init__()
         self._bodies: dict[Place, Op] = {}
         self._owners: dict[Place, Op] = {}
-        self._deleted: dict[str, None] = {}
-
-    def on_call(self, op: Op) -> None:
-        """From now on incarnations must be told apart."""
-        self._deleted[op.queue] = None
 
     def on_op(self, op: Op) -> None:
         """A receipt or a delivery."""
         if op.outcome != OK or "seq" not in op.out:
             return
         place = place_of(op)
-        if not place[1] and op.queue in self._deleted:
-            return
         known = self._bodies.setdefault(place, op)
         if known.value != op.value:
             raise self.broken(f"place {place[2]} of {op.queue} names two messages", known, op)

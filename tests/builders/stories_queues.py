@@ -410,6 +410,26 @@ def incarnations(story: Story) -> None:
     story.settle("ack", 1, queue="p")
 
 
+@holds("S9")
+def told_apart_by_nothing(story: Story) -> None:
+    """Everything anew in a queue that was deleted, by records that do not say so"""
+    for body in (b"a", b"b"):
+        story.did("publish", body, producer="p", producer_seq=1, seq=1)
+        story.deliver(body, 1, client="w" + body.decode(), term=1, counter=1)
+        story.settle("ack", 1)
+        story.did("delete")
+
+
+@breaks("S9")
+def deletion_refused(story: Story) -> None:
+    """A deletion that failed excuses nothing"""
+    story.publish(b"a", 1)
+    story.did("delete", outcome="fail", error="conflict")
+    story.publish(b"b", outcome="info")
+    story.deliver(b"b", 1)
+    story.settle("ack", 1)
+
+
 @breaks("S9")
 def other_body(story: Story) -> None:
     """A place was confirmed to one message, and another is delivered from it"""
