@@ -216,7 +216,7 @@ function drawDots(base) {
       const quiet = row.kind === "send" || row.kind === "recv";
       base.append(svg("circle", { class: "dot", cx: x(row.lane), cy: y, r: quiet ? 2.5 : 4, fill: isMessage(row) ? colour(row.label) : "var(--lane)", "data-i": row.i }));
       if (!isMessage(row) && row.body && zoom >= 0.7 && y - (free.get(row.lane) ?? -99) >= 12) {
-        base.append(svg("text", { class: "said", x: x(row.lane) + 8, y: y + 4, "data-i": row.i }, shorten(`${row.kind.replace("client.", "")} ${row.body}`, step - 12)));
+        base.append(svg("text", { class: "said", x: x(row.lane) + 8, y: y + 4, "data-i": row.i }, shorten(`${row.kind.replace("client.", "")} ${row.body.replace(/\S*\/(?=\S)/g, "").replace(/0{6,}/g, "…")}`, step - 12)));
         free.set(row.lane, y);
       }
     }
