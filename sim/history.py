@@ -15,8 +15,8 @@ info      ``ready``, ``leased``, ``delayed``, ``dead``, ``first_seq``, ``next_se
 any       ``error``: the code of the error that ended it
 ========  ==========================================================================================
 
-``uid`` is the incarnation of the queue; all records of a queue name it, or none. Without it little is concluded
-about a queue once it may have been deleted.
+``uid`` is the incarnation of the queue; all records of a queue name it, or none. Without it little is
+concluded about a queue once it may have been deleted.
 ``chosen_ns``: when the leader chose the delivery; where ``term`` and ``counter`` are known, the event
 ``Chosen`` tells it.
 """
