@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -10,7 +11,7 @@ import trio
 from haqactor.env import ConnectFailed, NetworkError, StreamReset
 from haqactor.sim.network import LinkSettings, SimNetwork
 from haqactor.sim.network.partitions import OPERATIONS, Operation, apply
-from tests.unit.sim.network.net import MS, Net, S
+from tests.unit.sim.network.net import MS, PLAIN, Net, S
 
 FIVE = ("n1", "n2", "n3", "n4", "n5")
 ALL = tuple((source, target) for source in FIVE for target in FIVE if source != target)
@@ -112,6 +113,31 @@ def test_a_stream_outlives_a_partition(how: str) -> None:
         apply(net.fabric, "heal")
         net.run(3000)
         assert net.bytes_of(0) == b"".join(b"%03d" % number for number in range(200))
+
+
+def test_each_stream_goes_on_at_its_own_time() -> None:
+    """What was lost is sent again within as long as the cut lasted, and within the links' bound."""
+    with Net("a", "b", settings=replace(PLAIN, retransmit_max_ns=300 * MS)) as net:
+        net.listen()
+        net.run(1)
+
+        async def client(network: SimNetwork) -> None:
+            streams = [await network.dial("b:1") for _ in range(10)]
+            await trio.sleep(0.1)
+            for stream in streams:
+                await stream.send_all(b"x")
+
+        net.start("a", client)
+        net.run(60)
+        apply(net.fabric, "partition", [["a"], ["b"]])
+        net.run(1000)
+        apply(net.fabric, "heal")
+        healed = net.now_ms
+        net.run(1000)
+        waits = [heard.at_ms - healed for heard in net.heard if heard.what == b"x"]
+        assert len(waits) == 10
+        assert max(waits) <= 300
+        assert max(waits) - min(waits) > 50
 
 
 def test_one_way_is_one_way() -> None:
