@@ -6,6 +6,7 @@ that says what (L1 to L4).
 
 from typing import Final
 
+from haqactor.sim.cores import state
 from haqactor.sim.cores.faults import Faults
 from haqactor.sim.cores.harness import Harness
 from haqactor.sim.cores.plan import MS, SECOND
@@ -108,7 +109,9 @@ def _unrest(harness: Harness, core: list[Replica]) -> tuple[str, str] | None:
     applied = [replica.applied for replica in core]
     if min(applied) < len(harness.canon):
         return "L4", f"replicas {[r.node for r in core]} have applied {applied} of {len(harness.canon)}"
-    digests = dict.fromkeys(replica.machine.digest() for replica in core if replica.applied == max(applied))
+    digests = dict.fromkeys(
+        state.digest(replica.machine) for replica in core if replica.applied == max(applied)
+    )
     if len(digests) > 1:
         return "L4", "replicas that applied everything are in different states"
     suspects = [replica.node for replica in core if replica.core.suspect]

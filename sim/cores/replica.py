@@ -15,6 +15,7 @@ from haqactor.machine.machine import GroupMachine
 from haqactor.raft.core import RaftCore
 from haqactor.raft.messages import Append
 from haqactor.raft.ready import Fetch, Ready
+from haqactor.sim.cores import state
 from haqactor.sim.cores.beats import Beats
 from haqactor.sim.cores.disk import Block
 from haqactor.sim.cores.messages import Beat, BeatAnswer, Request, Shipment
@@ -362,7 +363,7 @@ class Replica:
             look(self, entry, applied)
         if not entry.index % self.harness.plan.digest_every:
             for look in watch.digest:
-                look(self, entry.index, machine.digest())
+                look(self, entry.index, state.digest(machine))
         if self.serving is not None:
             self.serving.applied(applied)
         if entry.kind is Kind.NOOP and self.core.is_leader and entry.term == self.core.term:

@@ -9,6 +9,7 @@ from haqactor.errors import Conflict, InvariantViolation
 from haqactor.ids import Index, NodeId
 from haqactor.raft.messages import InstallSnapshot
 from haqactor.raft.ready import SnapshotMeta
+from haqactor.sim.cores import state
 from haqactor.sim.cores.disk import Block
 from haqactor.sim.cores.messages import Shipment
 
@@ -41,7 +42,7 @@ class Snapshots:
         configuration = replica.core.configuration
         meta = SnapshotMeta(replica.applied, term, configuration.voters, configuration.learners)
         for look in replica.watch.digest:
-            look(replica, replica.applied, replica.machine.digest())
+            look(replica, replica.applied, state.digest(replica.machine))
         chunks = replica.machine.snapshot_chunks()
         replica.timeline.after(2 * replica.disk.sync_ns, self._read, (replica.boot, meta, chunks))
 
@@ -96,6 +97,6 @@ class Snapshots:
             replica.machine.restore(chunks)
             replica.applied = self._at = meta.index
             for look in replica.watch.digest:
-                look(replica, meta.index, replica.machine.digest())
+                look(replica, meta.index, state.digest(replica.machine))
             for look in replica.watch.installed:
                 look(replica, meta.index)

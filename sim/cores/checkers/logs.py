@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from haqactor.entry import Entry
 from haqactor.ids import Index
 from haqactor.machine.effects import Applied
+from haqactor.sim.cores import state
 from haqactor.sim.cores.disk import Block
 from haqactor.sim.cores.watch import Checker, Violation
 
@@ -102,6 +103,6 @@ class StateMachine(Checker):
         if index < place:
             raise Violation("S12", f"node {replica.node} goes back from {place} to a snapshot at {index}")
         self.places[replica.node] = index
-        digest = replica.machine.digest()
+        digest = state.digest(replica.machine)
         if self.digests.setdefault(index, digest) != digest:
             raise Violation("S19", f"the snapshot at {index} that node {replica.node} took is another state")
