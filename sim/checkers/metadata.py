@@ -93,7 +93,7 @@ def step(state: State, action: Action) -> list[State]:
     if verb == "absent":
         return [None] if state is None else []
     if verb == "delete":
-        return [None] if state is not None or not action.known else []
+        return [None] if state is not None else []
     if verb == "ensure":
         return [(0, 1)] if state is None else [state]
     if verb == "info":

@@ -46,6 +46,7 @@ def model_agrees(story: Story) -> None:
     chosen(story, 9, 9, 3)
     entry(story, 5, commands.settle(7, [[2, 2]], [[1, 1, -1, "no"]], [], []), True)
     story.see(Holdings(story.tick(), "n0", 1, 5, 7, 0, 1, 0, 1, 3))
+    story.see(Holdings(story.tick(), "n1", 1, 4, 7, 2, 0, 0, 1, 3))
     entry(story, 6, publish(9, 1), SequenceGap("no"))
     story.see(Apply(story.tick(), "n1", 1, 6, 1, 6, b"6"))
     question = story.begin("info")
@@ -77,6 +78,14 @@ def chosen_while_waiting(story: Story) -> None:
     one_queue(story)
     entry(story, 5, commands.settle(7, [], [[1, 1, -1, "no"]], [], []), True)
     chosen(story, 1, 1, 5, attempts=True)
+
+
+@breaks("S25")
+def chosen_from_nowhere(story: Story) -> None:
+    """A message is chosen from a queue that was deleted"""
+    one_queue(story)
+    entry(story, 5, commands.follow_directory(2, [7], []), True)
+    chosen(story, 1, 1, 5)
 
 
 @breaks("S25")

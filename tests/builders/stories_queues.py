@@ -44,6 +44,14 @@ def dead(story: Story) -> None:
 
 
 @holds("S1")
+def dead_and_held(story: Story) -> None:
+    """Held by the dead-letter queue"""
+    story.did("declare", dead_letter="dead")
+    story.publish(b"a", 1)
+    story.final.remaining = {("dead", 0, 1): ("ready", b"a")}
+
+
+@holds("S1")
 def unknown_outcome(story: Story) -> None:
     """What was not confirmed may be lost"""
     story.publish(b"a", outcome="info")
@@ -169,6 +177,14 @@ def two_receipts(story: Story) -> None:
     for seq in (1, 2):
         story.deliver(b"a", seq)
         story.settle("ack", seq)
+
+
+@breaks("S4")
+def another_receipt(story: Story) -> None:
+    """A retry gets another place, from which nothing is delivered"""
+    story.did("publish", b"a", producer="p", producer_seq=1, seq=1)
+    story.did("publish", b"a", producer="p", producer_seq=1, seq=2)
+    story.final.remaining = {("q", 0, seq): ("ready", b"a") for seq in (1, 2)}
 
 
 @breaks("S4")
@@ -305,6 +321,16 @@ def died(story: Story) -> None:
     story.settle("nack", 1)
     story.deliver(b"a", 1, queue="dead")
     story.settle("ack", 1, queue="dead")
+
+
+@holds("S6")
+def died_and_held(story: Story) -> None:
+    """Given back, and held by the dead-letter queue"""
+    story.did("declare", dead_letter="dead")
+    story.publish(b"a", 1)
+    story.deliver(b"a", 1)
+    story.settle("nack", 1)
+    story.final.remaining = {("dead", 0, 1): ("ready", b"a")}
 
 
 @breaks("S6")

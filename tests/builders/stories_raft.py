@@ -1,6 +1,6 @@
 """Stories of replicas: S10 to S15, S19, S21 and S24, kept and broken. The group has n0, n1 and n2."""
 
-from haqactor.sim.observed import Append, Gauge, Served, Sync
+from haqactor.sim.observed import Append, Commit, Gauge, Served, Sync
 from tests.builders.story import Cases, Story
 
 CASES = Cases()
@@ -63,9 +63,24 @@ def behind_a_snapshot(story: Story) -> None:
         story.apply("n0", index, 1, b"%d" % index)
     story.snapshot("n1", 2, 1, b"2", installed=True)
     story.append("n1", 3, 1)
-    story.start("n0", 1, "", 3, 1)
-    for index in (1, 2, 3):
+    story.snapshot("n0", 2, 1, b"2")
+    story.snapshot("n0", 2, 1, b"2", installed=True)
+    story.append("n0", 4, 1)
+    story.start("n0", 1, "", 4, 1)
+    for index in (1, 2, 3, 4):
         story.append("n0", index, 1)
+
+
+@breaks("S11")
+def after_a_snapshot(story: Story) -> None:
+    """A log that goes on behind a snapshot taken of it is still known"""
+    for index in (1, 2, 3):
+        story.append("n1", index, 1)
+    for index in (1, 2):
+        story.append("n0", index, 1)
+        story.apply("n0", index, 1, b"%d" % index)
+    story.snapshot("n0", 1, 1, b"1")
+    story.append("n0", 3, 1, 77)
 
 
 @breaks("S11")
@@ -162,6 +177,49 @@ def committed_replaced_alike(story: Story) -> None:
 
 
 @breaks("S12")
+def applied_replaced(story: Story) -> None:
+    """A host replaces an applied entry below the last that it knew to be committed"""
+    first_term(story)
+    story.store(2, 1, "n0", "n1")
+    story.commit("n0", 2, 1, by=1)
+    story.apply("n2", 1, 1)
+    story.see(Commit(story.tick(), "n2", 1, 2, 1))
+    story.append("n2", 1, 3)
+
+
+@breaks("S12")
+def unapplied_replaced(story: Story) -> None:
+    """A host replaces an entry that was committed, and that nobody has applied yet"""
+    story.store(1, 1, "n0", "n1")
+    story.commit("n0", 1, 1, by=1)
+    story.append("n0", 1, 2)
+
+
+@breaks("S12")
+def committed_otherwise(story: Story) -> None:
+    """A follower is told of another commit than the leader's"""
+    story.store(1, 1, "n0", "n1")
+    story.commit("n0", 1, 1, by=1)
+    story.commit("n2", 1, 2)
+
+
+@breaks("S12")
+def applied_then_committed(story: Story) -> None:
+    """What was applied is committed otherwise"""
+    story.apply("n0", 1, 1)
+    story.store(1, 2, "n1", "n2")
+    story.commit("n1", 1, 2, by=2)
+
+
+@breaks("S12")
+def committed_then_applied(story: Story) -> None:
+    """What was committed is applied otherwise"""
+    story.store(1, 1, "n0", "n1")
+    story.commit("n0", 1, 1, by=1)
+    story.apply("n1", 1, 2)
+
+
+@breaks("S12")
 def committed_twice(story: Story) -> None:
     """Two leaders commit different entries at one index"""
     first_term(story)
@@ -240,6 +298,14 @@ def voted_early(story: Story) -> None:
 
 
 @breaks("S14")
+def term_early(story: Story) -> None:
+    """An answer in a term that is not on disk yet"""
+    story.sync("n1", 0, 0, hard=1)
+    story.told("n1", 2, 0)
+    story.sync("n1", 0, 0, hard=2)
+
+
+@breaks("S14")
 def lost_by_restart(story: Story) -> None:
     """What a crash took is acknowledged afterwards"""
     story.store(1, 1, "n1")
@@ -273,6 +339,8 @@ def restarted_holders(story: Story) -> None:
     story.apply("n0", 1, 1)
     story.snapshot("n2", 1, 1, b"same", installed=True)
     story.store(2, 1, "n2")
+    story.snapshot("n2", 1, 1, b"same")
+    story.snapshot("n2", 1, 1, b"same", installed=True)
     story.commit("n0", 2, 1, by=1)
 
 
@@ -283,6 +351,38 @@ def minority(story: Story) -> None:
     story.store(1, 1, "n0")
     story.append("n1", 1, 1)
     story.commit("n0", 1, 1, by=1)
+
+
+@holds("S15")
+def half_and_more(story: Story) -> None:
+    """Three of four; and a majority of both sets of voters"""
+    four = ("n0", "n1", "n2", "n3")
+    story.store(1, 1, "n0", "n1", "n2")
+    story.see(Commit(story.tick(), "n0", 1, 1, 1, 1, (four, ("n0", "n1", "n4"))))
+
+
+@breaks("S15")
+def half(story: Story) -> None:
+    """Two of four are no majority"""
+    story.store(1, 1, "n0", "n1")
+    story.see(Commit(story.tick(), "n0", 1, 1, 1, 1, (("n0", "n1", "n2", "n3"),)))
+
+
+@breaks("S15")
+def one_set_only(story: Story) -> None:
+    """A majority of the old voters, and none of the new ones"""
+    story.store(1, 1, "n0", "n1")
+    story.see(Commit(story.tick(), "n0", 1, 1, 1, 1, (("n0", "n1", "n2"), ("n0", "n3", "n4"))))
+
+
+@breaks("S15")
+def replaced_copy(story: Story) -> None:
+    """An entry replaces a durable one, and is not durable yet itself"""
+    for index in (1, 2):
+        story.store(index, 1, "n0", "n1")
+    story.store(2, 2, "n0")
+    story.append("n1", 2, 2)
+    story.commit("n0", 2, 2, by=2)
 
 
 @breaks("S15")
@@ -327,6 +427,13 @@ def other_state(story: Story) -> None:
     """A snapshot lacks something"""
     story.apply("n0", 1, 1, b"1")
     story.snapshot("n0", 1, 1, b"0")
+
+
+@breaks("S19")
+def other_term(story: Story) -> None:
+    """A snapshot names an entry of another term"""
+    story.apply("n0", 1, 1, b"1")
+    story.snapshot("n0", 1, 2, b"1")
 
 
 @breaks("S19")

@@ -15,6 +15,7 @@ def declared_and_deleted(story: Story) -> None:
     story.did("info", outcome="fail", error="not_found")
     story.did("declare", uid=7, version=1, created=True, changed=True)
     story.did("declare", client="c2", uid=7, version=2, created=False, changed=True)
+    story.did("delete", outcome="fail", error="conflict")
     slow = story.begin("info", client="c3")
     story.did("delete")
     story.did("info", outcome="fail", error="not_found")
@@ -31,6 +32,14 @@ def dead_letters_declared(story: Story) -> None:
     story.did("declare", uid=7, version=1, created=True, dead_letter="dead")
     story.did("info", queue="dead", uid=6, version=1)
     story.did("declare", queue="dead", uid=6, version=1, created=False, changed=False)
+
+
+@breaks("S17")
+def two_incarnations(story: Story) -> None:
+    """Two incarnations are seen, and it was declared once, as a dead-letter queue"""
+    story.did("declare", dead_letter="dead")
+    story.did("info", queue="dead", uid=6)
+    story.did("info", queue="dead", client="c2", uid=5)
 
 
 @breaks("S17")

@@ -21,6 +21,7 @@ def test_story(case: Case) -> None:
     assert story.broken() == ([case.breaks] if case.breaks else []), (
         f"{[*map(str, story.panel.violations)]}\n{told}"
     )
+    assert case.promise not in story.panel.unknown
 
 
 @pytest.mark.parametrize("invariant", [checker.invariant for checker in checkers()])
