@@ -163,8 +163,10 @@ class Order(Checker):
                 for sequence in sequences(effect.gone):
                     returned.pop(sequence, None)
             elif isinstance(effect, Awake) and effect.uid == WORK:
+                acking = self.acking[replica.core.term]
                 for sequence in sequences(effect.ready):
-                    returned[sequence] = True
+                    if sequence not in acking:
+                        returned[sequence] = True
 
     def judged(self, replica: "Replica", key: Key, acks: Sequence[Range]) -> None:
         returned, acking = self.returned[replica.core.term], self.acking[replica.core.term]
