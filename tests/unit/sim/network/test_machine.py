@@ -231,6 +231,7 @@ def test_a_machine_that_stands_still_hears_all_later() -> None:
         net.run(1000)
         assert len(net.bytes_of(0)) > 100
         assert [what for _, what in results] == ["open"]
+        assert results[0][0] > 310, "a machine that stands still takes no connection"
 
 
 def test_a_reset_that_comes_while_it_stands_still_is_heard_later() -> None:
@@ -299,6 +300,35 @@ def test_no_task_of_a_dead_run_waits_for_ever() -> None:
         "receive StreamReset",
         "send StreamReset",
     ]
+
+
+def test_nor_one_whose_stream_was_reset_while_it_stood_still() -> None:
+    """It was not told before it died."""
+    left: list[str] = []
+    with Net("a", "b") as net:
+
+        async def server(network: SimNetwork) -> None:
+            stream = await (await network.listen("b:1")).accept()
+            with trio.CancelScope(shield=True):
+                try:
+                    await stream.receive_some()
+                except StreamReset:
+                    left.append("reset")
+
+        async def client(network: SimNetwork) -> None:
+            await network.dial("b:1")
+            await trio.sleep_forever()
+
+        net.start("b", server)
+        net.run(1)
+        net.start("a", client)
+        net.run(10)
+        net.world.hosts["b"].pause()
+        net.world.hosts["a"].crash()
+        net.run(10)
+        net.world.hosts["b"].crash()
+        assert left == []
+    assert left == ["reset"]
 
 
 def test_a_dead_run_has_no_effect() -> None:
