@@ -362,6 +362,20 @@ def test_before_the_opening_old_acknowledgements_count_and_others_wait() -> None
     assert judged.refused == []
 
 
+def test_what_is_claimed_after_its_deferral_ended_is_ready_for_nobody_else() -> None:
+    """Found by the core simulator (seed 3): the nack applied, its answer was lost with the leader, and the
+    delay ended while the next leader still waited for claims."""
+    group, rows = serving()
+    term, counter = rows[0][:2]
+    group.settle(ALICE, nacks=[[term, counter, 2, 3, NS // 2, "later"]])
+    group.new_term()
+    group.subscribe(BOB)
+    assert ranges(group.run(0.6)) == []  # a tick brought 2 and 3 back
+    assert group.subscribe(ALICE, [term, counter, 1, 10, False]) == []
+    assert ranges(group.run(0.1)) == []
+    assert group.d.leased(Q) == (10, 2)
+
+
 def test_of_two_claims_the_higher_lease_wins() -> None:
     group, old = serving()
     group.new_term()
