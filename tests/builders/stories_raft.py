@@ -179,12 +179,11 @@ def committed_replaced_alike(story: Story) -> None:
 @breaks("S12")
 def applied_replaced(story: Story) -> None:
     """A host replaces an applied entry below the last that it knew to be committed"""
-    first_term(story)
-    story.store(2, 1, "n0", "n1")
+    for index in (1, 2):
+        story.store(index, 1, "n0", "n1")
     story.commit("n0", 2, 1, by=1)
-    story.apply("n2", 1, 1)
-    story.see(Commit(story.tick(), "n2", 1, 2, 1))
-    story.append("n2", 1, 3)
+    story.apply("n0", 1, 1)
+    story.append("n0", 1, 3)
 
 
 @breaks("S12")
@@ -339,8 +338,16 @@ def restarted_holders(story: Story) -> None:
     story.apply("n0", 1, 1)
     story.snapshot("n2", 1, 1, b"same", installed=True)
     story.store(2, 1, "n2")
-    story.snapshot("n2", 1, 1, b"same")
-    story.snapshot("n2", 1, 1, b"same", installed=True)
+    story.commit("n0", 2, 1, by=1)
+
+
+@holds("S15")
+def snapshot_within(story: Story) -> None:
+    """A snapshot that comes late, within the log, takes nothing away"""
+    for index in (1, 2):
+        story.store(index, 1, "n0", "n1")
+    story.apply("n0", 1, 1)
+    story.snapshot("n1", 1, 1, b"same", installed=True)
     story.commit("n0", 2, 1, by=1)
 
 
