@@ -2,9 +2,11 @@
 
 One rule: only what was run and failed in the same way is kept; the result is always a failure that was seen.
 
-The order, for each step makes the next ones cheaper: whole classes of faults off, delta debugging of the
-plan (Zeller and Hildebrandt, "Simplifying and isolating failure-inducing input", 2002), fewer operations, a
-shorter time, the plainest schedule, round times; and all again until nothing helps or the budget is spent.
+A run that does not fail goes on to its end, and so costs most. Hence the order: what comes after the
+violation first, then whole classes of faults, delta debugging of the plan (Zeller and Hildebrandt,
+"Simplifying and isolating failure-inducing input", 2002; the last faults first, for they are likeliest to
+matter), fewer operations, a shorter time, the plainest schedule, round times; and all again until nothing
+helps or the budget is spent.
 """
 
 from collections.abc import Callable, Sequence
@@ -18,6 +20,7 @@ T = TypeVar("T")
 
 BUDGET: Final = 300
 ROUND_NS: Final = (NS, NS // 10, NS // 100, NS // 1000)
+SLACK_NS: Final = NS // 2  #: a smaller run may fail a little later
 FINENESS: Final = 16  #: times and numbers are found to within a part of so many
 
 
@@ -49,17 +52,22 @@ def shrink(
     start: Candidate,
     fails: Callable[[Candidate], bool],
     *,
+    at_ns: int | None = None,
     budget: int = BUDGET,
     progress: Callable[[Step], None] | None = None,
     stop: Callable[[], bool] | None = None,
 ) -> Shrunk:
     """``fails``: runs a candidate and tells whether it breaks the same invariant; it must be deterministic.
-    ``budget``: how often it is called at most, the first run of ``start`` included; ``stop``: asked before
-    each run, ends the search early. Raises NotReproduced when ``start`` does not fail."""
+    ``at_ns``: when ``start`` broke it, if that is known; ``budget``: how often ``fails`` is called at most,
+    the first run of ``start`` included; ``stop``: asked before each run, ends the search early. Raises
+    NotReproduced when ``start`` does not fail."""
     search = _Search(start, fails, budget, progress, stop)
     try:
         if not search.tries(start):
             raise NotReproduced("it does not fail when it is run again")
+        if at_ns is not None and at_ns + SLACK_NS < start.until_ns:
+            search.phase = "after the violation"
+            search.tries(_until(start, at_ns + SLACK_NS))
         before = None
         while before != search.best:
             before = search.best
@@ -80,23 +88,23 @@ def same_invariant(run: Callable[[Candidate], str | None], invariant: str) -> Ca
 def ddmin(items: Sequence[T], fails: Callable[[tuple[T, ...]], bool]) -> tuple[T, ...]:
     """A part of ``items`` that fails and from which no single one can be taken away. ``items`` itself is
     taken to fail; nothing at all is tried first."""
-    kept = tuple(items)
+    kept: tuple[T, ...] = tuple(items)
     if not kept or fails(()):
         return ()
     pieces = 2
     while len(kept) > 1:
         chunks = _chunks(kept, pieces)
-        for number, chunk in enumerate(chunks):
-            if fails(chunk):
-                kept, pieces = chunk, 2
-                break
-            rest = tuple(item for other, part in enumerate(chunks) if other != number for item in part)
-            if pieces > 2 and fails(rest):
-                kept, pieces = rest, pieces - 1
-                break
+        found = _first(chunks[::-1], fails)
+        if found is not None:
+            kept, pieces = found, 2
+            continue
+        rests = [_without(chunks, place) for place in range(pieces)] if pieces > 2 else []
+        found = _first(rests, fails)
+        if found is not None:
+            kept, pieces = found, pieces - 1
+        elif pieces == len(kept):
+            break
         else:
-            if pieces == len(kept):
-                break
             pieces = min(2 * pieces, len(kept))
     return kept
 
@@ -104,6 +112,19 @@ def ddmin(items: Sequence[T], fails: Callable[[tuple[T, ...]], bool]) -> tuple[T
 def _chunks(items: tuple[T, ...], pieces: int) -> list[tuple[T, ...]]:
     bounds = [len(items) * number // pieces for number in range(pieces + 1)]
     return [items[low:high] for low, high in pairwise(bounds)]
+
+
+def _first(parts: list[tuple[T, ...]], fails: Callable[[tuple[T, ...]], bool]) -> tuple[T, ...] | None:
+    return next((part for part in parts if fails(part)), None)
+
+
+def _without(chunks: list[tuple[T, ...]], place: int) -> tuple[T, ...]:
+    return tuple(item for other, chunk in enumerate(chunks) if other != place for item in chunk)
+
+
+def _until(candidate: Candidate, end_ns: int) -> Candidate:
+    plan = candidate.plan.where(lambda fault: fault.at_ns <= end_ns)
+    return replace(candidate, until_ns=end_ns, plan=plan)
 
 
 class _Spent(Exception):
@@ -140,10 +161,8 @@ class _Search:
 
     def lowers(self, high: int, make: Callable[[int], Candidate]) -> None:
         """Find a small number with which it still fails, from 0 up to ``high``, which is known to fail."""
-        if high <= 0 or self.tries(make(0)):
-            return
-        low = 0
-        while high - low > max(1, high // FINENESS):
+        low = -1
+        while high > 0 and high - low > max(1, high // FINENESS):
             middle = (low + high) // 2
             if self.tries(make(middle)):
                 high = middle
@@ -152,7 +171,8 @@ class _Search:
 
 
 def _fault_classes(search: _Search) -> None:
-    """Off all at once, or as many as can be: first what goes wrong by chance, then kinds of the plan."""
+    """Off all at once, or one after the other: first what goes wrong by chance, then kinds of the plan, those
+    of the most faults first."""
 
     def chances(kinds: tuple[str, ...]) -> bool:
         rates = {kind: search.best.chances[kind] for kind in kinds}
@@ -162,8 +182,20 @@ def _fault_classes(search: _Search) -> None:
         plan = search.best.plan.where(lambda fault: fault.kind in kinds)
         return search.tries(replace(search.best, plan=plan))
 
-    ddmin(tuple(sorted(search.best.chances)), chances)
-    ddmin(search.best.plan.kinds(), planned)
+    counts = dict.fromkeys(search.best.plan.kinds(), 0)
+    for fault in search.best.plan:
+        counts[fault.kind] += 1
+    _greedy(tuple(sorted(search.best.chances)), chances)
+    _greedy(tuple(sorted(counts, key=lambda kind: (-counts[kind], kind))), planned)
+
+
+def _greedy(kinds: tuple[str, ...], fails: Callable[[tuple[str, ...]], bool]) -> None:
+    if not kinds or fails(()) or len(kinds) == 1:
+        return
+    for kind in kinds:
+        fewer = tuple(other for other in kinds if other != kind)
+        if fewer and fails(fewer):
+            kinds = fewer
 
 
 def _plan(search: _Search) -> None:
@@ -182,11 +214,7 @@ def _operations(search: _Search) -> None:
 def _time(search: _Search) -> None:
     """An earlier end; faults that would come after it fall away."""
 
-    def until(end_ns: int) -> Candidate:
-        plan = search.best.plan.where(lambda fault: fault.at_ns <= end_ns)
-        return replace(search.best, until_ns=end_ns, plan=plan)
-
-    search.lowers(search.best.until_ns, until)
+    search.lowers(search.best.until_ns, lambda end_ns: _until(search.best, end_ns))
 
 
 def _schedule(search: _Search) -> None:
