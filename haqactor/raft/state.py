@@ -149,8 +149,7 @@ class RaftState:
         self.ack_due = False
         self.ack_sent = Index(0)
         self.ack_context = 0
-        self.suspicion_rank = -1
-        self.suspicion_tries = 0
+        self.suspicion_rank, self.suspicion_tries = -1, 0
         self.eager = False
         # as a candidate
         self.votes: dict[NodeId, bool] = {}
@@ -162,8 +161,7 @@ class RaftState:
         self.uncommitted_bytes = 0
         self.check_ns = NO_DEADLINE_NS
         self.cures: dict[NodeId, Cure] = {}
-        self.transferee = NO_NODE
-        self.transfer_ns = NO_DEADLINE_NS
+        self.transferee, self.transfer_ns = NO_NODE, NO_DEADLINE_NS
         self.sending = False
         self.shared: Append | None = None  # the last Append built in this turn
         # the turn's work
