@@ -67,13 +67,6 @@ _ROWS: Final = (
         "a slow disk at the leader",
     ),
     Bug(
-        "C03",
-        "raft.ack_last_index",
-        "a follower acknowledges its whole log, whatever stands there",
-        ("S15", "S12", "S14", "S1", "crash"),
-        "divergent logs",
-    ),
-    Bug(
         "C04",
         "raft.commit_unmatched",
         "a follower believes the commit index beyond what it has compared",
@@ -98,7 +91,8 @@ _ROWS: Final = (
         "M21",
         "raft.no_step_down",
         "a leader ignores a higher term in an answer",
-        ("L1", "L2", "L4", "L7", "L6", "S10"),
+        ("L1", "L2", "L3", "L4", "L6", "L7", "S5", "S8", "S10", "S18"),
+        "an old leader that its successor cannot reach",
         "partition",
     ),
     Bug("M22", "raft.no_noop", "a term begins without a no-op", ("L1", "L2"), "none"),

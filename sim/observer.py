@@ -152,14 +152,13 @@ class Watch:
     def _sends(self, messages: "list[tuple[NodeId, Message]] | tuple[tuple[NodeId, Message], ...]") -> None:
         self._commits()
         now, host, group = self._now_ns(), self._host, self._group
-        for _peer, message in messages:
+        for peer, message in messages:
             if isinstance(message, AppendReply):
                 if message.accepted and not message.suspect:
                     self._tell(observed.Told(now, host, group, int(message.term), int(message.matched)))
             elif isinstance(message, VoteMessage):
                 if message.granted and not message.pre:
-                    candidate = self._name(self._actor.core._state.hard.vote)
-                    self._tell(observed.Vote(now, host, group, int(message.term), candidate))
+                    self._tell(observed.Vote(now, host, group, int(message.term), self._name(peer)))
             elif isinstance(message, RequestVote):
                 if not message.pre:
                     self._tell(observed.Vote(now, host, group, int(message.term), host))

@@ -179,6 +179,8 @@ class Run:
             verdict = Verdict.CRASH
         elif not in_time:
             verdict = Verdict.LIVENESS
+        elif self._panel.unknown:
+            verdict = Verdict.UNDETERMINED
         return Result(
             seed=world.seed,
             profile=self._profile,

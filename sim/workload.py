@@ -144,6 +144,7 @@ class ConsumerBody:
         ):
             async for message in deliveries:
                 self._clients.progress.delivered += 1
+                part, _row = message.row
                 self._clients.history.delivered(
                     self._name,
                     self._queue,
@@ -151,6 +152,9 @@ class ConsumerBody:
                     self._clients.world.now_ns,
                     seq=message.seq,
                     attempt=message.attempt,
+                    consumer=self._name,
+                    term=part.term,
+                    counter=part.counter,
                 )
                 nursery.start_soon(self._settle, message, stream.random(), stream.random())
 

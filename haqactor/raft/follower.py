@@ -108,7 +108,7 @@ def on_append(state: RaftState, sender: NodeId, message: Append) -> None:
         return
     if entries:
         _store(state, message.term, entries)
-    state.matched = log.last_index if state.probe.bug("raft.ack_last_index") else max(state.matched, last)
+    state.matched = max(state.matched, last)
     state.ack_due = True
     state.ack_context = max(state.ack_context, message.read_context)
     follow_commit(state, message.commit)

@@ -109,6 +109,27 @@ class Faults:
         self._later(fault, lambda: self.revive(replica) if replica.paused else None)
         return True
 
+    def _sandwich(self, fault: Fault, replica: "Replica") -> bool:
+        """Paused and cut off; when it wakes, it hears everybody but the leader of that time."""
+        if not replica.up or replica.paused:
+            return False
+        replica.paused = True
+        cut, node = self._harness.links.cut, replica.node
+        for row in cut:
+            row[node] = True
+        self._harness.note_cuts()
+
+        def wake() -> None:
+            leader = self._target(-1)
+            for other, row in enumerate(cut):
+                row[node] = other == leader.node != node
+            self._harness.note_cuts()
+            self.revive(replica)
+            self._later(fault, self._mend)
+
+        self._later(fault, wake)
+        return True
+
     def _slow(self, fault: Fault, replica: "Replica") -> bool:
         replica.disk.stall_ns = (fault.number % 4 + 1) * 40 * MS
         self._later(fault, lambda: setattr(replica.disk, "stall_ns", 0))

@@ -19,12 +19,12 @@ SECOND: Final = 1_000_000_000
 KINDS: Final[dict[str, tuple[str, ...]]] = {
     "calm": (),
     "crash": ("crash", "restart", "power", "tear", "reset"),
-    "partition": ("isolate", "split", "oneway", "clog", "hold", "handover"),
+    "partition": ("isolate", "split", "oneway", "clog", "hold", "handover", "sandwich"),
     "disk": ("crash", "tear", "rot", "slow", "power"),
     "clock": ("pause", "crash", "isolate", "drift"),
     "swarm": (
         *("crash", "restart", "power", "tear", "rot", "slow", "pause", "isolate", "split", "oneway", "clog"),
-        *("hold", "reset", "handover", "drift"),
+        *("hold", "reset", "handover", "drift", "sandwich"),
     ),
 }
 """The kinds of fault that a profile draws from; each seed gets a subset of them."""

@@ -51,10 +51,8 @@ def test_rows() -> None:
     [
         "raft.vote_before_durable",
         "raft.ack_before_durable",
-        "raft.commit_alone",
         "raft.no_noop",
         "machine.snapshot_without_windows",
-        "machine.acked_before_commit",
         "machine.stale_lease_acks",
     ],
 )

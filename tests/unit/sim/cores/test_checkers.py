@@ -64,6 +64,13 @@ def pretender(replica: Replica, **core: Any) -> Any:
     )  # fmt: skip
 
 
+def always(term: Term) -> Callable[[Index], Term]:
+    def term_at(_index: Index) -> Term:
+        return term
+
+    return term_at
+
+
 def delivery(sequence: int, session: bytes = b"somebody", term: int = 1) -> Deliver:
     part = Part(term, 1, 0, ((sequence, sequence),), (), 0, 1, 0, 10, None)
     return Deliver(session, 1, WORK, 1, [part])
@@ -74,7 +81,7 @@ def two_leaders(harness: Harness) -> None:
 
 
 def leader_without_committed(harness: Harness) -> None:
-    other = pretender(follower(harness), term=99, term_at=lambda _index: Term(0))
+    other = pretender(follower(harness), term=99, term_at=always(Term(0)))
     checker(harness, "Elections").role(other)
 
 
@@ -138,13 +145,13 @@ def early_term(harness: Harness) -> None:
 
 
 def old_term_committed(harness: Harness) -> None:
-    other = pretender(leader(harness), commit=3, term_at=lambda _index: Term(0))
+    other = pretender(leader(harness), commit=3, term_at=always(Term(0)))
     checker(harness, "CommitRule").commit(other)
 
 
 def few_copies(harness: Harness) -> None:
     core = leader(harness).core
-    other = pretender(leader(harness), commit=10_000, term_at=lambda _index: core.term)
+    other = pretender(leader(harness), commit=10_000, term_at=always(core.term))
     checker(harness, "CommitRule").commit(other)
 
 
