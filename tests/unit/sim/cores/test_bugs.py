@@ -57,6 +57,6 @@ def test_rows() -> None:
     ],
 )
 def test_is_killed(name: str) -> None:
-    found = kill(name, 5)
+    found = kill(name, 30)
     assert found is not None
     assert found[1] in BUGS[name].invariants
