@@ -53,7 +53,7 @@ def test_rows() -> None:
         "raft.ack_before_durable",
         "raft.no_noop",
         "machine.snapshot_without_windows",
-        "machine.stale_lease_acks",
+        "machine.returned_before_commit",
     ],
 )
 def test_is_killed(name: str) -> None:
