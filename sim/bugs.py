@@ -70,7 +70,7 @@ _ROWS: Final = (
         "C04",
         "raft.commit_unmatched",
         "a follower believes the commit index beyond what it has compared",
-        ("S12", "S15", "L1", "crash"),
+        ("S12", "S15", "L1", "L4", "crash"),
         "divergent logs",
     ),
     Bug(

@@ -62,5 +62,7 @@ class Beats:
         self._answers[source] = number
         covered = replica.core.covered
         replica.core.beat_answer(NodeId(source), answer.row, now)
+        for look in replica.watch.answered:
+            look(replica, answer.row.term)
         if replica.core.covered != covered:
             replica.wake()

@@ -40,6 +40,9 @@ class Checker:
     def sent(self, replica: "Replica", target: int, message: Any) -> None:
         """A Raft message leaves a replica."""
 
+    def answered(self, replica: "Replica", term: int) -> None:
+        """A leader took in the answer to its beat by somebody who is in ``term``."""
+
     def role(self, replica: "Replica") -> None:
         """Role, leader or term changed."""
 
@@ -106,6 +109,7 @@ class Watch:
 
         self.started = those("started")
         self.sent = those("sent")
+        self.answered = those("answered")
         self.role = those("role")
         self.commit = those("commit")
         self.durable = those("durable")

@@ -8,7 +8,7 @@ from typing import Final
 
 from haqactor.sim.cores.checkers.durability import CommitRule, Durability, Votes
 from haqactor.sim.cores.checkers.leases import Leases, Order, Settled
-from haqactor.sim.cores.checkers.liveness import Disruption
+from haqactor.sim.cores.checkers.liveness import Deposed, Disruption
 from haqactor.sim.cores.checkers.logs import Elections, LogMatching, StateMachine
 from haqactor.sim.cores.checkers.messages import Confirmed, Dedup, Reads
 from haqactor.sim.cores.watch import Checker
@@ -26,5 +26,6 @@ ALL: Final[tuple[type[Checker], ...]] = (
     Leases,
     Settled,
     Order,
+    Deposed,
     Disruption,
 )

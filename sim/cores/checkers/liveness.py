@@ -1,6 +1,7 @@
-"""What nobody may disturb: L7. (L1 to L4 are conditions of the liveness phase, see ``phases``.)
+"""Who has to give way, and to whom nobody has to: S10, L7. (L1 to L4 are conditions of the liveness
+phase, see ``phases``.)
 
-One rule: a replica that can reach no quorum keeps its term.
+One rule: a higher term ends a leadership, and a replica that can reach no quorum keeps its term.
 """
 
 from typing import TYPE_CHECKING
@@ -25,3 +26,12 @@ class Disruption(Checker):
             raise Violation(
                 "L7", f"node {replica.node}, which reaches nobody, raises its term to {replica.core.term}"
             )
+
+
+class Deposed(Checker):
+    """S10: a leader that hears of a higher term leads no more."""
+
+    def answered(self, replica: "Replica", term: int) -> None:
+        core = replica.core
+        if core.is_leader and core.term < term:
+            raise Violation("S10", f"node {replica.node} leads term {core.term} though it heard of {term}")

@@ -222,6 +222,10 @@ def disturbed(harness: Harness) -> None:
     checker(harness, "Disruption").role(other)
 
 
+def leads_on(harness: Harness) -> None:
+    checker(harness, "Deposed").answered(leader(harness), 99)
+
+
 CASES: list[tuple[str, Callable[[Harness], None]]] = [
     ("S10", two_leaders),
     ("S12", leader_without_committed),
@@ -249,6 +253,7 @@ CASES: list[tuple[str, Callable[[Harness], None]]] = [
     ("S5", delivered_after_settled),
     ("S7", overtaken),
     ("L7", disturbed),
+    ("S10", leads_on),
 ]
 
 
