@@ -112,6 +112,7 @@ class Run:
             name = f"p{number}"
             body = clients.producer(name, drawn.operations, named=number % 2 == 0, pause_s=drawn.pause_s)
             self._producers.append(cluster.client(name, body))
+        cluster.client("watcher", clients.watcher("watcher"))
         for queue in QUEUES:
             for number in range(drawn.consumers):
                 name = f"c{number}-{queue}"

@@ -7,7 +7,6 @@ own stream.
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Any, Final
 
 import trio
@@ -48,6 +47,24 @@ class Clients:
         """A client that publishes ``operations`` messages, ``pause_s`` apart on average."""
         return ProducerBody(self, name, operations, named=named, pause_s=pause_s)
 
+    def watcher(self, name: str) -> "WatcherBody":
+        """A client that looks at the queues now and then."""
+        return WatcherBody(self, name)
+
+    async def declare(self, name: str, broker: Broker, queue: str) -> None:
+        """Declare a queue, again until it is known to be there."""
+        world, history = self.world, self.history
+        while True:
+            op = history.call(name, "declare", queue, None, world.now_ns)
+            try:
+                await broker.declare(queue, max_attempts=0, lease=5.0)
+            except TRANSIENT as error:
+                history.returned(op, world.now_ns, INFO, error=error.code)
+                await trio.sleep(0.05)
+            else:
+                history.returned(op, world.now_ns, OK)
+                return
+
     def consumer(self, name: str, queue: str) -> "ConsumerBody":
         """A client that consumes a queue until it is cancelled."""
         return ConsumerBody(self, name, queue)
@@ -74,7 +91,7 @@ class ProducerBody:
         clients = self._clients
         stream = clients.world.random("workload", self._name)
         for queue in clients.queues:
-            await certainly(partial(broker.declare, queue, max_attempts=0, lease=5.0))
+            await clients.declare(self._name, broker, queue)
         if self._named:
             async with broker.producer(self._name) as producer:
                 await self._publish_all(producer, stream)
@@ -181,12 +198,37 @@ class ConsumerBody:
             history.returned(op, world.now_ns, OK)
 
 
-async def certainly(call: Callable[[], Awaitable[object]]) -> None:
-    """Again until it is done."""
-    while True:
-        try:
-            await call()
-        except TRANSIENT:
-            await trio.sleep(0.05)
-        else:
-            return
+class WatcherBody:
+    """Asks how the queues are."""
+
+    def __init__(self, clients: Clients, name: str) -> None:
+        self._clients = clients
+        self._name = name
+
+    async def __call__(self, broker: Broker) -> None:
+        """The client's program."""
+        clients = self._clients
+        world, history = clients.world, clients.history
+        stream = world.random("workload", self._name)
+        for queue in clients.queues:
+            await clients.declare(self._name, broker, queue)
+        while True:
+            queue = clients.queues[stream.randrange(len(clients.queues))]
+            op = history.call(self._name, "info", queue, None, world.now_ns)
+            try:
+                info = await broker.queue(queue).info()
+            except Error as error:
+                history.returned(op, world.now_ns, INFO, error=error.code)
+            else:
+                history.returned(
+                    op,
+                    world.now_ns,
+                    OK,
+                    ready=info.ready,
+                    leased=info.leased,
+                    delayed=info.delayed,
+                    dead=info.dead,
+                    first_seq=info.first_seq,
+                    next_seq=info.next_seq,
+                )
+            await trio.sleep(stream.expovariate(3.0))
