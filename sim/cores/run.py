@@ -6,7 +6,7 @@ One rule: a run never raises; whatever went wrong in it is its verdict.
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from haqactor.errors import Error
+from haqactor.errors import Error, InvalidArgument
 from haqactor.sim.bugs import BUGS
 from haqactor.sim.cores import phases
 from haqactor.sim.cores.checkers import ALL
@@ -93,7 +93,10 @@ def _counts(harness: Harness) -> dict[str, int]:
 
 
 def kill(bug: str, seeds_max: int = 5_000) -> tuple[int, str] | None:
-    """The first seed that finds a planted bug, and the invariant by which; None: it survived."""
+    """The first seed that finds a planted bug, and the invariant by which; None: it survived. Raises
+    InvalidArgument for a bug that the cores do not have."""
+    if not BUGS[bug].profile:
+        raise InvalidArgument(f"{bug} is not in the cores: the simulator of whole nodes hunts it")
     for seed in range(seeds_max):
         verdict = run(seed, BUGS[bug].profile, (bug,))
         if verdict.invariant is not None:

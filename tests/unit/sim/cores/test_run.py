@@ -8,7 +8,7 @@ import pytest
 
 from haqactor.errors import InvalidArgument
 from haqactor.sim.cores.plan import PROFILES, draw
-from haqactor.sim.cores.run import run, run_plan
+from haqactor.sim.cores.run import kill, run, run_plan
 
 TELL = """
 import sys
@@ -65,3 +65,5 @@ def test_unknown_names() -> None:
         run(0, "no such profile")
     with pytest.raises(InvalidArgument, match="planted bug"):
         run(0, "calm", ("raft.no_such_bug",))
+    with pytest.raises(InvalidArgument, match="whole nodes"):
+        kill("journal.done_before_sync", 1)
