@@ -28,7 +28,7 @@ def test_clean_code_raises_no_alarm(seed: int) -> None:
 
 @pytest.mark.parametrize("profile", PROFILES)
 def test_every_profile(profile: str) -> None:
-    verdict = run(100, profile)
+    verdict = run(105, profile)
     assert verdict.ok, f"{verdict.invariant}: {verdict.text}"
 
 
