@@ -10,7 +10,7 @@ import trio
 
 import haqactor
 from haqactor import Broker
-from haqactor.cli.launcher import LocalCluster
+from haqactor.cli.launcher import LocalCluster, LocalNode
 from tests.builders.journal_damage import segments
 from tests.builders.local_cluster import kill_all, no_tracebacks, running, until
 
@@ -55,6 +55,18 @@ async def installed(broker: Broker) -> bool:
     return int((await broker.status())["counters"].get("installs_received", 0)) >= len(QUEUES)
 
 
+async def ends(node: LocalNode) -> dict[int, int]:
+    """Where each group's log ends on a node."""
+    async with haqactor.connect(f"haq://{node.listen}") as broker:
+        return {int(row["group"]): int(row["last_index"]) for row in (await broker.status())["groups"]}
+
+
+async def caught_up(cluster: LocalCluster) -> bool:
+    """Has node 2 also what came behind the snapshots? Else it could not win."""
+    mine = await ends(cluster.node(2))
+    return [await ends(cluster.node(number)) for number in (0, 1)] == [mine, mine]
+
+
 async def only_node_two_may_lead(cluster: LocalCluster) -> None:
     """Node 0 becomes patient, node 1 stays down: who leads is decided."""
     kill_all(cluster)
@@ -81,6 +93,8 @@ async def test_a_node_that_was_down_gets_the_snapshot_and_leads(tmp_path: Path) 
         async with haqactor.connect(f"haq://{cluster.node(2).listen}") as broker:
             with trio.fail_after(15):
                 while not await installed(broker):  # noqa: ASYNC110 - the node is asked
+                    await trio.sleep(0.02)
+                while not await caught_up(cluster):  # noqa: ASYNC110 - the nodes are asked
                     await trio.sleep(0.02)
         await only_node_two_may_lead(cluster)
         async with haqactor.connect(cluster.url) as broker:
