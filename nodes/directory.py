@@ -14,9 +14,10 @@ from haqactor.ids import NO_NODE, Index, Term
 from haqactor.machine import commands, effects
 from haqactor.machine.directory import DirectoryMachine
 from haqactor.nodes.clockwork import GroupTime
-from haqactor.nodes.proposals import Answer, Draft, answer_request, seal
+from haqactor.nodes.proposals import AGAIN_NS, Answer, Draft, answer_request, seal
 from haqactor.nodes.reading import Reads
 from haqactor.nodes.sessions import Disconnected, Request
+from haqactor.nodes.timers import NEVER_NS
 
 if TYPE_CHECKING:
     from haqactor.nodes.group import GroupActor
@@ -145,8 +146,8 @@ class DirectoryService:
         """It is the directory."""
 
     def next_deadline_ns(self) -> int:
-        """It has no timers."""
-        return 1 << 62
+        """It has no timers of its own; a draft that was kept is to be tried again."""
+        return self.actor.context.now() + AGAIN_NS if self._draft.commands else NEVER_NS
 
     def snapshot_chunks(self) -> Any:
         """A frozen view of the machine."""

@@ -4,7 +4,7 @@ One rule: every owner hears exactly once: its reply when the entry applies, or t
 may not, have been stored."""
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from haqactor import wire
 from haqactor.errors import Error, NotLeader, OutcomeUnknown, Overloaded
@@ -30,6 +30,10 @@ def answer_request(request: Request) -> Answer:
             request.session.send(wire.Reply(rid, reply))
 
     return answer
+
+
+AGAIN_NS: Final = 10_000_000
+"""After so long a draft that was kept is tried again, though nothing new has come."""
 
 
 class Draft:

@@ -30,7 +30,7 @@ from haqactor.nodes.clockwork import GroupTime
 from haqactor.nodes.consuming import Consuming
 from haqactor.nodes.embedding import died
 from haqactor.nodes.missing import Missing
-from haqactor.nodes.proposals import Draft, answer_request, seal
+from haqactor.nodes.proposals import AGAIN_NS, Draft, answer_request, seal
 from haqactor.nodes.reading import Reads
 from haqactor.nodes.sessions import Disconnected, Request
 from haqactor.nodes.timers import NEVER_NS
@@ -272,11 +272,13 @@ class QueueService:
     # -- the rest of Service
 
     def next_deadline_ns(self) -> int:
-        """When the dispatcher has something to do by itself."""
+        """When the dispatcher has something to do by itself, or a kept draft is to be tried again."""
         if self.consuming is None:
             return NEVER_NS
         now_ns = self.actor.context.now()
         deadline = self.consuming.dispatcher.next_deadline_ns(now_ns, self.time.now(now_ns))
+        if self.draft.commands:  # kept: nothing else may come to try it again
+            deadline = min(now_ns + AGAIN_NS, NEVER_NS if deadline is None else deadline)
         return NEVER_NS if deadline is None else deadline
 
     def snapshot_chunks(self) -> Any:

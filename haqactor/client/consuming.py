@@ -30,9 +30,9 @@ class Subscription:
     """``credit_*``: the whole credit; 0 for one whose messages are asked for one by one (``want``)."""
 
     __slots__ = (
-        "_attempt", "_now", "_redirect", "_subscribing", "buffer", "closing", "consumer", "counts", "credit",
-        "drained", "error", "holdings", "lane", "lease_ns", "link", "listener", "parts", "paused", "pending",
-        "polls", "received_ns", "renewals", "since_ns", "started", "uid", "unanswered", "wanted",
+        "_attempt", "_now", "_redirect", "_rid", "_subscribing", "buffer", "closing", "consumer", "counts",
+        "credit", "drained", "error", "holdings", "lane", "lease_ns", "link", "listener", "parts", "paused",
+        "pending", "polls", "received_ns", "renewals", "since_ns", "started", "uid", "unanswered", "wanted",
     )  # fmt: skip
 
     def __init__(
@@ -69,6 +69,7 @@ class Subscription:
         self.renewals = Renewals(self)
         self._subscribing: Link | None = None
         self._attempt = 0
+        self._rid = 0
         self._redirect = redirect
         self._now = now
         lane.add(self)
@@ -241,7 +242,7 @@ class Subscription:
         message = wire.Subscribe(
             0, self.lane.group, self.uid, self.consumer, self._attempt, messages, size, claims
         )
-        link.ask(self, message)
+        self._rid = link.ask(self, message)
 
     def _write(self, settlement: Settlement, link: Link) -> None:
         acks, nacks, rejects, releases = settlement.wire_rows()
@@ -293,8 +294,8 @@ class Subscription:
         self.listener.subscribed()
 
     def failed(self, link: Link, answer: wire.Failed) -> None:
-        """Subscribe was refused."""
-        if self._subscribing is not link:
+        """Subscribe was refused; an older one's refusal is of no interest any more."""
+        if self._subscribing is not link or answer.rid != self._rid:
             return
         self._subscribing = None
         self._turned_away(link, answer)

@@ -16,6 +16,7 @@ from haqactor.machine import commands
 from haqactor.machine.directory import DirectoryMachine
 from haqactor.machine.epochs import producer_id
 from haqactor.nodes.missing import Missing
+from haqactor.nodes.proposals import AGAIN_NS
 from haqactor.nodes.queues import QueueService
 from haqactor.nodes.sessions import ClientSession, Disconnected
 from tests.builders.service_actor import ServedSession, ServiceActor, trio_now
@@ -222,6 +223,8 @@ async def test_too_much_under_way_refuses_publishes_and_keeps_the_rest() -> None
         here.service.work(trio_now())
         assert here.alice.answers[refused] == ["overloaded"]
         assert done not in here.bob.answers
+        again_ns = here.service.next_deadline_ns() - trio_now()
+        assert again_ns <= AGAIN_NS, "nothing else may come to try it again"
         here.actor.overload = None
         here.turn()
         assert here.bob.answers[done] == [[]]
