@@ -69,6 +69,7 @@ class Consuming:
         if self._overtaken(session.id, message.consumer, message.attempt):
             session.fail(message.rid, Conflict("a later subscription of this consumer was here before"))
             return
+        self._remember(session.id, message.consumer, message.attempt)
         self._polls.pop((session.id, message.consumer), None)
         self.sessions[session.id] = session
         self.delivery.forget(session.id, message.consumer)
@@ -88,20 +89,21 @@ class Consuming:
     def _overtaken(self, session: bytes, consumer: int, attempt: int) -> bool:
         """Did a later subscription of this consumer, or its end, come before this one, by another way (one of
         two ways may lead through another node)? Deliveries would go where nobody takes them any more."""
-        key, attempts = (session, consumer), self._attempts
-        if attempt < attempts.get(key, 0):
-            return True
-        attempts[key] = attempt
-        attempts.move_to_end(key)
+        return attempt < self._attempts.get((session, consumer), 0)
+
+    def _remember(self, session: bytes, consumer: int, attempt: int) -> None:
+        """The newest subscription of a consumer, or its end."""
+        attempts = self._attempts
+        attempts[session, consumer] = attempt
+        attempts.move_to_end((session, consumer))
         if len(attempts) > _ATTEMPTS_MAX:
             attempts.popitem(last=False)
-        return False
 
     def _unsubscribe(self, request: Request, message: wire.Unsubscribe) -> None:
         """Answered once what the consumer held has gone back, so that whoever looks then finds it ready. A
         lost leadership is told; the next leader knows nothing of this consumer, and says so."""
         session = request.session
-        self._overtaken(session.id, message.consumer, _ENDED)
+        self._remember(session.id, message.consumer, _ENDED)
         self._subscribed.pop((session.id, message.consumer), None)
         command = self.dispatcher.leave(session.id, message.consumer)
         done = wire.Reply(message.rid, True)
