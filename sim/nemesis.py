@@ -6,14 +6,12 @@ nothing, and is not counted.
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any, Final
+from typing import Any
 
 from haqactor.sim.cluster import SimCluster, SimNode
 from haqactor.sim.network import partitions
 from haqactor.sim.plan import Fault, Plan, target
 from haqactor.sim.world import NS
-
-_CUTS: Final = ("isolate", "deafen", "mute")
 
 
 class ClusterRoster:
@@ -27,7 +25,7 @@ class ClusterRoster:
         return [node.host.name for node in self._cluster.nodes]
 
     def leader(self, scope: str, name: str) -> str | None:
-        """Of a group; queues are found by the group that holds them."""
+        """Of a group. A plan here never names a queue; of one nobody is known."""
         group = int(name) if scope == "group" and name.isdecimal() else None
         found = self._cluster.leader(group) if group is not None else None
         return None if found is None else found.host.name
@@ -61,11 +59,6 @@ class Nemesis:
             "wall_step": self._wall_step,
             "drift": self._drift,
         }
-
-    @property
-    def kinds(self) -> tuple[str, ...]:
-        """All that a plan may ask for."""
-        return (*self._kinds, "power_loss", "swizzle")
 
     def follow(self, plan: Plan) -> None:
         """Let it happen at its times."""

@@ -40,7 +40,6 @@ class Drawn:
     operations: int
     safety_ns: int
     plan: Plan
-    link_trouble: bool
 
 
 def draw(seed: int, profile: str, safety_ns: int = 10 * NS) -> Drawn:
@@ -58,7 +57,6 @@ def draw(seed: int, profile: str, safety_ns: int = 10 * NS) -> Drawn:
         operations=200,
         safety_ns=safety_ns,
         plan=_plan(seed, kinds, safety_ns),
-        link_trouble=bool(kinds) and profile in ("partition", "swarm") and stream.random() < 0.5,
     )
 
 

@@ -6,7 +6,7 @@ own stream.
 """
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Final
 
 import trio
@@ -31,7 +31,6 @@ class Progress:
     delivered: int = 0
     settled: int = 0
     stopping: bool = False
-    open_publishes: dict[str, int] = field(default_factory=dict[str, int])
 
 
 class Clients:
