@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 import trio
-from trio.testing import MockClock
+from trio.testing import MockClock, wait_all_tasks_blocked
 
 from haqactor.batch import COUNT_MAX, PACKED_BYTES_MAX, Content, head
 from haqactor.client import producer as producers
@@ -104,7 +104,10 @@ async def test_at_most_256_batches_are_in_flight(cluster: FakeCluster, broker: B
         async with trio.open_nursery() as nursery:
             for number in range(IN_FLIGHT_MAX + 50):
                 nursery.start_soon(producer.publish_many, "orders", [b"%d" % number])
-            await trio.sleep(0.2)
+            with trio.fail_after(5):
+                while len(kinds(cluster, "Publish")) < IN_FLIGHT_MAX:  # noqa: ASYNC110 - looks at the wire
+                    await trio.sleep(0.01)
+            await wait_all_tasks_blocked(0.02)
             assert len(kinds(cluster, "Publish")) == IN_FLIGHT_MAX
             assert sum(left.count for left in producer.outstanding()) == IN_FLIGHT_MAX
             swallow = False
