@@ -5,7 +5,8 @@ One rule: swarm testing (Groce et al., ISSTA 2012): a run with few kinds of faul
 of them hides; one seed in ten has none, and must be clean.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Final
 
 from haqactor.sim.keyed import Stream, keyed
@@ -30,7 +31,13 @@ PROFILES: Final[dict[str, tuple[str, ...]]] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Drawn:
-    """One seed's run: ``safety_ns`` of faults, then a liveness phase."""
+    """One seed's run: ``safety_ns`` of faults, then a liveness phase.
+
+    ``operations``: how many messages each producer publishes at most. ``chances``: what goes wrong by chance
+    all the time, by the name of the share in ``LinkSettings``, and ``buggify``. ``work``: what clients do
+    besides publishing and consuming, see ``workload``. ``core``: the nodes that work for ever in the liveness
+    phase; empty: all. ``steady``: every message takes equally long; ``oldest_first``: tasks run in the order
+    of their ages."""
 
     nodes: int
     groups: int
@@ -40,9 +47,14 @@ class Drawn:
     operations: int
     safety_ns: int
     plan: Plan
+    chances: Mapping[str, float] = field(default_factory=dict[str, float])
+    work: tuple[str, ...] = ()
+    core: tuple[str, ...] = ()
+    steady: bool = False
+    oldest_first: bool = False
 
 
-def draw(seed: int, profile: str, safety_ns: int = 10 * NS) -> Drawn:
+def draw(seed: int, profile: str, safety_ns: int = 6 * NS) -> Drawn:
     """The run of a seed. Raises ValueError for a profile that is none."""
     if profile not in PROFILES:
         raise ValueError(f"there is no profile {profile!r}; there are {', '.join(PROFILES)}")
@@ -54,7 +66,7 @@ def draw(seed: int, profile: str, safety_ns: int = 10 * NS) -> Drawn:
         producers=1 + stream.randrange(3),
         consumers=1 + stream.randrange(2),
         pause_s=stream.choice((0.02, 0.05, 0.1)),
-        operations=200,
+        operations=60,
         safety_ns=safety_ns,
         plan=_plan(seed, kinds, safety_ns),
     )

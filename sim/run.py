@@ -29,8 +29,8 @@ from haqactor.sim.world import NS, World
 
 QUEUES: Final = ("orders", "bills")
 LIVENESS_NS: Final = 60 * NS
-REST_NS: Final = 10 * NS
-"""Ten election timeouts: by then every group has a leader, and every replica has caught up."""
+REST_NS: Final = 3 * NS
+"""How long a cluster that has come to rest is looked at."""
 _SLICE_NS: Final = 100_000_000
 
 
@@ -98,7 +98,7 @@ class Run:
         self._pass_time(lambda: False, self._drawn.safety_ns)
         healed_ns = self._heal()
         in_time = self._ended or self._come_to_rest(healed_ns + LIVENESS_NS)
-        self._pass_time(lambda: False, max(healed_ns + REST_NS, self._world.now_ns + NS))
+        self._pass_time(lambda: False, self._world.now_ns + REST_NS)
         end = self._look(healed_ns)
         if not self._ended:
             self._panel.finish(end)
