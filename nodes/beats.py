@@ -131,7 +131,7 @@ class Beats:
             core = actor.core
             covered = core.covered
             core.beat_answer(peer, row, now)
-            if core.covered != covered or core.has_ready():
+            if actor.awaits_clocks or core.covered != covered or core.has_ready():
                 actor.mailbox.wake()
         self._answered.set()
 

@@ -6,13 +6,24 @@ pure ``LoggedTime``.
 
 from typing import TYPE_CHECKING, Final
 
-from haqactor.machine.timekeeper import LoggedTime
+from haqactor.machine.timekeeper import FRESH_NS, LoggedTime
 
 if TYPE_CHECKING:
     from haqactor.nodes.context import Context
 
 _FRESH_NS: Final = 1_000_000
 _LOUD_NS: Final = 3_600_000_000_000
+
+
+def clocks_heard(context: "Context", now_ns: int) -> bool:
+    """Whether a majority's wall clocks are known. Until then T may be behind by as long as the cluster stood
+    still, or by all the time since 1970 in a new one: nobody may be given a T that jumps later."""
+    heard = sum(now_ns - at_ns <= FRESH_NS for _wall_ns, at_ns in context.walls.values())
+    return heard + 1 >= _majority(context)
+
+
+def _majority(context: "Context") -> int:
+    return len(context.identity.members) // 2 + 1
 
 
 class GroupTime:
@@ -28,7 +39,7 @@ class GroupTime:
 
     def begin(self, last_ns: int, now_ns: int) -> None:
         """A term starts here; ``last_ns`` is the machine's T."""
-        self._time = LoggedTime(last_ns, len(self._context.identity.members) // 2 + 1, now_ns)
+        self._time = LoggedTime(last_ns, _majority(self._context), now_ns)
         self._told = last_ns == 0
         self._fresh_until_ns = 0
 

@@ -15,6 +15,7 @@ from haqactor.errors import NotLeader, OutcomeUnknown, Overloaded
 from haqactor.frame import Frame
 from haqactor.ids import NO_NODE, GroupId, Index, NodeId, Term
 from haqactor.nodes.applier import Applier
+from haqactor.nodes.clockwork import clocks_heard
 from haqactor.nodes.context import Context
 from haqactor.nodes.installs import Receiving, Sending
 from haqactor.nodes.mailbox import Mailbox
@@ -60,6 +61,7 @@ class GroupActor:
         self.turns = 0
         self.leading = False
         self.serving_term = Term(0)
+        self.awaits_clocks = Term(0)  #: the term in which it would serve, but does not know the time yet
         self._writes = Writes(context.journal, group, self.mailbox.put)
         self._proposals: dict[Index, Proposal] = {}
         self._reads: list[tuple[Index, int]] = []
@@ -97,6 +99,8 @@ class GroupActor:
         for item in items:
             self._take(item, now)
         self.core.tick(now)
+        if self.awaits_clocks:
+            self._serve(now)
         self._work(now)
         self._perform_all(now)
         if self._stirred and self.serving:  # what has just applied may have to be delivered
@@ -130,8 +134,8 @@ class GroupActor:
 
     @property
     def serving(self) -> bool:
-        """Leading, with everything up to this term's no-op applied. The core may have stepped down within
-        this term, by a message or a tick of this very turn."""
+        """Leading, with everything up to this term's no-op applied, and the time known. The core may have
+        stepped down within this term, by a message or a tick of this very turn."""
         return self.leading and self.core.is_leader and self.serving_term == self.core.term
 
     def _request(self, request: Request, now: int) -> None:
@@ -272,7 +276,7 @@ class GroupActor:
             self.refuse(request)
         if self.serving_term:
             self.service.follow(now)
-        self.serving_term = Term(0)
+        self.serving_term = self.awaits_clocks = Term(0)
 
     # -- applying (called by the applier)
 
@@ -281,11 +285,22 @@ class GroupActor:
         self._stirred = True
         self.service.apply(entry, now)
         if entry.kind is Kind.NOOP and self.leading and entry.term == self.core.term:
-            self.serving_term = entry.term
-            self.service.lead(entry.term, now)
-            for request in self._take_held():
-                self.service.request(request, now)
-            self.mailbox.wake()
+            self.awaits_clocks = entry.term
+            self._serve(now)
+
+    def _serve(self, now: int) -> None:
+        """Its term's no-op has applied: it serves as soon as it knows the time."""
+        term = self.awaits_clocks
+        if not self.leading or not self.core.is_leader or term != self.core.term:
+            self.awaits_clocks = Term(0)
+            return
+        if not clocks_heard(self.context, now):
+            return
+        self.serving_term, self.awaits_clocks = term, Term(0)
+        self.service.lead(term, now)
+        for request in self._take_held():
+            self.service.request(request, now)
+        self.mailbox.wake()
 
     def take_proposal(self, index: Index) -> Proposal | None:
         """The owner of an entry that applies now."""

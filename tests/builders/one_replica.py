@@ -200,8 +200,9 @@ class Replica:
         assert self.actor.core.is_leader
 
     async def confirm(self, index: int, **fields: Any) -> None:
-        """Node 1 has everything up to ``index``."""
+        """Node 1 has everything up to ``index``; a beat of its has just told its wall clock."""
         core = self.actor.core
+        self.context.walls[NodeId(1)] = (self.context.env.clock.wall_ns(), self.context.now())
         await self.step(1, AppendReply(core.term, True, Index(index), boot=1, **fields))
 
 

@@ -68,6 +68,7 @@ class FakeActor:
         self.turns = 0
         self.wakes = 0
         self.waiting = 0
+        self.awaits_clocks = 0
 
     @property
     def mailbox(self) -> "FakeActor":

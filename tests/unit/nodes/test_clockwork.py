@@ -6,7 +6,7 @@ import trio
 from trio.testing import MockClock
 
 from haqactor.ids import NodeId
-from haqactor.nodes.clockwork import GroupTime
+from haqactor.nodes.clockwork import GroupTime, clocks_heard
 from tests.builders.memory_environment import EPOCH_NS, memory_environment
 from tests.builders.node_context import node_context
 
@@ -73,3 +73,13 @@ async def test_the_first_t_of_all_is_no_jump(autojump_clock: MockClock) -> None:
         context.walls[NodeId(node)] = (EPOCH_NS, context.now())
     assert time.now(context.now()) >= EPOCH_NS
     assert log.warnings == []
+
+
+async def test_a_majority_of_clocks(autojump_clock: MockClock) -> None:
+    """The own one and one of two others, and only while it is fresh."""
+    _time, context, _log = made(EPOCH_NS)
+    assert not clocks_heard(context, context.now())
+    context.walls[NodeId(2)] = (EPOCH_NS, context.now())
+    assert clocks_heard(context, context.now())
+    await trio.sleep(1.001)
+    assert not clocks_heard(context, context.now())

@@ -48,6 +48,26 @@ async def test_one_alone_leads_once_its_disk_says_so() -> None:
         assert one.session.failed == [(1, "not_leader")]
 
 
+async def test_a_leader_serves_when_it_knows_the_time(autojump_clock: MockClock) -> None:
+    """A leader that knows its own clock only would give a T to clients that jumps once it hears the others',
+    by all the time since 1970 in a new cluster: their sessions, delays and leases would be over at once."""
+    async with running(3) as one:
+        await one.elect()
+        await one.settle()
+        core = one.actor.core
+        await one.step(1, AppendReply(core.term, True, Index(1), boot=1))
+        one.ask(1)
+        await wait_all_tasks_blocked()
+        assert one.service.events == [("apply", 1, Kind.NOOP)]
+        assert not one.actor.serving
+        assert one.actor.awaits_clocks == core.term
+        one.context.walls[NodeId(1)] = (one.context.env.clock.wall_ns(), one.context.now())
+        one.actor.mailbox.wake()  # as the beat that brought the clock does
+        await wait_all_tasks_blocked()
+        assert one.service.events[1:] == [("lead", 1), ("request", 1)]
+        assert one.actor.serving
+
+
 async def test_propose_apply_answer() -> None:
     """An owner hears when its entry applied, which is when it is durable; several entries go in one write."""
     async with running() as one:
@@ -137,7 +157,7 @@ async def test_a_leaders_appends_do_not_wait_for_its_disk(autojump_clock: MockCl
         appends = [message for message in one.links[1].take() if isinstance(message, Append)]
         assert [len(append.entries) for append in appends] == [1]
         assert len(one.journal.submitted) == 1
-        await one.step(1, AppendReply(Term(1), True, Index(1), boot=1))
+        await one.confirm(1)
         assert not one.actor.serving
         await one.settle()
         assert one.actor.serving
