@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from typing import Final, cast
 
-from haqactor.sim.plan import Candidate, Json, PlanError, mapping
+from haqactor.sim.drawn import Drawn
+from haqactor.sim.plan import Json, PlanError, mapping
 from haqactor.sim.verdict import Verdict
 
 FORMAT: Final = 1
@@ -71,14 +72,14 @@ def versions() -> dict[str, str]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Artefact:
-    """A failed run. ``run``: what it was given besides seed and profile; ``workload``: the settings of
-    cluster and clients; ``digest``: of its trace; ``invariant``: the id of what was broken (``S1``) or empty;
-    ``planned``: how many faults there were before shrinking, after ``shrink_runs`` runs; ``commit``: of the
-    code that ran."""
+    """A failed run. ``run``: what it was given besides seed and profile; ``bugs``: the planted
+    ones that were switched on; ``digest``: of its trace; ``invariant``: the id of what was broken (``S1``) or
+    empty; ``planned``: how many faults there were before shrinking, after ``shrink_runs`` runs; ``commit``:
+    of the code that ran."""
 
     seed: int
     profile: str
-    run: Candidate
+    run: Drawn
     verdict: Verdict
     digest: str
     invariant: str = ""
@@ -86,7 +87,7 @@ class Artefact:
     at_ns: int | None = None
     event: int | None = None
     records: tuple[Record, ...] = ()
-    workload: Mapping[str, Json] = field(default_factory=dict[str, Json])
+    bugs: tuple[str, ...] = ()
     versions: Mapping[str, str] = field(default_factory=versions)
     commit: str = ""
     planned: int | None = None
@@ -116,7 +117,7 @@ def dumps(artefact: Artefact) -> str:
         "digest": artefact.digest,
         "records": [record.to_json() for record in artefact.records],
         "run": artefact.run.to_json(),
-        "workload": dict(artefact.workload),
+        "bugs": list(artefact.bugs),
         "versions": dict(artefact.versions),
         "commit": artefact.commit,
         "planned": artefact.planned,
@@ -153,7 +154,7 @@ def _read(row: Mapping[str, object]) -> Artefact:
     return Artefact(
         seed=_int(row, "seed"),
         profile=_text(row, "profile"),
-        run=Candidate.from_json(row["run"]),
+        run=Drawn.from_json(row["run"]),
         verdict=Verdict(_text(row, "verdict")),
         digest=_text(row, "digest"),
         invariant=_text(row, "invariant"),
@@ -161,7 +162,7 @@ def _read(row: Mapping[str, object]) -> Artefact:
         at_ns=_maybe(row, "at_ns"),
         event=_maybe(row, "event"),
         records=tuple(_record(item) for item in cast("list[object]", records)),
-        workload=cast("Mapping[str, Json]", mapping(row["workload"], "workload")),
+        bugs=_texts(row, "bugs"),
         versions={name: _text(found, name) for name in found},
         commit=_text(row, "commit"),
         planned=_maybe(row, "planned"),
@@ -191,3 +192,10 @@ def _text(row: Mapping[str, object], name: str) -> str:
     if not isinstance(value, str):
         raise PlanError(f"{name}: text is wanted, not {value!r}")
     return value
+
+
+def _texts(row: Mapping[str, object], name: str) -> tuple[str, ...]:
+    value = row[name]
+    if not isinstance(value, list):
+        raise PlanError(f"{name}: a list is wanted, not {value!r}")
+    return tuple(_text({name: item}, name) for item in cast("list[object]", value))

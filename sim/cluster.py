@@ -22,6 +22,7 @@ from haqactor.sim.disk.medium import Medium
 from haqactor.sim.environment import Marks, environment
 from haqactor.sim.host import Host
 from haqactor.sim.network.fabric import Fabric
+from haqactor.sim.network.links import LinkSettings
 from haqactor.sim.network.network import SimNetwork
 from haqactor.sim.world import NS, World
 
@@ -52,6 +53,7 @@ class Shape:
     groups: int = 4
     limits: Limits = TINY
     latency: Latency = field(default_factory=Latency)
+    links: LinkSettings = field(default_factory=LinkSettings)
     bugs: tuple[str, ...] = ()
     buggify: float = 0.0
 
@@ -152,7 +154,7 @@ class SimCluster:
     def __init__(self, world: World, shape: Shape | None = None) -> None:
         self.world = world
         self.shape = shape or Shape()
-        self.fabric = Fabric(world)
+        self.fabric = Fabric(world, self.shape.links)
         self.marks = Marks()
         self.on_start: list[Callable[[SimNode, Node], None]] = []
         self.addresses = [f"n{number}:{PORT}" for number in range(self.shape.nodes)]

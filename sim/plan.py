@@ -6,7 +6,7 @@ everything else it needs it carries along; taking one fault away leaves the othe
 
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Final, NamedTuple, Protocol, TypeAlias, cast
 
 Json: TypeAlias = "bool | int | float | str | Sequence[Json] | Mapping[str, Json] | None"
@@ -147,54 +147,6 @@ class Plan:
         if not isinstance(value, list):
             raise PlanError(f"a plan is a list of faults, not {type(value).__name__}")
         return Plan(tuple(Fault.from_json(item) for item in cast("list[object]", value)))
-
-
-@dataclass(frozen=True, slots=True)
-class Candidate:
-    """Everything that a run is given besides seed and profile; what shrinking makes smaller.
-
-    ``chances``: what goes wrong by chance all the time, by its kind, as probability or rate; ``operations``:
-    how many the clients do in all; ``until_ns``: the run ends there at the latest; ``steady``: every message
-    takes equally long; ``oldest_first``: tasks run in the order of their ages, not in a drawn one."""
-
-    plan: Plan = field(default_factory=Plan)
-    chances: Mapping[str, float] = field(default_factory=dict[str, float])
-    operations: int = 0
-    until_ns: int = 10 * NS
-    steady: bool = False
-    oldest_first: bool = False
-
-    def to_json(self) -> dict[str, Json]:
-        """All of it, with the plan."""
-        return {
-            "plan": self.plan.to_json(),
-            "chances": dict(sorted(self.chances.items())),
-            "operations": self.operations,
-            "until_ns": self.until_ns,
-            "steady": self.steady,
-            "oldest_first": self.oldest_first,
-        }
-
-    @staticmethod
-    def from_json(value: object) -> "Candidate":
-        """Raises PlanError."""
-        row = mapping(value, "a candidate")
-        chances = mapping(row.get("chances", {}), "chances")
-        operations, until_ns = row.get("operations"), row.get("until_ns")
-        if not isinstance(operations, int) or not isinstance(until_ns, int):
-            raise PlanError("a candidate has operations and until_ns, both integers")
-        rates: dict[str, float] = {}
-        for kind, chance in chances.items():
-            if not isinstance(chance, int | float):
-                raise PlanError(f"the chance of {kind} is a number, not {chance!r}")
-            rates[kind] = float(chance)
-        plan = Plan.from_json(row.get("plan"))
-        candidate = Candidate(plan, rates, operations, until_ns)
-        return replace(candidate, steady=bool(row.get("steady")), oldest_first=bool(row.get("oldest_first")))
-
-    def key(self) -> str:
-        """The same for equal candidates, and for no others."""
-        return json.dumps(self.to_json(), sort_keys=True, separators=(",", ":"))
 
 
 def seconds(at_ns: int) -> str:

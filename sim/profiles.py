@@ -5,10 +5,9 @@ One rule: swarm testing (Groce et al., ISSTA 2012): a run with few kinds of faul
 of them hides; one seed in ten has none, and must be clean.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Final
 
+from haqactor.sim.drawn import SAFETY_NS, Drawn
 from haqactor.sim.keyed import Stream, keyed
 from haqactor.sim.plan import Fault, Plan
 from haqactor.sim.world import NS
@@ -29,32 +28,7 @@ PROFILES: Final[dict[str, tuple[str, ...]]] = {
 """Name to the kinds of faults that its seeds draw from."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Drawn:
-    """One seed's run: ``safety_ns`` of faults, then a liveness phase.
-
-    ``operations``: how many messages each producer publishes at most. ``chances``: what goes wrong by chance
-    all the time, by the name of the share in ``LinkSettings``, and ``buggify``. ``work``: what clients do
-    besides publishing and consuming, see ``workload``. ``core``: the nodes that work for ever in the liveness
-    phase; empty: all. ``steady``: every message takes equally long; ``oldest_first``: tasks run in the order
-    of their ages."""
-
-    nodes: int
-    groups: int
-    producers: int
-    consumers: int
-    pause_s: float
-    operations: int
-    safety_ns: int
-    plan: Plan
-    chances: Mapping[str, float] = field(default_factory=dict[str, float])
-    work: tuple[str, ...] = ()
-    core: tuple[str, ...] = ()
-    steady: bool = False
-    oldest_first: bool = False
-
-
-def draw(seed: int, profile: str, safety_ns: int = 6 * NS) -> Drawn:
+def draw(seed: int, profile: str, safety_ns: int = SAFETY_NS) -> Drawn:
     """The run of a seed. Raises ValueError for a profile that is none."""
     if profile not in PROFILES:
         raise ValueError(f"there is no profile {profile!r}; there are {', '.join(PROFILES)}")

@@ -5,8 +5,8 @@ second a quorum works for ever and everything has to come to rest.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import Final
+from dataclasses import dataclass, field, replace
+from typing import Any, Final
 
 import trio
 
@@ -18,10 +18,15 @@ from haqactor.sim.checkers.final import Group, Replica
 from haqactor.sim.checkers.panel import Panel
 from haqactor.sim.checkers.registry import checkers as all_checkers
 from haqactor.sim.cluster import Shape, SimCluster
+from haqactor.sim.disk.latency import STEADY as STEADY_DISK
+from haqactor.sim.disk.latency import Latency
+from haqactor.sim.drawn import Drawn
 from haqactor.sim.host import Host
 from haqactor.sim.nemesis import Nemesis
+from haqactor.sim.network.links import STEADY as STEADY_LINKS
+from haqactor.sim.network.links import LinkSettings
 from haqactor.sim.observer import Observer
-from haqactor.sim.profiles import Drawn, draw
+from haqactor.sim.profiles import draw
 from haqactor.sim.trace import Trace
 from haqactor.sim.verdict import Verdict
 from haqactor.sim.workload import TRANSIENT, Clients
@@ -63,8 +68,24 @@ def run(
     recording: bool = False,
 ) -> Result:
     """Run a seed to its end, or to the first promise that is broken."""
-    with World(seed, recording=recording) as world:
-        return Run(world, profile, drawn or draw(seed, profile), bugs).go()
+    drawn = drawn or draw(seed, profile)
+    with World(seed, recording=recording, oldest_first=drawn.oldest_first) as world:
+        return Run(world, profile, drawn, bugs).go()
+
+
+def shape(drawn: Drawn, bugs: tuple[str, ...] = ()) -> Shape:
+    """The cluster of a run. Where everything is steady, nothing else about the links is but the shares that
+    are named in ``chances``. Raises TypeError for a share that links do not have."""
+    shares: dict[str, Any] = {name: share for name, share in drawn.chances.items() if name != "buggify"}
+    links = STEADY_LINKS if drawn.steady else LinkSettings()
+    return Shape(
+        nodes=drawn.nodes,
+        groups=drawn.groups,
+        latency=STEADY_DISK if drawn.steady else Latency(),
+        links=replace(links, **shares),
+        bugs=bugs,
+        buggify=drawn.chances.get("buggify", 0.0),
+    )
 
 
 class Run:
@@ -76,7 +97,7 @@ class Run:
         self._drawn = drawn
         self._failures: list[str] = []
         world.on_failure = self._failed
-        self._cluster = SimCluster(world, Shape(nodes=drawn.nodes, groups=drawn.groups, bugs=bugs))
+        self._cluster = SimCluster(world, shape(drawn, bugs))
         judges: list[Checker] = all_checkers()
         self._panel = Panel(judges)
         Observer(self._cluster, self._panel.on_event)
@@ -90,7 +111,11 @@ class Run:
 
     @property
     def _ended(self) -> bool:
-        return self._panel.failed or bool(self._failures)
+        return self._panel.failed or bool(self._failures) or self._cut_short
+
+    @property
+    def _cut_short(self) -> bool:
+        return 0 < self._drawn.until_ns <= self._world.now_ns
 
     def go(self) -> Result:
         """Both phases."""
@@ -121,6 +146,7 @@ class Run:
     def _pass_time(self, done: Callable[[], bool], until_ns: int) -> bool:
         """Let time pass until something is done; False if it is not by then."""
         world = self._world
+        until_ns = min(until_ns, self._drawn.until_ns or until_ns)
         while not self._ended and not done() and world.now_ns < until_ns:
             world.run(min(until_ns, world.now_ns + _SLICE_NS))
         return done()
@@ -178,6 +204,8 @@ class Run:
             verdict = Verdict.SAFETY if safety else Verdict.LIVENESS
         elif self._failures:
             verdict = Verdict.CRASH
+        elif self._cut_short:
+            verdict = Verdict.UNDETERMINED
         elif not in_time:
             verdict = Verdict.LIVENESS
         elif self._panel.unknown:

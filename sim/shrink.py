@@ -14,7 +14,8 @@ from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import Final, NamedTuple, TypeVar
 
-from haqactor.sim.plan import NS, Candidate, Fault, Plan
+from haqactor.sim.drawn import Drawn
+from haqactor.sim.plan import NS, Fault, Plan
 
 T = TypeVar("T")
 
@@ -36,21 +37,21 @@ class Step(NamedTuple):
     runs: int
     budget: int
     failed: bool
-    best: Candidate
+    best: Drawn
 
 
 @dataclass(frozen=True, slots=True)
 class Shrunk:
     """``runs``: how many it took; ``complete``: nothing smaller was left to try when it ended."""
 
-    candidate: Candidate
+    candidate: Drawn
     runs: int
     complete: bool
 
 
 def shrink(
-    start: Candidate,
-    fails: Callable[[Candidate], bool],
+    start: Drawn,
+    fails: Callable[[Drawn], bool],
     *,
     at_ns: int | None = None,
     budget: int = BUDGET,
@@ -65,7 +66,7 @@ def shrink(
     try:
         if not search.tries(start):
             raise NotReproduced("it does not fail when it is run again")
-        if at_ns is not None and at_ns + SLACK_NS < start.until_ns:
+        if at_ns is not None and (not start.until_ns or at_ns + SLACK_NS < start.until_ns):
             search.phase = "after the violation"
             search.tries(_until(start, at_ns + SLACK_NS))
         before = None
@@ -79,7 +80,7 @@ def shrink(
     return Shrunk(search.best, search.runs, complete=True)
 
 
-def same_invariant(run: Callable[[Candidate], str | None], invariant: str) -> Callable[[Candidate], bool]:
+def same_invariant(run: Callable[[Drawn], str | None], invariant: str) -> Callable[[Drawn], bool]:
     """``fails`` for ``shrink``: ``run`` returns the id of what was broken, None for nothing. Another failure
     than the one that is looked for does not count."""
     return lambda candidate: run(candidate) == invariant
@@ -122,7 +123,7 @@ def _without(chunks: list[tuple[T, ...]], place: int) -> tuple[T, ...]:
     return tuple(item for other, chunk in enumerate(chunks) if other != place for item in chunk)
 
 
-def _until(candidate: Candidate, end_ns: int) -> Candidate:
+def _until(candidate: Drawn, end_ns: int) -> Drawn:
     plan = candidate.plan.where(lambda fault: fault.at_ns <= end_ns)
     return replace(candidate, until_ns=end_ns, plan=plan)
 
@@ -133,8 +134,8 @@ class _Spent(Exception):
 
 @dataclass(slots=True)
 class _Search:
-    best: Candidate
-    fails: Callable[[Candidate], bool]
+    best: Drawn
+    fails: Callable[[Drawn], bool]
     budget: int
     progress: Callable[[Step], None] | None
     stop: Callable[[], bool] | None
@@ -142,7 +143,7 @@ class _Search:
     runs: int = 0
     known: dict[str, bool] = field(default_factory=dict[str, bool])
 
-    def tries(self, candidate: Candidate) -> bool:
+    def tries(self, candidate: Drawn) -> bool:
         """Whether it fails, too; then it is the best from now on. What was run before is not run again."""
         key = candidate.key()
         failed = self.known.get(key)
@@ -159,7 +160,7 @@ class _Search:
             self.best = candidate
         return failed
 
-    def lowers(self, high: int, make: Callable[[int], Candidate]) -> None:
+    def lowers(self, high: int, make: Callable[[int], Drawn]) -> None:
         """Find a small number with which it still fails, from 0 up to ``high``, which is known to fail."""
         low = -1
         while high > 0 and high - low > max(1, high // FINENESS):

@@ -9,10 +9,10 @@ from collections.abc import Awaitable, Callable
 from heapq import heappop, heappush
 from typing import Final
 
-from haqactor.sim._trio_compat import Driving
+from haqactor.sim._trio_compat import Driving, Order
 from haqactor.sim.clocks import HostClock
 from haqactor.sim.host import Host
-from haqactor.sim.keyed import SeededOrder, Stream, keyed
+from haqactor.sim.keyed import OldestFirst, SeededOrder, Stream, keyed
 from haqactor.sim.trace import Trace
 
 NS: Final = 1_000_000_000
@@ -38,11 +38,12 @@ class Timer:
 
 
 class World:
-    """``seed`` decides all of it; ``now_ns`` is true time, from 0. Use as a context manager: leaving it ends
-    every host."""
+    """``seed`` decides all of it; ``now_ns`` is true time, from 0. ``oldest_first``: tasks run in the order
+    of their ages, not in a drawn one. Use as a context manager: leaving it ends every host."""
 
-    def __init__(self, seed: int, *, recording: bool = False) -> None:
+    def __init__(self, seed: int, *, recording: bool = False, oldest_first: bool = False) -> None:
         self.seed = seed
+        self._oldest_first = oldest_first
         self.trace = Trace(recording=recording)
         self.hosts: dict[str, Host] = {}
         self.on_failure: Callable[[Host, BaseException], None] | None = None
@@ -128,9 +129,9 @@ class World:
         host = self.hosts[name] = Host(self, name, clock)
         return host
 
-    def order(self, name: str, incarnation: int) -> SeededOrder:
+    def order(self, name: str, incarnation: int) -> Order:
         """The schedule of one incarnation of a host."""
-        return SeededOrder(self.random("order", name, incarnation))
+        return OldestFirst() if self._oldest_first else SeededOrder(self.random("order", name, incarnation))
 
     def ended(self, host: Host, error: BaseException | None) -> None:
         """A host's program ended by itself."""

@@ -4,6 +4,7 @@ One rule: whole nanoseconds, drawn from the stream that is handed in.
 """
 
 from dataclasses import dataclass
+from typing import Final
 
 from haqactor.sim.keyed import Stream
 
@@ -26,3 +27,12 @@ class Latency:
         """Nanoseconds for one operation on ``size`` bytes."""
         low, high = between
         return stream.randrange(low, high + 1) + size * 1_000 // self.bytes_per_us
+
+
+STEADY: Final = Latency(
+    read_ns=(60_000, 60_000),
+    write_ns=(16_000, 16_000),
+    sync_ns=(1_000_000, 1_000_000),
+    name_ns=(30_000, 30_000),
+)
+"""Each kind of operation takes equally long."""

@@ -51,6 +51,9 @@ class LinkSettings:
 LOOPBACK: Final = LinkSettings(delay_min_ns=20_000, delay_mean_ns=20_000, bandwidth=0)
 """Of a host to itself."""
 
+STEADY: Final = LinkSettings(delay_min_ns=500_000, delay_mean_ns=0, split_share=0.0, chop_share=0.0)
+"""Everything takes equally long, and comes as it was sent."""
+
 
 class Faults:
     """What went wrong, counted by name. ``counts``: name to how often it fired."""

@@ -3,8 +3,9 @@
 from heapq import heappop, heappush
 
 from haqactor.sim.artefact import Artefact, Record
+from haqactor.sim.drawn import Drawn
 from haqactor.sim.keyed import keyed
-from haqactor.sim.plan import NS, Candidate, Fault, Plan
+from haqactor.sim.plan import NS, Fault, Plan
 from haqactor.sim.trace import Event, Trace
 from haqactor.sim.verdict import Verdict
 
@@ -118,7 +119,7 @@ def example_artefact(events: list[Event], *, evil: str = "") -> Artefact:
     return Artefact(
         seed=17,
         profile=f"swarm{evil}",
-        run=Candidate(Plan(faults), {"loss": 0.03}, 40),
+        run=Drawn(plan=Plan(faults), chances={"loss": 0.03}, operations=40),
         verdict=Verdict.SAFETY,
         digest="0123456789abcdef" * 2,
         invariant="S1",

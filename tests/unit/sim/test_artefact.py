@@ -17,17 +17,19 @@ from haqactor.sim.artefact import (
     loads,
     versions,
 )
-from haqactor.sim.plan import Candidate, Fault, Plan
+from haqactor.sim.drawn import Drawn
+from haqactor.sim.plan import Fault, Plan
 from haqactor.sim.verdict import Verdict
 
 FULL = Artefact(
     seed=2**63 + 1,
     profile="swarm",
-    run=Candidate(
-        Plan((Fault(5, "crash", "leader of queue orders", {"torn": True}),)),
-        {"loss": 0.25},
-        40,
-        9,
+    run=Drawn(
+        nodes=5,
+        plan=Plan((Fault(5, "crash", "leader of queue orders", {"torn": True}),)),
+        chances={"reset_share": 0.25},
+        operations=40,
+        until_ns=9,
         steady=True,
     ),
     verdict=Verdict.SAFETY,
@@ -37,7 +39,7 @@ FULL = Artefact(
     at_ns=4_203_117_000,
     event=8123,
     records=(Record("confirmed", "n1", 3, 17, 2_100_000_000, 4100), Record("not there")),
-    workload={"nodes": 3, "queues": ["orders"], "limits": {"segment": 4096}},
+    bugs=("raft.vote_twice",),
     commit="a26d117",
     planned=41,
     shrink_runs=57,
@@ -51,7 +53,7 @@ def test_there_and_back() -> None:
 
 
 def test_least() -> None:
-    least = Artefact(seed=0, profile="calm", run=Candidate(), verdict=Verdict.LIVENESS, digest="")
+    least = Artefact(seed=0, profile="calm", run=Drawn(), verdict=Verdict.LIVENESS, digest="")
     assert loads(dumps(least)) == least
 
 
@@ -89,12 +91,10 @@ def test_newer() -> None:
     assert isinstance(caught.value, ArtefactError)
 
 
-@pytest.mark.parametrize(
-    "name", [name for name in json.loads(dumps(FULL)) if name not in ("sim-format", "workload")]
-)
+@pytest.mark.parametrize("name", [name for name in json.loads(dumps(FULL)) if name != "sim-format"])
 def test_damaged(name: str) -> None:
     row = json.loads(dumps(FULL))
-    row[name] = {"surprise": []}  # fits nowhere but among the settings, which are anything
+    row[name] = {"surprise": []}  # fits nowhere
     with pytest.raises(DamagedArtefact):
         loads(json.dumps(row))
 

@@ -3,9 +3,9 @@
 from haqactor.sim.artefact import Artefact, dumps, loads
 from haqactor.sim.checkers.checker import Violation
 from haqactor.sim.contradiction import TEXT_MAX, last_event, records
+from haqactor.sim.drawn import Drawn
 from haqactor.sim.history import Op
 from haqactor.sim.observed import Commit, Vote
-from haqactor.sim.plan import Candidate
 from haqactor.sim.trace import Event, Trace
 from haqactor.sim.verdict import Verdict
 
@@ -49,7 +49,5 @@ def test_records() -> None:
 
 def test_they_can_be_written_down() -> None:
     found = records(Violation("S10", "two votes", Vote(60, "n1", 0, 7, "n2"), Vote(61, "n1", 0, 7, "n3")))
-    artefact = Artefact(
-        seed=1, profile="calm", run=Candidate(), verdict=Verdict.SAFETY, digest="", records=found
-    )
+    artefact = Artefact(seed=1, profile="calm", run=Drawn(), verdict=Verdict.SAFETY, digest="", records=found)
     assert loads(dumps(artefact)).records == found

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from haqactor.sim.artefact import Artefact
-from haqactor.sim.plan import Candidate
+from haqactor.sim.drawn import Drawn
 from haqactor.sim.report.html import BYTES_MAX, page
 from haqactor.sim.trace import Event
 from haqactor.sim.verdict import Verdict
@@ -173,7 +173,7 @@ def test_the_script_makes_no_markup_of_words() -> None:
 
 
 def test_without_a_trace() -> None:
-    least = Artefact(seed=0, profile="calm", run=Candidate(), verdict=Verdict.LIVENESS, digest="")
+    least = Artefact(seed=0, profile="calm", run=Drawn(), verdict=Verdict.LIVENESS, digest="")
     _, _, run = made([], least)
     assert run["rows"] == []
     assert run["violation"] == -1

@@ -5,7 +5,8 @@ from dataclasses import replace
 import pytest
 
 from haqactor.sim.artefact import Artefact, Record
-from haqactor.sim.plan import Candidate, Fault, Plan
+from haqactor.sim.drawn import Drawn
+from haqactor.sim.plan import Fault, Plan
 from haqactor.sim.report.text import LINES_MAX, WIDTH, report
 from haqactor.sim.trace import Event
 from haqactor.sim.verdict import Verdict
@@ -37,7 +38,7 @@ def test_never_longer(records: int, faults: int) -> None:
         FAILED,
         message="first\n" + "long " * 100 + "\nthird",
         records=tuple(Record("r" * 300 + "\n\n", "n1", number) for number in range(records)),
-        run=Candidate(Plan(tuple(Fault(number, "crash", "x" * 200) for number in range(faults)))),
+        run=Drawn(plan=Plan(tuple(Fault(number, "crash", "x" * 200) for number in range(faults)))),
     )
     lines = report(big, EVENTS, html="h" * 300).splitlines()
     assert len(lines) <= LINES_MAX
@@ -68,7 +69,7 @@ def test_events_after_the_violation_are_left_out() -> None:
 
 
 def test_a_pass_is_one() -> None:
-    passed = Artefact(seed=1, profile="calm", run=Candidate(), verdict=Verdict.PASS, digest="")
+    passed = Artefact(seed=1, profile="calm", run=Drawn(), verdict=Verdict.PASS, digest="")
     assert report(passed).splitlines()[0] == "PASS"
     unknown = replace(passed, verdict=Verdict.UNDETERMINED)
     assert report(unknown).splitlines()[0] == "NOT DETERMINED"

@@ -6,7 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from haqactor.sim.profiles import PROFILES, Drawn, draw
+from haqactor.sim.drawn import Drawn
+from haqactor.sim.profiles import PROFILES, draw
 from haqactor.sim.run import run
 from haqactor.sim.verdict import Verdict
 

@@ -6,13 +6,15 @@ from itertools import pairwise
 
 import pytest
 
-from haqactor.sim.plan import NS, Candidate, Fault, Plan
+from haqactor.sim.drawn import Drawn
+from haqactor.sim.plan import NS, Fault, Plan
 from haqactor.sim.shrink import NotReproduced, Shrunk, Step, ddmin, same_invariant, shrink
 
 KINDS = ("crash", "isolate", "heal", "pause", "bitflip")
-START = Candidate(
-    Plan(tuple(Fault(123_456_789 * number, KINDS[number % 5], f"n{number % 3}") for number in range(1, 41))),
-    {"loss": 0.1, "duplication": 0.2, "reorder": 0.3},
+FAULTS = tuple(Fault(123_456_789 * number, KINDS[number % 5], f"n{number % 3}") for number in range(1, 41))
+START = Drawn(
+    plan=Plan(FAULTS),
+    chances={"loss": 0.1, "duplication": 0.2, "reorder": 0.3},
     operations=300,
     until_ns=10 * NS,
 )
@@ -38,10 +40,8 @@ def test_ddmin_leaves_nothing_that_can_be_taken_away() -> None:
     assert not any(fails(found[:place] + found[place + 1 :]) for place in range(len(found)))
 
 
-def needs(
-    *kinds: str, operations: int = 0, until_ns: int = 0, loss: bool = False
-) -> Callable[[Candidate], bool]:
-    def fails(candidate: Candidate) -> bool:
+def needs(*kinds: str, operations: int = 0, until_ns: int = 0, loss: bool = False) -> Callable[[Drawn], bool]:
+    def fails(candidate: Drawn) -> bool:
         found = iter(fault.kind for fault in candidate.plan)
         in_order = all(kind in found for kind in kinds)
         enough = candidate.operations >= operations and candidate.until_ns >= until_ns
@@ -67,7 +67,7 @@ def test_everything_that_is_not_needed_goes() -> None:
 
 
 def test_times_are_rounded_only_as_far_as_it_still_fails() -> None:
-    def fails(candidate: Candidate) -> bool:
+    def fails(candidate: Drawn) -> bool:
         times = [fault.at_ns for fault in candidate.plan if fault.kind == "bitflip"]
         return any(490_000_000 <= at_ns <= 494_000_000 for at_ns in times)
 
@@ -84,9 +84,9 @@ def test_a_schedule_that_is_needed_stays() -> None:
 
 @pytest.mark.parametrize("budget", [1, 2, 7, 30])
 def test_budget(budget: int) -> None:
-    calls: list[Candidate] = []
+    calls: list[Drawn] = []
 
-    def fails(candidate: Candidate) -> bool:
+    def fails(candidate: Drawn) -> bool:
         calls.append(candidate)
         return needs("crash", "pause", "heal", operations=100)(candidate)
 
@@ -109,7 +109,7 @@ def test_stop() -> None:
 def test_nothing_is_run_twice() -> None:
     keys: list[str] = []
 
-    def fails(candidate: Candidate) -> bool:
+    def fails(candidate: Drawn) -> bool:
         keys.append(candidate.key())
         return needs("heal", "heal")(candidate)
 
@@ -120,7 +120,7 @@ def test_nothing_is_run_twice() -> None:
 def test_the_invariant_stays_the_same() -> None:
     """A smaller failure of another kind lies on the way, and is passed by."""
 
-    def run(candidate: Candidate) -> str | None:
+    def run(candidate: Drawn) -> str | None:
         if needs("bitflip", "bitflip")(candidate):
             return "S1"
         return "L2" if needs("pause")(candidate) else None
