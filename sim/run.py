@@ -36,6 +36,8 @@ QUEUES: Final = ("orders", "bills")
 LIVENESS_NS: Final = 60 * NS
 REST_NS: Final = 3 * NS
 """How long a cluster that has come to rest is looked at."""
+LEVEL_NS: Final = 10 * NS
+"""By then every replica has caught up, or something is wrong; an entry may be under way at any moment."""
 _SLICE_NS: Final = 100_000_000
 
 
@@ -125,6 +127,10 @@ class Run:
         in_time = self._ended or self._come_to_rest(healed_ns + LIVENESS_NS)
         self._pass_time(lambda: False, self._world.now_ns + REST_NS)
         end = self._look(healed_ns)
+        level_ns = self._world.now_ns + LEVEL_NS
+        while not self._ended and not end.level and self._world.now_ns < level_ns:
+            self._pass_time(lambda: False, self._world.now_ns + _SLICE_NS)
+            end = self._look(healed_ns)
         if not self._ended:
             self._panel.finish(end)
         return self._result(in_time)

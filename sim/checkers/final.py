@@ -40,3 +40,11 @@ class Final:
     publish_ns: int = 30_000_000_000
     groups: dict[int, Group] = field(default_factory=dict[int, Group])
     disks: dict[str, tuple[int, int]] = field(default_factory=dict[str, tuple[int, int]])
+
+    @property
+    def level(self) -> bool:
+        """Whether every group has a leader in the core and its replicas have applied the same."""
+        return all(
+            end.leader in self.core and len({replica.applied for replica in end.replicas.values()}) <= 1
+            for end in self.groups.values()
+        )
