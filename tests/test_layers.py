@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-ROOMS = ("__main__", "cli", "sim", "runtime", "nodes", "client", "journal", "raft", "machine")
+ROOMS = ("__main__", "cli", "testing", "sim", "runtime", "nodes", "client", "journal", "raft", "machine")
 WORDS = ("wire", "batch", "entry", "frame", "codec", "config", "env", "ids", "errors")
 # The given folder stands before the installed package on the path of a program run with -c.
 LINT = (

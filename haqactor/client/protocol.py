@@ -32,7 +32,9 @@ def _no_poke() -> None:
 
 
 class Core:
-    """One client session. ``poke`` is called when the shell should ask ``wanted`` and ``tick`` again soon."""
+    """One client session. ``poke`` is called when the shell should ask ``wanted`` and ``tick`` again soon.
+    ``make_subscription``: what makes a consumer's subscription; who records a session puts its own kind
+    here."""
 
     def __init__(
         self, session: bytes, seeds: list[str], options: Options, rotation: int, now_ns: int
@@ -49,6 +51,7 @@ class Core:
         self.credit_messages, self.credit_bytes = options.credit_messages, options.credit_bytes
         self.cluster: bytes = options.cluster
         self.packer = Packer()
+        self.make_subscription: Callable[..., Subscription] = Subscription
         self._subscriptions: dict[int, Subscription] = {}
         self._consumers = 0
         self._guess_ns: dict[int, int] = {}
@@ -81,7 +84,8 @@ class Core:
     def subscribe(self, group: int, uid: int, credit: tuple[int, int]) -> Subscription:
         """A consumer; ``credit``: messages (0: they are asked for one by one) and bytes."""
         self._consumers += 1
-        found = Subscription(self.lane(group), uid, self._consumers, credit, self.redirect, self.time_ns)
+        number = self._consumers
+        found = self.make_subscription(self.lane(group), uid, number, credit, self.redirect, self.time_ns)
         self._subscriptions[found.consumer] = found
         return found
 

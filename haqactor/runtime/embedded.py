@@ -22,6 +22,7 @@ from haqactor.nodes.memory_stream import memory_stream_pair
 from haqactor.nodes.node import Node as NodeServer
 from haqactor.runtime.logs import node_logger
 from haqactor.runtime.real import Sync, environment
+from haqactor.runtime.surroundings import surroundings
 
 
 class _OwnNode:
@@ -108,13 +109,20 @@ async def open_broker(path: str | PathLike[str]) -> AsyncGenerator[Broker, None]
 
 @asynccontextmanager
 async def _running(config: NodeConfig) -> AsyncGenerator[tuple[NodeServer, Broker], None]:
-    env = environment() if config.sync == "auto" else environment(sync=cast("Sync", config.sync))
-    server = NodeServer(config, env, node_logger(config))
+    around = surroundings()
+    if around is None:
+        env = environment() if config.sync == "auto" else environment(sync=cast("Sync", config.sync))
+        log, client_log = node_logger(config), None
+    else:
+        env, log, client_log = around.environment, around.log, around.log
+    server = NodeServer(config, env, log)
     async with OpenNursery() as nursery:
         await nursery.start(server.run)
         async with OpenNursery() as links:
             options = Options(client="embedded", session=server.own_session(), wait_welcome=False)
-            async with open_session(_OwnNode(server, env, links), env, options) as broker:
+            async with open_session(_OwnNode(server, env, links), env, options, log=client_log) as broker:
+                if around is not None:
+                    around.opened(broker)
                 yield server, broker
             links.cancel_scope.cancel()
         server.stop()

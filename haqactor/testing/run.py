@@ -1,0 +1,177 @@
+"""One run of a scenario: a cluster under the faults of its seed while the scenario lasts, then healed, and
+judged.
+
+One rule: when the scenario ends its programs are stopped, every fault is over and every node runs again; what
+the checkers say then counts for a run in which the scenario itself found nothing, too.
+"""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field, replace
+from typing import Final
+
+from haqactor.sim.checkers.checker import Violation
+from haqactor.sim.checkers.panel import Panel
+from haqactor.sim.checkers.registry import checkers
+from haqactor.sim.cluster import SimCluster
+from haqactor.sim.drawn import Drawn
+from haqactor.sim.history import OK, History
+from haqactor.sim.host import Host
+from haqactor.sim.nemesis import Nemesis
+from haqactor.sim.observer import Observer
+from haqactor.sim.profiles import draw
+from haqactor.sim.run import shape
+from haqactor.sim.trace import Trace
+from haqactor.sim.world import NS
+from haqactor.sim.world import World as SimWorld
+from haqactor.testing import looking
+from haqactor.testing.failure import NodeFailed, PromiseBroken, Stuck
+from haqactor.testing.program import Program
+from haqactor.testing.world import World
+
+Scene = Callable[[World], Awaitable[object]]
+
+SCENARIO_NS: Final = 600 * NS
+"""How long a scenario may last."""
+FAULTS_NS: Final = 30 * NS
+"""For how long faults of the profile come."""
+REST_NS: Final = 30 * NS
+_SLICE_NS: Final = 100_000_000
+_LEFT_OUT: Final = ("L3",)
+"""Invariants that a scenario need not keep: it may leave messages in its queues."""
+_MESSAGE_BYTES_MAX: Final = 1024 * 1024
+
+
+@dataclass(slots=True)
+class Ending:
+    """How a run ended. ``error``: of the scenario, of one of its programs, or why it failed without one;
+    ``at_ns``: when that was."""
+
+    seed: int
+    profile: str
+    drawn: Drawn
+    error: BaseException | None = None
+    at_ns: int | None = None
+    violations: list[Violation] = field(default_factory=list[Violation])
+    digest: str = ""
+    simulated_ns: int = 0
+    confirmed: int = 0
+    delivered: int = 0
+    fired: dict[str, int] = field(default_factory=dict[str, int])
+    clients: tuple[str, ...] = ()
+    trace: Trace | None = None
+
+
+def run(scene: Scene, seed: int, *, nodes: int = 3, profile: str = "calm", recording: bool = False) -> Ending:
+    """One seed. Raises ValueError for a profile that is none."""
+    drawn = replace(draw(seed, profile, FAULTS_NS), nodes=nodes)
+    with SimWorld(seed, recording=recording) as world:
+        return Run(world, scene, profile, drawn).go()
+
+
+class Run:
+    """One run in the making; the ``Stage`` of its programs."""
+
+    def __init__(self, world: SimWorld, scene: Scene, profile: str, drawn: Drawn) -> None:
+        self._sim = world
+        world.on_failure = self._node_failed
+        made = shape(drawn)
+        limits = replace(made.limits, message_bytes_max=_MESSAGE_BYTES_MAX)
+        self.cluster = SimCluster(world, replace(made, limits=limits))
+        self._panel = Panel(judge for judge in checkers() if judge.invariant not in _LEFT_OUT)
+        Observer(self.cluster, self._panel.on_event)
+        self._nemesis = Nemesis(self.cluster)
+        self._programs: list[Program] = []
+        self._world = World(self, self._start)
+        self._scene = scene
+        self._profile = profile
+        self._drawn = drawn
+        self._error: BaseException | None = None
+        self._at_ns: int | None = None
+        self._finished = False
+
+    @property
+    def history(self) -> History:
+        """What all programs asked for and were told."""
+        return self._panel.history
+
+    def failed(self, name: str, error: BaseException) -> None:
+        """The first one counts; the run ends by it."""
+        if self._error is None:
+            self._error, self._at_ns = error, self._sim.now_ns
+
+    def _node_failed(self, host: Host, error: BaseException) -> None:
+        self.failed(host.name, NodeFailed(f"{host.name} ended by {error!r}"))
+
+    @property
+    def _ended(self) -> bool:
+        return self._error is not None or self._panel.failed
+
+    def _start(self, program: Program) -> None:
+        self._programs.append(program)
+        self._sim.call_after(0, program.start)
+
+    def go(self) -> Ending:
+        """All of it."""
+        self.cluster.start()
+        self._nemesis.follow(self._drawn.plan)
+        scenario = self._world.begin(self._body)
+        over = self._sim.run_while(lambda: not self._ended and not self._finished, SCENARIO_NS)
+        if not over:
+            self.failed("scenario", Stuck(self._why(scenario)))
+        for program in self._programs:
+            program.stop()
+        if not self._ended:
+            self._finish()
+        return self._ending()
+
+    async def _body(self) -> None:
+        await self._scene(self._world)
+        self._finished = True
+
+    def _finish(self) -> None:
+        world = self._sim
+        self._nemesis.stop()
+        self._nemesis.heal(self.cluster.nodes)
+        world.trace.add("heal", "all")
+        healed_ns = world.now_ns
+        while not self._ended:
+            world.run(world.now_ns + _SLICE_NS)
+            if looking.at_rest(self.cluster):
+                break
+            if world.now_ns > healed_ns + REST_NS:
+                self.failed("", Stuck("the cluster was healed, and did not come to rest in 30 s"))
+        if not self._ended:
+            self._panel.finish(looking.final(self.cluster, healed_ns))
+
+    def _why(self, scenario: Program) -> str:
+        lines = [f"the scenario did not end within {SCENARIO_NS // NS} simulated seconds"]
+        if scenario.task is not None:
+            frames = [
+                f"{frame.f_code.co_filename}:{number} in {frame.f_code.co_name}"
+                for frame, number in scenario.task.iter_await_frames()
+                if not str(frame.f_globals.get("__name__", "")).startswith(("haqactor.", "trio."))
+            ]
+            lines += [f"  it waits at {frame}" for frame in frames[-1:]]
+        return "\n".join(lines)
+
+    def _ending(self) -> Ending:
+        world, error, at_ns = self._sim, self._error, self._at_ns
+        if error is None and self._panel.violations:
+            error, at_ns = PromiseBroken(self._panel.violations), world.now_ns
+        ops = self.history.ops
+        fired = dict(self._nemesis.fired)
+        return Ending(
+            seed=world.seed,
+            profile=self._profile,
+            drawn=self._drawn,
+            error=error,
+            at_ns=at_ns,
+            violations=self._panel.violations,
+            digest=world.trace.digest(),
+            simulated_ns=world.now_ns,
+            confirmed=sum(op.kind == "publish" and op.outcome == OK for op in ops),
+            delivered=sum(op.kind == "deliver" for op in ops),
+            fired=fired,
+            clients=tuple(program.name for program in self._programs),
+            trace=world.trace if world.trace.recording else None,
+        )
