@@ -8,10 +8,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
-import trio
-
-from haqactor.client.broker import Broker
 from haqactor.ids import METADATA_GROUP
+from haqactor.sim.calls import Calls
 from haqactor.sim.checkers.checker import Checker, Violation
 from haqactor.sim.checkers.final import Final as End
 from haqactor.sim.checkers.final import Group, Replica
@@ -29,11 +27,11 @@ from haqactor.sim.observer import Observer
 from haqactor.sim.profiles import draw
 from haqactor.sim.trace import Trace
 from haqactor.sim.verdict import Verdict
-from haqactor.sim.workload import TRANSIENT, Clients
+from haqactor.sim.workload import Clients, Staff
 from haqactor.sim.world import NS, World
 
-QUEUES: Final = ("orders", "bills")
 LIVENESS_NS: Final = 60 * NS
+UNREST: Final = f"not everything was delivered and settled {LIVENESS_NS // NS} s after everything was healed"
 REST_NS: Final = 3 * NS
 """How long a cluster that has come to rest is looked at."""
 LEVEL_NS: Final = 10 * NS
@@ -43,7 +41,9 @@ _SLICE_NS: Final = 100_000_000
 
 @dataclass(slots=True)
 class Result:
-    """How a run ended. ``failures``: nodes or clients that ended by an error, in words."""
+    """How a run ended. ``failures``: nodes or clients that ended by an error, in words. ``at_ns`` and
+    ``event``: when the first thing went wrong that must not, and the number of its event in the trace; None
+    where nothing did. ``drawn`` and ``bugs``: what it was given. ``note``: what else there is to say."""
 
     seed: int
     profile: str
@@ -59,6 +59,29 @@ class Result:
     fired: dict[str, int] = field(default_factory=dict[str, int])
     marks: dict[str, int] = field(default_factory=dict[str, int])
     trace: Trace | None = None
+    at_ns: int | None = None
+    event: int | None = None
+    drawn: Drawn = field(default_factory=Drawn)
+    bugs: tuple[str, ...] = ()
+    note: str = ""
+
+    @property
+    def invariant(self) -> str:
+        """The id of what was broken first, or of what ended a program; "" for none."""
+        if self.violations:
+            return self.violations[0].invariant
+        if self.failures:
+            return "crash"
+        return "rest" if self.verdict is Verdict.LIVENESS else ""
+
+    @property
+    def message(self) -> str:
+        """What was broken, in words."""
+        if self.violations:
+            return self.violations[0].text
+        if self.failures:
+            return self.failures[0]
+        return UNREST if self.verdict is Verdict.LIVENESS else self.note
 
 
 def run(
@@ -101,15 +124,29 @@ class Run:
         world.on_failure = self._failed
         self._cluster = SimCluster(world, shape(drawn, bugs))
         judges: list[Checker] = all_checkers()
+        self._bugs = bugs
+        self._first: tuple[int, int] | None = None
         self._panel = Panel(judges)
+        self._panel.on_found = self._found
+        Calls(world.trace, self._panel.history)
         Observer(self._cluster, self._panel.on_event)
-        self._clients = Clients(world, self._panel.history, QUEUES)
+        self._clients = Clients(world, self._panel.history, drawn.work)
+        self._staff = Staff(self._cluster, self._clients, drawn)
         self._nemesis = Nemesis(self._cluster)
-        self._producers: list[Host] = []
-        self._drained = False
 
     def _failed(self, host: Host, error: BaseException) -> None:
         self._failures.append(f"{host.name}: {error!r}")
+        self._wrong(self._world.trace.count - 1)
+
+    def _found(self, violation: Violation) -> None:
+        hosts = [getattr(record, "host", "") or getattr(record, "client", "") for record in violation.records]
+        self._say(hosts[-1] if hosts else "", violation.invariant, violation.text)
+
+    def _say(self, host: str, *said: str) -> None:
+        self._wrong(self._world.trace.add("violation", host, *said))
+
+    def _wrong(self, event: int) -> None:
+        self._first = self._first or (self._world.now_ns, event)
 
     @property
     def _ended(self) -> bool:
@@ -136,18 +173,9 @@ class Run:
         return self._result(in_time)
 
     def _begin(self) -> None:
-        cluster, drawn, clients = self._cluster, self._drawn, self._clients
-        cluster.start()
-        self._nemesis.follow(drawn.plan)
-        for number in range(drawn.producers):
-            name = f"p{number}"
-            body = clients.producer(name, drawn.operations, named=number % 2 == 0, pause_s=drawn.pause_s)
-            self._producers.append(cluster.client(name, body))
-        cluster.client("watcher", clients.watcher("watcher"))
-        for queue in QUEUES:
-            for number in range(drawn.consumers):
-                name = f"c{number}-{queue}"
-                cluster.client(name, clients.consumer(name, queue))
+        self._cluster.start()
+        self._nemesis.follow(self._drawn.plan)
+        self._staff.begin()
 
     def _pass_time(self, done: Callable[[], bool], until_ns: int) -> bool:
         """Let time pass until something is done; False if it is not by then."""
@@ -165,28 +193,15 @@ class Run:
         return self._world.now_ns
 
     def _come_to_rest(self, until_ns: int) -> bool:
-        if not self._pass_time(lambda: not any(host.alive for host in self._producers), until_ns):
+        if not self._pass_time(lambda: not self._staff.working, until_ns):
             return False
-        self._cluster.client("drain", self._drain)
-        return self._pass_time(lambda: self._drained, until_ns)
-
-    async def _drain(self, broker: Broker) -> None:
-        for name in QUEUES:
-            while True:
-                try:
-                    info = await broker.queue(name).info()
-                except TRANSIENT:
-                    await trio.sleep(0.1)
-                    continue
-                if info.ready == info.leased == info.delayed == 0:
-                    break
-                await trio.sleep(0.1)
-        self._drained = True
+        self._staff.drain()
+        return self._pass_time(lambda: self._staff.drained, until_ns)
 
     def _look(self, healed_ns: int) -> End:
         end = End(now_ns=self._world.now_ns, healed_ns=healed_ns)
         end.core = tuple(node.host.name for node in self._cluster.nodes)
-        if self._drained:
+        if self._staff.drained:
             end.remaining = {}
         for group in range(self._drawn.groups + 1):
             leader = self._cluster.leader(group)
@@ -214,6 +229,7 @@ class Run:
             verdict = Verdict.UNDETERMINED
         elif not in_time:
             verdict = Verdict.LIVENESS
+            self._say("", UNREST)
         elif self._panel.unknown:
             verdict = Verdict.UNDETERMINED
         return Result(
@@ -231,4 +247,8 @@ class Run:
             fired=self._nemesis.fired,
             marks=self._cluster.marks.counts,
             trace=world.trace if world.trace.recording else None,
+            at_ns=None if self._first is None else self._first[0],
+            event=None if self._first is None else self._first[1],
+            drawn=self._drawn,
+            bugs=self._bugs,
         )

@@ -18,11 +18,12 @@ H = TypeVar("H")
 
 class Panel:
     """``violations``: in the order in which they were found. Make the ``history`` with it; look at ``failed``
-    to end a world at its first violation."""
+    to end a world at its first violation, or let ``on_found`` be told of each."""
 
     def __init__(self, checkers: Iterable[Checker]) -> None:
         self.checkers = list(checkers)
         self.violations: list[Violation] = []
+        self.on_found: Callable[[Violation], None] | None = None
         self.history = History(self.on_call, self.on_return)
         self._calls: dict[str, list[tuple[Checker, Callable[[Op], None]]]] = {}
         self._returns: dict[str, list[tuple[Checker, Callable[[Op], None]]]] = {}
@@ -96,6 +97,8 @@ class Panel:
 
     def _found(self, checker: Checker, violation: Violation) -> None:
         self.violations.append(violation)
+        if self.on_found is not None:
+            self.on_found(violation)
         # New lists: those at hand are being walked through.
         self._calls = _without(self._calls, checker)
         self._returns = _without(self._returns, checker)

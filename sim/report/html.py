@@ -83,6 +83,7 @@ def _data(artefact: Artefact, story: Story, choice: Choice, replay: str) -> dict
     ]
     origin = f"seed {artefact.seed}, profile {artefact.profile}, trace {artefact.digest}"
     versions = ", ".join(f"{name} {version}" for name, version in artefact.versions.items())
+    until = f", until {seconds(artefact.run.until_ns)} s" if artefact.run.until_ns else ""
     return {
         "verdict": f"FAIL {artefact.verdict.value}" if artefact.verdict.failed else artefact.verdict.value,
         "failed": artefact.verdict.failed,
@@ -101,7 +102,7 @@ def _data(artefact: Artefact, story: Story, choice: Choice, replay: str) -> dict
         "density": _density(story),
         "total": len(story.rows),
         "replay": replay,
-        "origin": f"{origin}, {versions}, until {seconds(artefact.run.until_ns)} s",
+        "origin": f"{origin}, {versions}{until}",
     }
 
 
