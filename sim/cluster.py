@@ -15,8 +15,10 @@ from haqactor.client.options import Options
 from haqactor.client.transport import NetworkTransport
 from haqactor.config import Limits, NodeConfig
 from haqactor.env import Environment
+from haqactor.errors import NoQuorum
 from haqactor.nodes.node import Node
 from haqactor.sim.disk.disk import SimDisk
+from haqactor.sim.disk.fates import Fate, Survival
 from haqactor.sim.disk.latency import Latency
 from haqactor.sim.disk.medium import Medium
 from haqactor.sim.environment import Marks, environment
@@ -114,12 +116,14 @@ class SimNode:
         """Switch it on."""
         self.host.start(self._main)
 
-    def crash(self) -> None:
-        """The power goes: what its disk had not synced gets its fate."""
-        if self.host.alive:
-            self.host.crash()
-            self.medium.crash()
-            self.server = None
+    def crash(self, survival: Survival | None = None) -> dict[Fate, int]:
+        """The power goes: what its disk had not synced gets its fate (``survival``: how they hang together).
+        How many had which."""
+        if not self.host.alive:
+            return {}
+        self.host.crash()
+        self.server = None
+        return self.medium.crash(survival=survival)
 
     def stop(self) -> None:
         """Ask it to drain and end, as SIGTERM does."""
@@ -181,8 +185,8 @@ class SimCluster:
             buggify=self.shape.buggify,
         )
 
-    def client(self, name: str, body: Body) -> Host:
-        """Run ``body`` with a broker on a host of its own, beginning now."""
+    def client(self, name: str, body: Body, options: Options | None = None) -> Host:
+        """Run ``body`` with a broker on a host of its own, beginning now; it tries until a node answers."""
         world = self.world
         host = world.hosts.get(name) or world.host(name, wall_offset_ns=BEGAN_NS)
         medium = self._mediums.setdefault(name, Medium(world.seed, name))
@@ -190,9 +194,15 @@ class SimCluster:
         async def main() -> None:
             env = self.environment(host, medium)
             transport = NetworkTransport(env.network, self.addresses)
-            log = NodeLog(host)
-            async with open_session(transport, env, Options(), log=log) as broker:
-                await body(broker)
+            entered = False
+            while not entered:
+                try:
+                    async with open_session(transport, env, options, log=NodeLog(host)) as broker:
+                        entered = True
+                        await body(broker)
+                except NoQuorum:
+                    if entered:
+                        raise
 
         host.start(main)
         return host

@@ -17,9 +17,9 @@ SAFETY_NS: Final = 6 * NS
 class Drawn:
     """One seed's run: ``safety_ns`` of faults, then a liveness phase.
 
-    ``operations``: how many messages each producer publishes at most. ``chances``: what goes wrong by chance
+    ``operations``: how many messages all producers publish at most. ``chances``: what goes wrong by chance
     all the time, by the name of the share in ``LinkSettings``, and ``buggify``. ``work``: what clients do
-    besides publishing and consuming, see ``workload``. ``core``: the nodes that work for ever in the liveness
+    besides publishing and consuming, see ``workload.kinds``. ``core``: the nodes that work for ever in the liveness
     phase; empty: all. ``until_ns``: the run ends there at the latest, whatever phase it is in; it is then
     judged by what was seen, and passes undetermined, for nobody had time to come to rest; 0: at its own end.
     ``steady``: every message and every disk operation takes equally long, and bytes come as they were sent;

@@ -22,7 +22,7 @@ print(run(4, drawn=small(4)).digest)
 
 def small(seed: int, profile: str = "swarm") -> Drawn:
     """The run of a seed, made short."""
-    return replace(draw(seed, profile, SAFETY_NS), nodes=3, operations=30, consumers=1, producers=2)
+    return replace(draw(seed, profile, SAFETY_NS), nodes=3, operations=60, consumers=1, producers=2, work=())
 
 
 @pytest.mark.parametrize("seed", [1, 6])
