@@ -73,7 +73,7 @@ def test_three_files(tmp_path: Path, artefact: Artefact, failed: Result) -> None
     assert loads((tmp_path / "fail.json").read_bytes()) == artefact
     page = (tmp_path / "fail.html").read_text()
     assert len(page.encode()) <= BYTES_MAX
-    assert "AppendReply" in page
+    assert "RequestVote" in page
     report = (tmp_path / "fail.txt").read_text()
     assert len(report.splitlines()) <= LINES_MAX
     assert f"replay   haq sim replay {tmp_path}/fail.json" in report
