@@ -1,0 +1,147 @@
+"""Who works in a run: the hosts of its clients, their crashes and returns, and the end of their work.
+
+One rule: clients are hosts of their own; what one of them is drawn to do does not depend on the others being
+there.
+"""
+
+from functools import partial
+
+import trio
+
+from haqactor.client.broker import Broker
+from haqactor.client.options import Options
+from haqactor.errors import Error
+from haqactor.sim.cluster import Body, SimCluster
+from haqactor.sim.drawn import Drawn
+from haqactor.sim.host import Host
+from haqactor.sim.workload import kinds
+from haqactor.sim.workload.admin import AdminBody
+from haqactor.sim.workload.clients import Clients
+from haqactor.sim.workload.consumers import ConsumerBody, received, uid_of_message
+from haqactor.sim.workload.producers import ProducerBody
+from haqactor.sim.workload.watcher import WatcherBody, look
+from haqactor.sim.world import NS
+
+_CRASH_NS = 2 * NS
+_DOWN_NS = NS
+_LOOK_S = 0.2
+
+
+class Staff:
+    """``begin`` sends them all to work. ``working``: may anything new be published yet? ``drained``: does
+    every queue stand empty, but for what is parked?"""
+
+    def __init__(self, cluster: SimCluster, clients: Clients, drawn: Drawn) -> None:
+        self.clients = clients
+        self.drained = False
+        self._cluster = cluster
+        self._drawn = drawn
+        self._publishing: list[str] = []
+
+    @property
+    def working(self) -> bool:
+        """Before that nobody can say that a queue will stay empty."""
+        hosts = self._cluster.world.hosts
+        return any(hosts[name].alive for name in self._publishing)
+
+    def begin(self) -> None:
+        """Everybody starts now."""
+        drawn, clients, work = self._drawn, self.clients, self.clients.work
+        for number in range(drawn.producers):
+            name = f"p{number}"
+            session = name if number % 2 == 0 else ""
+            self._publisher(name, self._producer(name, session), crashes="producer_crash" in work)
+            if number == 0 and "rivals" in work:
+                self._publisher("p0x", self._producer("p0x", session), crashes=False)
+        if "admin" in work or "alter" in work:
+            self._publisher("admin", AdminBody(clients, "admin"), crashes=False)
+        self._start("watcher", WatcherBody(clients, "watcher"))
+        for queue in kinds.consumed(work):
+            for number in range(drawn.consumers):
+                name = f"c{number}-{queue}"
+                body = ConsumerBody(clients, name, queue)
+                self._start(name, body)
+                if "consumer_crash" in work:
+                    self._will_crash(name, body)
+
+    def _producer(self, name: str, session: str) -> ProducerBody:
+        drawn = self._drawn
+        return ProducerBody(self.clients, name, drawn.operations, session=session, pause_s=drawn.pause_s)
+
+    def _publisher(self, name: str, body: Body, *, crashes: bool) -> None:
+        self._publishing.append(name)
+        self._start(name, body)
+        if crashes:
+            self._will_crash(name, body)
+
+    def _start(self, name: str, body: Body) -> Host:
+        world = self._cluster.world
+        proxy = "proxy" in self.clients.work and world.random("proxy", name).random() < 0.4
+        return self._cluster.client(name, body, Options(proxy=proxy))
+
+    # -- crashes
+
+    def _will_crash(self, name: str, body: Body) -> None:
+        stream = self._cluster.world.random("client crashes", name)
+        at_ns = round(stream.expovariate(1 / _CRASH_NS))
+        down_ns = round(stream.expovariate(1 / _DOWN_NS))
+        if at_ns < self._drawn.safety_ns:
+            self._cluster.world.call_at(at_ns, partial(self._crash, name, body, down_ns))
+
+    def _crash(self, name: str, body: Body, down_ns: int) -> None:
+        world = self._cluster.world
+        host = world.hosts[name]
+        if host.alive and not self.clients.progress.stopping:
+            host.crash()
+            self.clients.crashed(name)
+            world.call_after(down_ns, partial(self._back, name, body))
+
+    def _back(self, name: str, body: Body) -> None:
+        if not self.clients.progress.stopping or name not in self._publishing:
+            self._start(name, body)
+
+    # -- the end
+
+    def drain(self) -> None:
+        """Begin to look whether everything has been consumed, and consume what nobody else does."""
+        self._cluster.client("drain", self._drain)
+
+    async def _drain(self, broker: Broker) -> None:
+        work = self.clients.work
+        if "admin" in work:
+            await self._empty(broker, kinds.OWN)
+        for queue in kinds.consumed(work):
+            await self._until_empty(broker, queue)
+        self.drained = True
+
+    async def _until_empty(self, broker: Broker, queue: str) -> None:
+        while True:
+            found = await look(self.clients, "drain", broker, queue)
+            if found is not None and found["ready"] == found["leased"] == found["delayed"] == 0:
+                return
+            await trio.sleep(_LOOK_S)
+
+    async def _empty(self, broker: Broker, queue: str) -> None:
+        """A queue that may not exist."""
+        clients = self.clients
+        while True:
+            try:
+                info = await broker.queue(queue).info()
+                if info.ready == info.leased == info.delayed == 0:
+                    return
+                message = await broker.queue(queue).poll()
+            except Error as error:
+                if error.code == "not_found":
+                    return
+                message = None
+            if message is None:
+                await trio.sleep(_LOOK_S)
+                continue
+            received(clients, "drain", queue, [message])
+            op = clients.call("drain", "ack", queue, seq=message.seq, uid=uid_of_message(message))
+            try:
+                await message.ack()
+            except Error as error:
+                clients.failed(op, error)
+            else:
+                clients.done(op)
