@@ -153,6 +153,7 @@ class Flow:
         segment.size += size
         segment.crc = crc32(data, segment.crc)
         link = self.link
+        link.sent += 1
         segment.cause = self._trace.add(
             "send", link.source, link.source, link.target, size, self.number, segment.crc
         )

@@ -87,7 +87,7 @@ class Held(Protocol):
 
 class Link:
     """From ``source`` to ``target``, host names. ``steady``: partitions and clogs do not touch it.
-    ``is_blocked``: nothing passes just now."""
+    ``is_blocked``: nothing passes just now. ``sent``: how many messages of streams were sent over it."""
 
     __slots__ = (
         "_chance",
@@ -99,6 +99,7 @@ class Link:
         "_world",
         "clogged_until_ns",
         "is_blocked",
+        "sent",
         "settings",
         "source",
         "steady",
@@ -111,6 +112,7 @@ class Link:
         self.settings = settings
         self.steady = False
         self.is_blocked = False
+        self.sent = 0
         self.clogged_until_ns = 0
         self._faults = faults
         self._world = faults.world
