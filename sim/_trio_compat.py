@@ -58,10 +58,10 @@ class GuestRun:
                 restrict_keyboard_interrupt_to_checkpoints=True,
                 strict_exception_groups=True,
             )
-            self._hooks = sys.get_asyncgen_hooks()
+            self._hooks: Any = sys.get_asyncgen_hooks()
             sys.set_asyncgen_hooks(None, None)
-            self._runner = _current.runner
-            self._queue = self._runner.entry_queue
+            self._runner: Any = _current.runner
+            self._queue: Any = self._runner.entry_queue
             del _current.runner
 
     def _scheduled(self, tick: Any) -> None:
@@ -124,17 +124,25 @@ class GuestRun:
         """End the run: cancel it and drive it to its end, through every wait; ``jump`` puts its clock to a
         trio time. False if it waits for ever for something that nobody does."""
         self.cancel()
-        for _ in range(_BURIAL_PASSES_MAX):
-            try:
+        try:
+            for _ in range(_BURIAL_PASSES_MAX):
                 deadline = self.settle()
-            except Restless:
-                return False
-            if self.result is not None:
-                return True
-            if deadline == math.inf:
-                return False
-            jump(deadline)
-        return False
+                if self.result is not None or deadline == math.inf:
+                    break
+                jump(deadline)
+        except Restless:
+            return False
+        return self.result is not None
+
+    def let_go(self) -> None:
+        """Forget a run that is over. CPython keeps the last finalizer of asynchronous generators of each run
+        for ever, and trio's leads to the runner, and so to the whole world of its clock."""
+        runner: Any = self._runner
+        self._runner = self._state = self._queue = self._hooks = None
+        if runner is not None:
+            for name in type(runner).__slots__:
+                if name != "__weakref__" and hasattr(runner, name):
+                    delattr(runner, name)
 
 
 class Driving:

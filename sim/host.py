@@ -110,7 +110,8 @@ class Host:
         for run, clock, on_end in self._graves:
             for tell in on_end:
                 run.inside(tell)
-            run.bury(clock.fired)
+            if run.bury(clock.fired):
+                run.let_go()
         self._graves.clear()
 
     # -- running
@@ -166,6 +167,7 @@ class Host:
             except BaseException as raised:  # whatever a program may end with is its verdict, not the world's
                 error = raised
         self.error = error
+        run.let_go()
         self._run = None
         self.world.ended(self, error)
 
