@@ -55,6 +55,7 @@ class Result:
     delivered: int = 0
     settled: int = 0
     events: int = 0
+    messages: int = 0
     simulated_ns: int = 0
     fired: dict[str, int] = field(default_factory=dict[str, int])
     marks: dict[str, int] = field(default_factory=dict[str, int])
@@ -243,6 +244,7 @@ class Run:
             delivered=progress.delivered,
             settled=progress.settled,
             events=world.trace.count,
+            messages=sum(link.sent for link in self._cluster.fabric.links.values()),
             simulated_ns=world.now_ns,
             fired=self._nemesis.fired,
             marks=self._cluster.marks.counts,
