@@ -126,7 +126,7 @@ class Program:
     def _ended_by(self, error: BaseException) -> None:
         world = self.stage.cluster.world
         # Not what it says: texts name objects by their addresses, which differ from run to run.
-        world.trace.add("program.failed", self.name, type(error).__name__)
+        world.trace.add("failed", self.name, type(error).__name__)
         if self._restart_after_s is None or not isinstance(error, Error):
             self.stage.failed(self.name, error)
         else:

@@ -9,6 +9,8 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
 from typing import Final
 
+from haqactor.sim.atlas import Atlas
+from haqactor.sim.calls import Calls
 from haqactor.sim.checkers.checker import Violation
 from haqactor.sim.checkers.panel import Panel
 from haqactor.sim.checkers.registry import checkers
@@ -18,7 +20,8 @@ from haqactor.sim.history import OK, History
 from haqactor.sim.host import Host
 from haqactor.sim.nemesis import Nemesis
 from haqactor.sim.observer import Observer
-from haqactor.sim.profiles import draw
+from haqactor.sim.profiles import PROFILES, draw
+from haqactor.sim.remains import Remains
 from haqactor.sim.run import shape
 from haqactor.sim.trace import Trace
 from haqactor.sim.world import NS
@@ -32,25 +35,31 @@ Scene = Callable[[World], Awaitable[object]]
 
 SCENARIO_NS: Final = 600 * NS
 """How long a scenario may last."""
-FAULTS_NS: Final = 30 * NS
+FAULTS_NS: Final = 12 * NS
 """For how long faults of the profile come."""
 REST_NS: Final = 30 * NS
 _SLICE_NS: Final = 100_000_000
+_READING_NS: Final = 5 * NS
 _LEFT_OUT: Final = ("L3",)
 """Invariants that a scenario need not keep: it may leave messages in its queues."""
+_UNPROMISED: Final = ("beyond", "lying")
+"""Profiles in which disks are worse than what haqactor promises to survive: nothing about a program under
+test can be learnt there."""
 _MESSAGE_BYTES_MAX: Final = 1024 * 1024
 
 
 @dataclass(slots=True)
 class Ending:
     """How a run ended. ``error``: of the scenario, of one of its programs, or why it failed without one;
-    ``at_ns``: when that was."""
+    ``at_ns`` and ``event``: when that was, and the event of the trace. ``fired``: how often the kinds of faults
+    of the profile hit somebody."""
 
     seed: int
     profile: str
     drawn: Drawn
     error: BaseException | None = None
     at_ns: int | None = None
+    event: int | None = None
     violations: list[Violation] = field(default_factory=list[Violation])
     digest: str = ""
     simulated_ns: int = 0
@@ -63,6 +72,9 @@ class Ending:
 
 def run(scene: Scene, seed: int, *, nodes: int = 3, profile: str = "calm", recording: bool = False) -> Ending:
     """One seed. Raises ValueError for a profile that is none."""
+    if profile not in PROFILES or profile in _UNPROMISED:
+        known = ", ".join(name for name in PROFILES if name not in _UNPROMISED)
+        raise ValueError(f"there is no profile {profile!r} for scenarios; there are {known}")
     drawn = replace(draw(seed, profile, FAULTS_NS), nodes=nodes)
     with SimWorld(seed, recording=recording) as world:
         return Run(world, scene, profile, drawn).go()
@@ -78,15 +90,18 @@ class Run:
         limits = replace(made.limits, message_bytes_max=_MESSAGE_BYTES_MAX)
         self.cluster = SimCluster(world, replace(made, limits=limits))
         self._panel = Panel(judge for judge in checkers() if judge.invariant not in _LEFT_OUT)
+        self._panel.on_found = self._found
+        Calls(world.trace, self._panel.history)
         Observer(self.cluster, self._panel.on_event)
-        self._nemesis = Nemesis(self.cluster)
+        self._atlas = Atlas([node.host.name for node in self.cluster.nodes])
+        self._nemesis = Nemesis(self.cluster, self._atlas)
         self._programs: list[Program] = []
         self._world = World(self, self._start)
         self._scene = scene
         self._profile = profile
         self._drawn = drawn
         self._error: BaseException | None = None
-        self._at_ns: int | None = None
+        self._first: tuple[int, int] | None = None
         self._finished = False
 
     @property
@@ -97,14 +112,29 @@ class Run:
     def failed(self, name: str, error: BaseException) -> None:
         """The first one counts; the run ends by it."""
         if self._error is None:
-            self._error, self._at_ns = error, self._sim.now_ns
+            self._error = error
+            self._wrong(name)
+
+    def _wrong(self, host: str, *said: str) -> None:
+        number = self._sim.trace.add("violation" if said else "failed", host, *said)
+        self._first = self._first or (self._sim.now_ns, number)
+
+    def _found(self, violation: Violation) -> None:
+        hosts = [getattr(record, "host", "") or getattr(record, "client", "") for record in violation.records]
+        self._wrong(hosts[-1] if hosts else "", violation.invariant, violation.text)
 
     def _node_failed(self, host: Host, error: BaseException) -> None:
-        self.failed(host.name, NodeFailed(f"{host.name} ended by {error!r}"))
+        if not self._nemesis.ended(host, error):
+            self.failed(host.name, NodeFailed(f"{host.name} ended by {error!r}"))
+
+    @property
+    def _broken(self) -> list[Violation]:
+        """What must not be broken, whatever happened to the disks."""
+        return [each for each in self._panel.violations if self._atlas.binds(each.invariant)]
 
     @property
     def _ended(self) -> bool:
-        return self._error is not None or self._panel.failed
+        return self._error is not None or bool(self._broken)
 
     def _start(self, program: Program) -> None:
         self._programs.append(program)
@@ -130,18 +160,23 @@ class Run:
 
     def _finish(self) -> None:
         world = self._sim
-        self._nemesis.stop()
-        self._nemesis.heal(self.cluster.nodes)
-        world.trace.add("heal", "all")
+        core = self._nemesis.settle()
+        world.trace.add("heal", "all", ",".join(core))
         healed_ns = world.now_ns
-        while not self._ended:
-            world.run(world.now_ns + _SLICE_NS)
-            if looking.at_rest(self.cluster):
-                break
-            if world.now_ns > healed_ns + REST_NS:
-                self.failed("", Stuck("the cluster was healed, and did not come to rest in 30 s"))
+        self._pass_time(lambda: looking.at_rest(self.cluster, core), REST_NS)
+        if not looking.at_rest(self.cluster, core) and self._atlas.binds("L3"):
+            self.failed("", Stuck("the cluster was healed, and did not come to rest in 30 s"))
+        remains = Remains(self.cluster, self._drawn.groups)
+        remains.begin()
+        self._pass_time(lambda: remains.done, _READING_NS)
         if not self._ended:
-            self._panel.finish(looking.final(self.cluster, healed_ns))
+            self._panel.finish(looking.final(self.cluster, healed_ns, core, remains))
+
+    def _pass_time(self, done: Callable[[], bool], for_ns: int) -> None:
+        world = self._sim
+        until_ns = world.now_ns + for_ns
+        while not self._ended and not done() and world.now_ns < until_ns:
+            world.run(world.now_ns + _SLICE_NS)
 
     def _why(self, scenario: Program) -> str:
         lines = [f"the scenario did not end within {SCENARIO_NS // NS} simulated seconds"]
@@ -155,23 +190,23 @@ class Run:
         return "\n".join(lines)
 
     def _ending(self) -> Ending:
-        world, error, at_ns = self._sim, self._error, self._at_ns
-        if error is None and self._panel.violations:
-            error, at_ns = PromiseBroken(self._panel.violations), world.now_ns
-        ops = self.history.ops
-        fired = dict(self._nemesis.fired)
+        world, error, violations = self._sim, self._error, self._broken
+        if error is None and violations:
+            error = PromiseBroken(violations)
+        ops, fired = self.history.ops, self._nemesis.fired
         return Ending(
             seed=world.seed,
             profile=self._profile,
             drawn=self._drawn,
             error=error,
-            at_ns=at_ns,
-            violations=self._panel.violations,
+            at_ns=None if self._first is None else self._first[0],
+            event=None if self._first is None else self._first[1],
+            violations=violations,
             digest=world.trace.digest(),
             simulated_ns=world.now_ns,
             confirmed=sum(op.kind == "publish" and op.outcome == OK for op in ops),
             delivered=sum(op.kind == "deliver" for op in ops),
-            fired=fired,
+            fired={kind: fired[kind] for kind in self._drawn.plan.kinds() if kind in fired},
             clients=tuple(program.name for program in self._programs),
             trace=world.trace if world.trace.recording else None,
         )

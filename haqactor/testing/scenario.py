@@ -50,6 +50,7 @@ def scenario(
         asked = [Parameter(FIXTURE, Parameter.KEYWORD_ONLY, default=Parameter.empty)]
         asked += [each.replace(kind=Parameter.KEYWORD_ONLY) for each in names[1:] if each.name != FIXTURE]
         told: Any = test
+        told.__dict__.update(vars(body))  # marks, whichever decorator stands first
         told.__name__, told.__qualname__ = body.__name__, body.__qualname__
         told.__module__, told.__doc__ = body.__module__, body.__doc__
         told.__signature__ = Signature(asked)

@@ -6,7 +6,7 @@ One rule: both come from the simulator's own report; a scenario's failure is an 
 from collections.abc import Sequence
 
 from haqactor.sim.artefact import Artefact
-from haqactor.sim.contradiction import last_event, records
+from haqactor.sim.contradiction import records
 from haqactor.sim.diff import first_divergence
 from haqactor.sim.diff import report as difference
 from haqactor.sim.report.frames import Frames
@@ -35,7 +35,7 @@ def artefact(ending: Ending) -> Artefact:
         invariant="" if violation is None else violation.invariant,
         message=message,
         at_ns=ending.at_ns,
-        event=None if ending.at_ns is None else last_event(events, "", ending.at_ns),
+        event=ending.event,
         records=() if violation is None else records(violation, events),
     )
 
