@@ -3,16 +3,16 @@
 One rule: only what was run and failed in the same way is kept; the result is always a failure that was seen.
 
 A run that does not fail goes on to its end, and so costs most. Hence the order: what comes after the
-violation first, then whole classes of faults, delta debugging of the plan (Zeller and Hildebrandt,
-"Simplifying and isolating failure-inducing input", 2002; the last faults first, for they are likeliest to
-matter), fewer operations, a shorter time, the plainest schedule, round times; and all again until nothing
-helps or the budget is spent.
+violation first, then all faults at once, fewer nodes, groups and clients, whole classes of faults, delta
+debugging of the plan (Zeller and Hildebrandt, "Simplifying and isolating failure-inducing input", 2002; the
+last faults first, for they are likeliest to matter), fewer operations, a shorter time, the plainest schedule,
+round times; and all again until nothing helps or the budget is spent.
 """
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
-from typing import Final, NamedTuple, TypeVar
+from typing import Any, Final, NamedTuple, TypeVar
 
 from haqactor.sim.drawn import Drawn
 from haqactor.sim.plan import NS, Fault, Plan
@@ -21,7 +21,7 @@ T = TypeVar("T")
 
 BUDGET: Final = 300
 ROUND_NS: Final = (NS, NS // 10, NS // 100, NS // 1000)
-SLACK_NS: Final = NS // 2  #: a smaller run may fail a little later
+SLACK_NS: Final = NS  #: a smaller run may fail a little later
 FINENESS: Final = 16  #: times and numbers are found to within a part of so many
 
 
@@ -42,11 +42,13 @@ class Step(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Shrunk:
-    """``runs``: how many it took; ``complete``: nothing smaller was left to try when it ended."""
+    """``runs``: how many it took; ``complete``: nothing smaller was left to try when it ended; ``at_ns``:
+    when it breaks, None where only its end shows it."""
 
     candidate: Drawn
     runs: int
     complete: bool
+    at_ns: int | None = None
 
 
 def shrink(
@@ -54,15 +56,17 @@ def shrink(
     fails: Callable[[Drawn], bool],
     *,
     at_ns: int | None = None,
+    when: Callable[[], int | None] = lambda: None,
     budget: int = BUDGET,
     progress: Callable[[Step], None] | None = None,
     stop: Callable[[], bool] | None = None,
 ) -> Shrunk:
     """``fails``: runs a candidate and tells whether it breaks the same invariant; it must be deterministic.
-    ``at_ns``: when ``start`` broke it, if that is known; ``budget``: how often ``fails`` is called at most,
-    the first run of ``start`` included; ``stop``: asked before each run, ends the search early. Raises
-    NotReproduced when ``start`` does not fail."""
-    search = _Search(start, fails, budget, progress, stop)
+    ``at_ns``: when ``start`` broke it, if that is known; ``when``: when the last run that failed broke it,
+    None where only its end showed it; ``budget``: how often ``fails`` is called at most, the first run of
+    ``start`` included; ``stop``: asked before each run, ends the search early. Raises NotReproduced when
+    ``start`` does not fail."""
+    search = _Search(start, fails, when, budget, progress, stop)
     try:
         if not search.tries(start):
             raise NotReproduced("it does not fail when it is run again")
@@ -76,8 +80,8 @@ def shrink(
                 search.phase = phase.__name__.removeprefix("_").replace("_", " ")
                 phase(search)
     except _Spent:
-        return Shrunk(search.best, search.runs, complete=False)
-    return Shrunk(search.best, search.runs, complete=True)
+        return Shrunk(search.best, search.runs, complete=False, at_ns=search.at_ns)
+    return Shrunk(search.best, search.runs, complete=True, at_ns=search.at_ns)
 
 
 def same_invariant(run: Callable[[Drawn], str | None], invariant: str) -> Callable[[Drawn], bool]:
@@ -128,6 +132,11 @@ def _until(candidate: Drawn, end_ns: int) -> Drawn:
     return replace(candidate, until_ns=end_ns, plan=plan)
 
 
+def _safety(candidate: Drawn, end_ns: int) -> Drawn:
+    plan = candidate.plan.where(lambda fault: fault.at_ns <= end_ns)
+    return replace(candidate, safety_ns=end_ns, plan=plan)
+
+
 class _Spent(Exception):
     """No run is left."""
 
@@ -136,16 +145,19 @@ class _Spent(Exception):
 class _Search:
     best: Drawn
     fails: Callable[[Drawn], bool]
+    when: Callable[[], int | None]
     budget: int
     progress: Callable[[Step], None] | None
     stop: Callable[[], bool] | None
     phase: str = "first run"
     runs: int = 0
+    at_ns: int | None = None
     known: dict[str, bool] = field(default_factory=dict[str, bool])
+    moments: dict[str, int | None] = field(default_factory=dict[str, "int | None"])
 
     def tries(self, candidate: Drawn) -> bool:
         """Whether it fails, too; then it is the best from now on. What was run before is not run again."""
-        key = candidate.key()
+        key = self._key(candidate)
         failed = self.known.get(key)
         if failed is None:
             if self.runs >= self.budget or (self.stop is not None and self.stop()):
@@ -153,12 +165,24 @@ class _Search:
             self.runs += 1
             failed = self.known[key] = self.fails(candidate)
             if failed:
-                self.best = candidate
+                self.moments[key] = self.when()
+                self._keep(candidate, self.moments[key])
             if self.progress is not None:
                 self.progress(Step(self.phase, self.runs, self.budget, failed, self.best))
         elif failed:
-            self.best = candidate
+            self._keep(candidate, self.moments[key])
         return failed
+
+    def _key(self, candidate: Drawn) -> str:
+        """Where runs end soon after the violation, the end only ever comes earlier: it decides nothing."""
+        return replace(candidate, until_ns=0).key() if self.at_ns is not None else candidate.key()
+
+    def _keep(self, candidate: Drawn, at_ns: int | None) -> None:
+        """What comes after the violation had no part in it."""
+        self.best, self.at_ns = candidate, at_ns
+        if at_ns is not None:
+            end_ns = at_ns + SLACK_NS
+            self.best = _until(candidate, min(candidate.until_ns or end_ns, end_ns))
 
     def lowers(self, high: int, make: Callable[[int], Drawn]) -> None:
         """Find a small number with which it still fails, from 0 up to ``high``, which is known to fail."""
@@ -169,6 +193,30 @@ class _Search:
                 high = middle
             else:
                 low = middle
+
+
+def _everything(search: _Search) -> None:
+    """Many failures need no fault at all."""
+    search.tries(replace(search.best, plan=Plan(), chances={}))
+
+
+def _topology(search: _Search) -> None:
+    """Fewer nodes, groups, clients and kinds of work: the least of all at once, or one after the other. Where
+    only the end shows the failure, somebody has to publish and to consume."""
+    fewest = 0 if search.at_ns is not None else 1
+    least: dict[str, Any] = {name: min(getattr(search.best, name), few) for name, few in _FEW}
+    search.tries(replace(search.best, **least, work=()))
+    for name, few in (*_FEW, ("nodes", 1), ("producers", fewest), ("consumers", fewest)):
+        if few < getattr(search.best, name):
+            fewer: dict[str, Any] = {name: few}
+            search.tries(replace(search.best, **fewer))
+
+    def work(kinds: tuple[str, ...]) -> bool:
+        return search.tries(replace(search.best, work=kinds))
+
+    _greedy(search.best.work, work)
+    if search.best.core:
+        search.tries(replace(search.best, core=()))
 
 
 def _fault_classes(search: _Search) -> None:
@@ -215,7 +263,12 @@ def _operations(search: _Search) -> None:
 def _time(search: _Search) -> None:
     """An earlier end; faults that would come after it fall away."""
 
-    search.lowers(search.best.until_ns, lambda end_ns: _until(search.best, end_ns))
+    if search.at_ns is not None:
+        return  # it ends with the violation
+    if search.best.until_ns:
+        search.lowers(search.best.until_ns, lambda end_ns: _until(search.best, end_ns))
+    else:
+        search.lowers(search.best.safety_ns, lambda end_ns: _safety(search.best, end_ns))
 
 
 def _schedule(search: _Search) -> None:
@@ -234,7 +287,7 @@ def _round_times(search: _Search) -> None:
     for unit_ns in ROUND_NS:
         faults = search.best.plan.faults
         rounded = Plan(tuple(_rounded(fault, unit_ns) for fault in faults))
-        if rounded == search.best.plan or search.tries(replace(search.best, plan=rounded)):
+        if rounded != search.best.plan and search.tries(replace(search.best, plan=rounded)):
             return
         for fault in faults:
             others = search.best.plan.faults
@@ -245,16 +298,28 @@ def _round_times(search: _Search) -> None:
 
 
 def _rounded(fault: Fault, unit_ns: int) -> Fault:
-    if any(fault.at_ns % coarser == 0 for coarser in ROUND_NS if coarser >= unit_ns):
-        return fault
-    return replace(fault, at_ns=(fault.at_ns + unit_ns // 2) // unit_ns * unit_ns)
+    args = {
+        name: _round(span, unit_ns) if name.endswith("_ns") and isinstance(span, int) else span
+        for name, span in fault.args.items()
+    }
+    return replace(fault, at_ns=_round(fault.at_ns, unit_ns), args=args)
+
+
+def _round(span_ns: int, unit_ns: int) -> int:
+    """What is rounder already stays, and so does what would become nothing."""
+    if any(span_ns % coarser == 0 for coarser in ROUND_NS if coarser >= unit_ns):
+        return span_ns
+    return (span_ns + unit_ns // 2) // unit_ns * unit_ns or span_ns
 
 
 def _is_round(fault: Fault, unit_ns: int) -> bool:
     return _rounded(fault, unit_ns) == fault
 
 
+_FEW: Final = (("nodes", 3), ("groups", 1), ("producers", 1), ("consumers", 1))
 _PHASES: Final[tuple[Callable[[_Search], None], ...]] = (
+    _everything,
+    _topology,
     _fault_classes,
     _plan,
     _operations,
