@@ -9,7 +9,7 @@ import trio
 
 from haqactor import wire
 from haqactor.env import Buffer, NetworkError, Stream
-from haqactor.errors import Error, InvalidArgument, NotFound, Overloaded, ProtocolError
+from haqactor.errors import Error, InvalidArgument, NotFound, NotLeader, Overloaded, ProtocolError
 from haqactor.frame import Decoder, Frame
 from haqactor.ids import METADATA_GROUP, GroupId
 from haqactor.nodes.context import Context
@@ -234,7 +234,7 @@ class ClientSession:
         actor = self.context.groups.get(group)
         rid = getattr(message, "rid", 0)
         if actor is None:
-            self.fail(rid, InvalidArgument(f"group {group} does not exist on this node"))
+            self.fail(rid, self._no_replica(group))
             return
         if self.proxy and not actor.leading and self.nursery is not None:
             from haqactor.nodes.proxy import forward
@@ -244,6 +244,14 @@ class ClientSession:
         self.served[group] = True
         await actor.mailbox.wait_space()
         actor.mailbox.put(Request(self, message, frame.blob), frame.size)
+
+    def _no_replica(self, group: GroupId) -> Error:
+        """A group of this cluster that this node has yet to learn of, or to begin with, is asked for
+        elsewhere, or again."""
+        if not METADATA_GROUP <= group <= self.context.config.groups:
+            return InvalidArgument(f"group {group} does not exist in this cluster")
+        leader, term = self.context.leaders.leader(group)
+        return NotLeader(f"this node has no replica of group {group} yet", leader=leader, term=term)
 
     def _ended(self) -> None:
         self.open = False
