@@ -10,22 +10,65 @@ from typing import Final
 from haqactor.sim.drawn import SAFETY_NS, Drawn
 from haqactor.sim.keyed import Stream, keyed
 from haqactor.sim.plan import Fault, Plan
+from haqactor.sim.workload.kinds import WORK
 from haqactor.sim.world import NS
 
 MS: Final = 1_000_000
+_BEGIN_NS: Final = NS
+"""Until then a cluster founds itself in peace."""
 
-PROCESS: Final = ("crash", "restart", "pause", "sandwich", "power_loss")
+PROCESS: Final = (
+    "crash",
+    "restart",
+    "pause",
+    "sandwich",
+    "power_loss",
+    "power_cut",
+    "rolling_restart",
+    "wipe",
+)
 NETWORK: Final = ("isolate", "deafen", "mute", "bridge", "swizzle", "clog", "reset", "half_open", "late")
 CLOCKS: Final = ("wall_step", "drift")
+REFUSALS: Final = ("sync_error", "disk_full", "disk_slow")
+"""A disk that does less than it should, and says so."""
+DAMAGE: Final = (
+    *("bit_rot", "misdirected", "read_error", "truncated_file", "emptied_file"),
+    *("lost_file", "lost_disk", "wipe"),
+)
+"""What takes durable bytes; let through by the atlas only."""
+LIES: Final = ("sync_lie", "lost_write")
+"""What no program can notice: nothing is promised on such disks, and the checkers have to see it."""
 
 PROFILES: Final[dict[str, tuple[str, ...]]] = {
     "calm": (),
     "crash": PROCESS,
     "partition": NETWORK,
     "clock": CLOCKS,
-    "swarm": (*PROCESS, *NETWORK, *CLOCKS),
+    "disk": (*REFUSALS, *DAMAGE, "crash", "power_cut"),
+    "swarm": tuple(dict.fromkeys((*PROCESS, *NETWORK, *CLOCKS, *REFUSALS, *DAMAGE))),
+    "beyond": (*DAMAGE, "crash", "power_loss"),
+    "lying": (*LIES, "crash", "power_loss", "power_cut"),
 }
 """Name to the kinds of faults that its seeds draw from."""
+
+UNBOUNDED: Final = ("beyond",)
+"""Profiles in which majorities may be damaged: refusing is right there, lying is not."""
+
+KINDS_MAX: Final = 6
+"""Of faults in one seed."""
+
+CHANCES: Final[dict[str, tuple[float, ...]]] = {
+    "clog_share": (0.0002, 0.001),
+    "reset_share": (0.0002, 0.002),
+    "half_open_share": (0.2, 0.6),
+    "late_share": (0.2, 0.6),
+    "dial_loss_share": (0.02, 0.2),
+    "split_share": (0.0, 0.5, 0.9),
+    "chop_share": (0.0, 0.3, 0.9),
+    "buggify": (0.05, 0.25),
+}
+"""What goes wrong by chance all the time, and how often."""
+_RANDOMLY: Final = ("swarm", "partition")
 
 
 def draw(seed: int, profile: str, safety_ns: int = SAFETY_NS) -> Drawn:
@@ -34,23 +77,47 @@ def draw(seed: int, profile: str, safety_ns: int = SAFETY_NS) -> Drawn:
         raise ValueError(f"there is no profile {profile!r}; there are {', '.join(PROFILES)}")
     stream = keyed(seed, "profile", profile)
     kinds = _subset(stream, PROFILES[profile])
+    nodes = 3 if stream.random() < 0.8 else 5
     return Drawn(
-        nodes=3 if stream.random() < 0.8 else 5,
+        nodes=nodes,
         groups=1 + stream.randrange(4),
         producers=1 + stream.randrange(3),
         consumers=1 + stream.randrange(2),
-        pause_s=stream.choice((0.02, 0.05, 0.1)),
-        operations=60,
+        pause_s=stream.choice((0.03, 0.06, 0.1)),
+        operations=60 + stream.randrange(60),
         safety_ns=safety_ns,
         plan=_plan(seed, kinds, safety_ns),
+        work=_work(seed),
+        chances=_chances(seed) if kinds and profile in _RANDOMLY else {},
+        core=_core(seed, nodes) if kinds else (),
     )
+
+
+def _work(seed: int) -> tuple[str, ...]:
+    stream = keyed(seed, "work")
+    count = 0 if stream.random() < 0.1 else 1 + stream.randrange(6)
+    return tuple(sorted(stream.sample(tuple(WORK), count)))
 
 
 def _subset(stream: Stream, kinds: tuple[str, ...]) -> tuple[str, ...]:
     if not kinds or stream.random() < 0.1:
         return ()
-    count = 1 + stream.randrange(min(5, len(kinds)))
+    count = 1 + stream.randrange(min(KINDS_MAX, len(kinds)))
     return tuple(sorted(stream.sample(kinds, count)))
+
+
+def _chances(seed: int) -> dict[str, float]:
+    """Each with probability 0.3."""
+    stream = keyed(seed, "chances")
+    drawn = {name: (stream.random() < 0.3, stream.choice(rates)) for name, rates in CHANCES.items()}
+    return {name: rate for name, (wanted, rate) in drawn.items() if wanted}
+
+
+def _core(seed: int, nodes: int) -> tuple[str, ...]:
+    """Who works for ever in the liveness phase: from a bare majority up to all."""
+    stream = keyed(seed, "core")
+    count = stream.randrange(nodes // 2 + 1, nodes + 1)
+    return tuple(sorted(f"n{number}" for number in stream.sample(range(nodes), count)))
 
 
 def _plan(seed: int, kinds: tuple[str, ...], safety_ns: int) -> Plan:
@@ -59,7 +126,7 @@ def _plan(seed: int, kinds: tuple[str, ...], safety_ns: int) -> Plan:
     for kind in kinds:
         stream = keyed(seed, "faults", kind)
         mean_ns = stream.choice((1, 2, 4)) * NS
-        at_ns = NS + round(stream.expovariate(1 / mean_ns))
+        at_ns = _BEGIN_NS + stream.randrange(max(1, min(mean_ns, safety_ns - _BEGIN_NS)))
         while at_ns < safety_ns:
             faults.append(_fault(stream, kind, at_ns))
             at_ns += 100 * MS + round(stream.expovariate(1 / mean_ns))
@@ -70,11 +137,28 @@ def _fault(stream: Stream, kind: str, at_ns: int) -> Fault:
     for_ns = stream.choice((20 * MS, 200 * MS, NS, 3 * NS)) * (50 + stream.randrange(100)) // 100
     if kind == "power_loss":
         return Fault(at_ns, kind, "all", {"for_ns": for_ns})
-    if kind == "swizzle":
-        return Fault(at_ns, kind, "all", {"for_ns": for_ns, "gap_ns": 50 * MS})
+    if kind in ("swizzle", "rolling_restart"):
+        gap_ns = 50 * MS if kind == "swizzle" else for_ns + stream.choice((0, 500 * MS))
+        return Fault(at_ns, kind, "all", {"for_ns": for_ns, "gap_ns": gap_ns})
     who = "leader of group 1" if stream.random() < 0.4 else f"n{stream.randrange(3)}"
     if kind == "wall_step":
         return Fault(at_ns, kind, who, {"by_ns": stream.choice((-1, 1)) * stream.randrange(1, 7200) * NS})
     if kind == "drift":
         return Fault(at_ns, kind, who, {"ppb": stream.randrange(-50_000_000, 50_000_000)})
+    if kind == "power_cut":
+        return Fault(at_ns, kind, who, {"for_ns": for_ns, "operations": 1 + stream.randrange(40)})
+    if kind == "disk_slow":
+        return Fault(at_ns, kind, who, {"for_ns": for_ns, "strength": stream.choice((3, 10, 50))})
+    if kind in DAMAGE:
+        return Fault(at_ns, kind, who, {"for_ns": for_ns // 4, **_place(stream)})
     return Fault(at_ns, kind, who, {"for_ns": for_ns})
+
+
+def _place(stream: Stream) -> dict[str, int | bool]:
+    """Where a disk is hurt, in numbers that fit any disk; whether the node then crashes and has to look."""
+    return {
+        "file": stream.randrange(1 << 16),
+        "place": stream.randrange(1 << 24),
+        "bit": stream.randrange(8),
+        "crash": stream.random() < 0.6,
+    }

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from haqactor.ids import METADATA_GROUP
+from haqactor.sim.atlas import Atlas
 from haqactor.sim.calls import Calls
 from haqactor.sim.checkers.checker import Checker, Violation
 from haqactor.sim.checkers.final import Final as End
@@ -24,7 +25,7 @@ from haqactor.sim.nemesis import Nemesis
 from haqactor.sim.network.links import STEADY as STEADY_LINKS
 from haqactor.sim.network.links import LinkSettings
 from haqactor.sim.observer import Observer
-from haqactor.sim.profiles import draw
+from haqactor.sim.profiles import UNBOUNDED, draw
 from haqactor.sim.trace import Trace
 from haqactor.sim.verdict import Verdict
 from haqactor.sim.workload import Clients, Staff
@@ -32,6 +33,8 @@ from haqactor.sim.world import NS, World
 
 LIVENESS_NS: Final = 60 * NS
 UNREST: Final = f"not everything was delivered and settled {LIVENESS_NS // NS} s after everything was healed"
+REFUSAL_NS: Final = 10 * NS
+"""The same where so much was damaged that it need not come to rest at all."""
 REST_NS: Final = 3 * NS
 """How long a cluster that has come to rest is looked at."""
 LEVEL_NS: Final = 10 * NS
@@ -133,9 +136,14 @@ class Run:
         Observer(self._cluster, self._panel.on_event)
         self._clients = Clients(world, self._panel.history, drawn.work)
         self._staff = Staff(self._cluster, self._clients, drawn)
-        self._nemesis = Nemesis(self._cluster)
+        names = [node.host.name for node in self._cluster.nodes]
+        self._atlas = Atlas(names, bounded=profile not in UNBOUNDED)
+        self._nemesis = Nemesis(self._cluster, self._atlas)
+        self._core: tuple[str, ...] = ()
 
     def _failed(self, host: Host, error: BaseException) -> None:
+        if self._nemesis.ended(host, error):
+            return
         self._failures.append(f"{host.name}: {error!r}")
         self._wrong(self._world.trace.count - 1)
 
@@ -151,7 +159,12 @@ class Run:
 
     @property
     def _ended(self) -> bool:
-        return self._panel.failed or bool(self._failures) or self._cut_short
+        return bool(self._broken) or bool(self._failures) or self._cut_short
+
+    @property
+    def _broken(self) -> list[Violation]:
+        """What must not be broken, whatever happened to the disks."""
+        return [each for each in self._panel.violations if self._atlas.binds(each.invariant)]
 
     @property
     def _cut_short(self) -> bool:
@@ -162,7 +175,8 @@ class Run:
         self._begin()
         self._pass_time(lambda: False, self._drawn.safety_ns)
         healed_ns = self._heal()
-        in_time = self._ended or self._come_to_rest(healed_ns + LIVENESS_NS)
+        patience_ns = LIVENESS_NS if self._atlas.binds("L3") else REFUSAL_NS
+        in_time = self._ended or self._come_to_rest(healed_ns + patience_ns)
         self._pass_time(lambda: False, self._world.now_ns + REST_NS)
         end = self._look(healed_ns)
         level_ns = self._world.now_ns + LEVEL_NS
@@ -187,10 +201,9 @@ class Run:
         return done()
 
     def _heal(self) -> int:
-        self._nemesis.stop()
-        self._nemesis.heal(self._cluster.nodes)
+        self._core = self._nemesis.settle(self._drawn.core)
         self._clients.progress.stopping = True
-        self._world.trace.add("heal", "all")
+        self._world.trace.add("heal", "all", ",".join(self._core))
         return self._world.now_ns
 
     def _come_to_rest(self, until_ns: int) -> bool:
@@ -201,7 +214,12 @@ class Run:
 
     def _look(self, healed_ns: int) -> End:
         end = End(now_ns=self._world.now_ns, healed_ns=healed_ns)
-        end.core = tuple(node.host.name for node in self._cluster.nodes)
+        end.core = self._core
+        end.others = tuple(
+            node.host.name
+            for node in self._cluster.nodes
+            if node.host.name not in self._core and node.host.alive and not node.host.paused
+        )
         if self._staff.drained:
             end.remaining = {}
         for group in range(self._drawn.groups + 1):
@@ -209,7 +227,7 @@ class Run:
             found = end.groups[group] = Group("" if leader is None else leader.host.name)
             for node in self._cluster.nodes:
                 context = node.server.context if node.host.alive and node.server is not None else None
-                if context is None:
+                if context is None or node.host.name not in self._core:
                     continue
                 for number, actor in context.groups.items():
                     if int(number) == group and number != METADATA_GROUP:
@@ -221,13 +239,16 @@ class Run:
     def _result(self, in_time: bool) -> Result:
         world, progress = self._world, self._clients.progress
         verdict = Verdict.PASS
-        if self._panel.violations:
-            safety = any(violation.invariant.startswith("S") for violation in self._panel.violations)
+        violations = self._broken
+        if violations:
+            safety = any(violation.invariant.startswith("S") for violation in violations)
             verdict = Verdict.SAFETY if safety else Verdict.LIVENESS
         elif self._failures:
             verdict = Verdict.CRASH
         elif self._cut_short:
             verdict = Verdict.UNDETERMINED
+        elif self._panel.violations or (not in_time and not self._atlas.binds("L3")):
+            verdict = Verdict.UNRECOVERABLE
         elif not in_time:
             verdict = Verdict.LIVENESS
             self._say("", UNREST)
@@ -238,7 +259,7 @@ class Run:
             profile=self._profile,
             verdict=verdict,
             digest=world.trace.digest(),
-            violations=self._panel.violations,
+            violations=violations,
             failures=self._failures,
             confirmed=progress.confirmed,
             delivered=progress.delivered,

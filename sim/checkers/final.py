@@ -30,12 +30,14 @@ class Group:
 class Final:
     """``remaining``: what the queues still hold: its place to (``ready``, ``leased``, ``delayed`` or
     ``parked``; its body). ``healed_ns``: the beginning of the liveness phase, None if there was none; from
-    then on the hosts of ``core`` and their links work. ``disks``: bytes in use and their bound, by host."""
+    then on the hosts of ``core`` and their links work. ``others``: outside of it, and running; they may lead,
+    too. ``disks``: bytes in use and their bound, by host."""
 
     now_ns: int = 0
     remaining: dict[Place, tuple[str, bytes | None]] | None = None
     healed_ns: int | None = None
     core: tuple[str, ...] = ()
+    others: tuple[str, ...] = ()
     election_ns: int = 1_000_000_000
     publish_ns: int = 30_000_000_000
     groups: dict[int, Group] = field(default_factory=dict[int, Group])
@@ -44,7 +46,8 @@ class Final:
     @property
     def level(self) -> bool:
         """Whether every group has a leader in the core and its replicas have applied the same."""
+        able = (*self.core, *self.others)
         return all(
-            end.leader in self.core and len({replica.applied for replica in end.replicas.values()}) <= 1
+            end.leader in able and len({replica.applied for replica in end.replicas.values()}) <= 1
             for end in self.groups.values()
         )

@@ -34,12 +34,13 @@ class LeaderInTime(Rule):
         if final.healed_ns is None:
             return
         until_ns = final.healed_ns + ELECTIONS * final.election_ns
-        if final.now_ns < until_ns and any(end.leader not in final.core for end in final.groups.values()):
+        able = (*final.core, *final.others)
+        if final.now_ns < until_ns and any(end.leader not in able for end in final.groups.values()):
             self.unknown = "the run ended before a leader was due"
             return
         for group, end in final.groups.items():
-            if end.leader not in final.core:
-                raise self.broken(f"group {group} has no leader in the core at the end")
+            if end.leader not in able:
+                raise self.broken(f"group {group} has no leader that works at the end")
             leaders = self._elections.get(group, [])
             in_time = [leader for leader in leaders if leader.at_ns <= until_ns]
             late = [leader for leader in leaders if leader.at_ns > until_ns]

@@ -26,6 +26,7 @@ class Kind(StrEnum):
     SYNC_LIE: a sync succeeds, and nothing of it is on the medium.
     SLOW: operations take longer, by a log-normal factor, and now and then stand still for seconds.
     FULL: no file grows, and no space is free.
+    SHORT_FILE: the end of a file is gone; only brought about by hand.
     LOST_FILE: a file is gone when it is opened or looked for.
     LOST_DISK: everything is gone; the host's next incarnation finds an empty disk. Fires once at most.
     """
@@ -38,6 +39,7 @@ class Kind(StrEnum):
     SYNC_LIE = "sync_lie"
     SLOW = "slow"
     FULL = "full"
+    SHORT_FILE = "short_file"
     LOST_FILE = "lost_file"
     LOST_DISK = "lost_disk"
 
@@ -50,7 +52,7 @@ _SLOW_SIGMA: Final = 1.0
 @dataclass(slots=True)
 class Fault:
     """``chance``: of firing at each operation that it fits. ``times``: how often it fires at most; None: no
-    bound. ``strength``: the median factor of SLOW. ``fired`` counts."""
+    bound. ``strength``: the median factor of SLOW, ``stall_ns``: its longest standstill. ``fired`` counts."""
 
     kind: Kind
     prefix: str
@@ -58,6 +60,7 @@ class Fault:
     times: int | None
     strength: float
     stream: Stream
+    stall_ns: int = STALL_NS_MAX
     fired: int = 0
 
     def fires(self, path: str) -> bool:
@@ -73,7 +76,7 @@ class Fault:
         """How long an operation takes under SLOW."""
         stream = self.stream
         factor = max(1.0, self.strength * stream.lognormvariate(0.0, _SLOW_SIGMA))
-        stall = stream.randrange(STALL_NS_MAX) if stream.random() < STALL_CHANCE else 0
+        stall = stream.randrange(self.stall_ns) if stream.random() < STALL_CHANCE else 0
         return int(base_ns * factor) + stall
 
 
@@ -96,6 +99,7 @@ class Faults:
         chance: float = 1.0,
         times: int | None = None,
         strength: float = 10.0,
+        stall_ns: int = STALL_NS_MAX,
     ) -> Fault:
         """From now on, for every path that begins with ``prefix``; in place of the same kind and prefix."""
         self.switch_off(kind, prefix)
@@ -104,7 +108,7 @@ class Faults:
         if kind is Kind.LOST_DISK:
             times = 1
         stream = self._streams("fault", kind.value, prefix, again)
-        fault = Fault(kind, prefix, chance, times, strength, stream)
+        fault = Fault(kind, prefix, chance, times, strength, stream, stall_ns)
         self._active.setdefault(kind, []).append(fault)
         return fault
 

@@ -132,6 +132,29 @@ class Inode:
             not change.promised and _touches(change, offset, size) for change in self.pending
         )
 
+    def settled(self, offset: int, size: int) -> bool:
+        """Is nothing of these bytes left to be written, and nothing only promised?"""
+        return offset + size <= len(self.sound) and not any(
+            _touches(change, offset, size) for change in self.pending
+        )
+
+    def misdirect(self, source: int, target: int) -> None:
+        """The sector ``source`` lies in the place of ``target``, and zeros where it should be."""
+        size = len(self.medium)
+        here, there = slice(source * SECTOR, (source + 1) * SECTOR), target * SECTOR
+        piece = bytes(self.medium[here])
+        self.medium[here] = bytes(len(piece))
+        self._land(there, piece)
+        del self.medium[max(size, len(self.sound)) :]
+
+    def shorten(self, size: int) -> None:
+        """The medium ends there."""
+        del self.medium[size:]
+        length = len(self.medium)
+        for change in self.pending:
+            length = change.offset if change.data is None else max(length, change.offset + len(change.data))
+        self.size = length
+
     def durable(self, offset: int, size: int) -> bool:
         """Are these bytes on the medium as they should be, whatever happens to the power?"""
         return (

@@ -21,7 +21,8 @@ CAPACITY: Final = 1 << 40
 class Medium:
     """``capacity`` in bytes, settable. ``operations``: how often it was changed, over all incarnations;
     ``on_operation`` is told the number, from 1, and the kind, right after each. ``stopped``: nothing has an
-    effect any more, and nobody gets an answer, until ``crash``. ``generation`` counts replaced disks."""
+    effect any more, and nobody gets an answer, until ``crash``. ``generation`` counts replaced disks,
+    ``fates`` what became of all that was unsynced when the power went."""
 
     def __init__(self, seed: int, name: str, *, capacity: int = CAPACITY) -> None:
         self.name = name
@@ -31,6 +32,7 @@ class Medium:
         self.on_operation: Callable[[int, str], None] | None = None
         self.generation = 1
         self.crashes = 0
+        self.fates: dict[Fate, int] = dict.fromkeys(Fate, 0)
         self._seed = seed
         self.faults = Faults(self._stream)
         self.tree = Tree(self.faults)
@@ -57,7 +59,10 @@ class Medium:
             drawn += inode.crash(chance, survival)
         self.tree.locks.clear()
         self.stopped = False
-        return {fate: drawn.count(fate) for fate in Fate}
+        counted = {fate: drawn.count(fate) for fate in Fate}
+        for fate, count in counted.items():
+            self.fates[fate] += count
+        return counted
 
     def wipe(self) -> None:
         """Another disk is in its place, an empty one; whoever used the old one is told that it is gone."""
@@ -167,6 +172,16 @@ class Medium:
         self.tree.names.lose(normal(path))
         self.faults.count(Kind.LOST_FILE, path)
 
+    def misdirect(self, path: str, source: int, target: int) -> None:
+        """The sector that was written at ``source`` arrived at ``target``, long ago."""
+        self._known(path).misdirect(source // SECTOR, target // SECTOR)
+        self.faults.count(Kind.MISDIRECTED_WRITE, path)
+
+    def shorten(self, path: str, size: int) -> None:
+        """The end of a file is gone."""
+        self._known(path).shorten(size)
+        self.faults.count(Kind.SHORT_FILE, path)
+
     @staticmethod
     def _flip(inode: Inode, offset: int, bit: int) -> None:
         if offset < len(inode.medium):
@@ -200,6 +215,16 @@ class Medium:
         normalized = normal(path)
         inode = self.tree.names.seen.get(normalized)
         return inode is not None and self.tree.names.is_durable(normalized) and inode.durable(offset, size)
+
+    def image(self, path: str) -> bytes:
+        """What lies on the medium under that name. Raises FileMissing."""
+        return bytes(self._known(path).medium)
+
+    def settled(self, path: str, offset: int, size: int) -> bool:
+        """Has the disk truly done all that makes these bytes durable, whatever it did to them since?"""
+        normalized = normal(path)
+        inode = self.tree.names.seen.get(normalized)
+        return inode is not None and self.tree.names.is_durable(normalized) and inode.settled(offset, size)
 
     def damage(self) -> dict[str, list[int]]:
         """What the faults have done to durable bytes: the sectors of each file; for a lost file, -1."""

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from haqactor.sim.drawn import Drawn
-from haqactor.sim.profiles import PROFILES, draw
+from haqactor.sim.profiles import draw
 from haqactor.sim.run import run
 from haqactor.sim.verdict import Verdict
 
@@ -68,11 +68,3 @@ def test_a_planted_bug_is_found(bug: str, invariant: str) -> None:
     result = run(1, drawn=small(1), bugs=(bug,))
     assert result.verdict is Verdict.SAFETY
     assert result.violations[0].invariant == invariant
-
-
-def test_profiles_draw_what_they_say() -> None:
-    for name, kinds in PROFILES.items():
-        fired = dict.fromkeys(fault.kind for seed in range(40) for fault in draw(seed, name).plan)
-        assert sorted(fired) == sorted(kinds)
-    with pytest.raises(ValueError, match="no profile"):
-        draw(1, "none")

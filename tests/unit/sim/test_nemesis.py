@@ -1,0 +1,170 @@
+"""Every kind of fault hits a real cluster, does what it says, and ends; what damages asks the atlas first."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from haqactor.errors import DataDamaged, Error
+from haqactor.sim.atlas import Atlas, leaves
+from haqactor.sim.cluster import Shape, SimCluster
+from haqactor.sim.host import Host
+from haqactor.sim.nemesis import Nemesis
+from haqactor.sim.plan import Fault, Plan
+from haqactor.sim.profiles import DAMAGE
+from haqactor.sim.world import NS, World
+
+MS = 1_000_000
+
+
+class Bench:
+    """A cluster that founds itself, and what ended in it."""
+
+    def __init__(self, *, bounded: bool = True, seed: int = 1) -> None:
+        self.world = World(seed)
+        self.cluster = SimCluster(self.world, Shape(groups=1))
+        self.atlas = Atlas([node.host.name for node in self.cluster.nodes], bounded=bounded)
+        self.nemesis = Nemesis(self.cluster, self.atlas)
+        self.wrong: list[str] = []
+        self.loud: list[BaseException] = []
+        self.world.on_failure = self._failed
+        self.cluster.start()
+        self.world.run(NS)
+
+    def _failed(self, host: Host, error: BaseException) -> None:
+        if self.nemesis.ended(host, error):
+            self.loud.extend(leaves(error))
+        else:
+            self.wrong.append(f"{host.name}: {error!r}")
+
+    def plan(self, *faults: Fault, for_ns: int = NS) -> None:
+        """Let them happen from now on, and time pass."""
+        self.nemesis.follow(Plan(faults))
+        self.world.run(self.world.now_ns + for_ns)
+
+    def alive(self) -> list[str]:
+        return [node.host.name for node in self.cluster.nodes if node.host.alive]
+
+
+@pytest.fixture
+def bench() -> Iterator[Bench]:
+    made = Bench()
+    with made.world:
+        yield made
+        assert made.wrong == []
+
+
+def at(kind: str, who: str = "n1", **args: Any) -> Fault:
+    place = {"file": 5, "place": 77, "bit": 3, "crash": True}
+    return Fault(NS, kind, who, {"for_ns": 100 * MS, **(place if kind in DAMAGE else {}), **args})
+
+
+@pytest.mark.parametrize("kind", ["crash", "sandwich", "restart"])
+def test_a_node_that_goes_comes_back(bench: Bench, kind: str) -> None:
+    node = bench.cluster.nodes[1]
+    bench.plan(at(kind), for_ns=50 * MS)
+    bench.world.run(5 * NS)
+    assert bench.alive() == ["n0", "n1", "n2"]
+    assert node.host.incarnation == 2
+    assert bench.nemesis.fired[kind] == 1
+
+
+def test_the_power_goes_at_an_operation_of_the_disk(bench: Bench) -> None:
+    node = bench.cluster.nodes[1]
+    before = node.medium.operations
+    bench.plan(at("power_cut", operations=1), at("crash", "n0", for_ns=NS), for_ns=NS)
+    assert node.medium.crashes == 1
+    assert bench.nemesis.fired["power_cut"] == 1
+    assert node.medium.operations > before
+    bench.world.run(5 * NS)
+    assert bench.alive() == ["n0", "n1", "n2"]
+
+
+def test_everybody_restarts_in_turn(bench: Bench) -> None:
+    bench.plan(at("rolling_restart", "all", gap_ns=NS), for_ns=8 * NS)
+    assert [node.host.incarnation for node in bench.cluster.nodes] == [2, 2, 2]
+    assert len(bench.alive()) == 3
+    assert bench.nemesis.fired["rolling_restart"] == 1
+
+
+@pytest.mark.parametrize("kind", DAMAGE)
+def test_damage_ends_a_node_loudly_or_is_cured(bench: Bench, kind: str) -> None:
+    """Whatever it hits: it stops by name and stays down, or the damage was in what nobody needs."""
+    for number in range(3):
+        bench.plan(at(kind, file=number, place=number * 1013 + 1), for_ns=500 * MS)
+    assert list(bench.atlas.lost) == ["n1"]
+    assert bench.loud
+    assert all(isinstance(error, Error) for error in bench.loud)
+    assert bench.alive() == ["n0", "n2"]
+    assert bench.nemesis.fired["stopped_loudly"] >= 1
+    bench.world.run(bench.world.now_ns + 2 * NS)
+    assert bench.cluster.leader(1) in (bench.cluster.nodes[0], bench.cluster.nodes[2])
+
+
+def test_only_so_many_are_damaged(bench: Bench) -> None:
+    bench.plan(at("bit_rot", "n0"), at("bit_rot", "n1"), at("lost_disk", "n2"), for_ns=200 * MS)
+    assert list(bench.atlas.lost) == ["n0"]
+    assert bench.nemesis.fired["bit_rot"] == 1
+    assert "lost_disk" not in bench.nemesis.fired
+    assert [bool(node.medium.damage()) for node in bench.cluster.nodes] == [True, False, False]
+
+
+def test_beyond_the_atlas_all_may_be() -> None:
+    bench = Bench(bounded=False)
+    with bench.world:
+        bench.plan(*(at("read_error", f"n{number}") for number in range(3)), for_ns=2 * NS)
+        assert bench.atlas.exceeded
+        assert bench.alive() == []
+        assert all(isinstance(error, DataDamaged | Error) for error in bench.loud)
+        assert bench.wrong == []
+
+
+def test_a_sync_that_fails_ends_a_node_which_starts_again(bench: Bench) -> None:
+    bench.plan(at("sync_error", for_ns=2 * NS), at("crash", "n0"), for_ns=3 * NS)
+    assert bench.nemesis.fired["sync_error"] == 1
+    assert bench.loud
+    assert bench.atlas.lost == {}
+    assert len(bench.alive()) == 3
+    assert bench.cluster.nodes[1].host.incarnation == 2
+
+
+def test_an_end_that_nobody_planned_is_wrong() -> None:
+    bench = Bench()
+    with bench.world:
+        bench.cluster.nodes[0].medium.flip("/data/identity", 10)
+        bench.cluster.nodes[0].medium.flip("/data/identity", 65_546)
+        bench.plan(at("crash", "n0"), for_ns=NS)
+        assert len(bench.wrong) == 1
+        assert "DataDamaged" in bench.wrong[0]
+
+
+def test_who_is_not_in_the_core_stays_as_it_is(bench: Bench) -> None:
+    bench.plan(at("isolate", "n1", for_ns=9 * NS), at("disk_full", "n0", for_ns=9 * NS), for_ns=50 * MS)
+    assert bench.nemesis.settle(("n0", "n2")) == ("n0", "n2")
+    fabric = bench.cluster.fabric
+    bench.world.run(bench.world.now_ns + 10 * NS)
+    assert fabric.link("n0", "n1").is_cut
+    assert fabric.link("n1", "n2").is_cut
+    assert not fabric.link("n0", "n2").is_cut
+    assert bench.cluster.nodes[0].medium.faults.active() == []
+
+
+def test_the_core_is_joined_again(bench: Bench) -> None:
+    bench.plan(at("isolate", "n1", for_ns=9 * NS), at("bridge", "n0", for_ns=9 * NS), for_ns=50 * MS)
+    bench.plan(at("crash", "n2", for_ns=9 * NS), for_ns=50 * MS)
+    assert bench.nemesis.settle(("n1", "n2")) == ("n1", "n2")
+    assert bench.cluster.fabric.cuts == {}
+    assert bench.alive() == ["n0", "n1", "n2"]
+
+
+def test_who_is_dead_outside_of_the_core_stays_dead(bench: Bench) -> None:
+    bench.plan(at("crash", "n2", for_ns=200 * MS), at("pause", "n1", for_ns=200 * MS), for_ns=50 * MS)
+    bench.nemesis.settle(("n0", "n1"))
+    bench.world.run(bench.world.now_ns + 2 * NS)
+    assert bench.alive() == ["n0", "n1"]
+    assert not bench.cluster.nodes[1].host.paused
+
+
+def test_a_kind_that_nobody_knows_is_refused(bench: Bench) -> None:
+    with pytest.raises(ValueError, match="no fault 'flood'"):
+        bench.nemesis.follow(Plan((Fault(0, "flood", "n0"),)))
