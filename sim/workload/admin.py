@@ -11,10 +11,10 @@ import trio
 
 from haqactor.client.broker import Broker
 from haqactor.client.errors import RequestUnknown
-from haqactor.errors import Error, NotFound
+from haqactor.errors import Conflict, NotFound
 from haqactor.sim.keyed import Stream
 from haqactor.sim.workload import kinds
-from haqactor.sim.workload.clients import TRANSIENT, Clients
+from haqactor.sim.workload.clients import EXPECTED, TRANSIENT, Clients
 from haqactor.sim.workload.consumers import received, uid_of_message
 from haqactor.sim.workload.producers import publish_once
 from haqactor.sim.workload.watcher import look
@@ -66,7 +66,7 @@ class AdminBody:
         clients, name, queue = self._clients, self._name, kinds.OWN
         try:
             message = await broker.queue(queue).poll()
-        except Error:
+        except EXPECTED:
             return
         if message is None:
             return
@@ -75,7 +75,7 @@ class AdminBody:
             op = clients.call(name, "ack", queue, seq=message.seq, uid=uid_of_message(message))
             try:
                 await message.ack()
-            except Error as error:
+            except EXPECTED as error:
                 clients.failed(op, error)
             else:
                 clients.done(op)
@@ -84,7 +84,7 @@ class AdminBody:
         op = self._clients.call(self._name, "purge", kinds.OWN)
         try:
             await broker.queue(kinds.OWN).purge()
-        except Error as error:
+        except EXPECTED as error:
             self._clients.failed(op, error)
         else:
             self._clients.done(op)
@@ -129,7 +129,7 @@ class AdminBody:
             op = clients.call(name, "delete", kinds.DEAD)
             try:
                 await broker.delete_queue(kinds.DEAD)
-            except Error as error:  # it stands in the way of another queue
+            except (*EXPECTED, Conflict) as error:  # it stands in the way of another queue
                 clients.failed(op, error)
             else:
                 clients.done(op)

@@ -12,7 +12,7 @@ from typing import Any, Final
 import trio
 
 from haqactor.client.broker import Broker
-from haqactor.client.errors import ConnectionLost
+from haqactor.client.errors import Closed, ConnectionLost
 from haqactor.client.producer import Publisher
 from haqactor.errors import (
     Conflict,
@@ -24,6 +24,7 @@ from haqactor.errors import (
     OutcomeUnknown,
     Overloaded,
 )
+from haqactor.ids import METADATA_GROUP
 from haqactor.sim.history import FAIL, INFO, OK, History, Kind, Op
 from haqactor.sim.keyed import Stream
 from haqactor.sim.workload import kinds
@@ -31,8 +32,13 @@ from haqactor.sim.world import World
 
 TRANSIENT: Final = (NoQuorum, OutcomeUnknown, Overloaded, ConnectionLost)
 
+EXPECTED: Final = (*TRANSIENT, NotFound, LeaseLost, Closed)
+"""Errors that a client must be able to live with; any other one is a bug of somebody."""
+
 _NOTHING_DONE: Final = (Conflict, InvalidArgument, LeaseLost, NoQuorum, NotFound, Overloaded)
 """Errors that say that what was asked for did not happen."""
+
+_SETTLING: Final = ("ack", "nack", "reject", "release")
 
 
 @dataclass(slots=True)
@@ -78,11 +84,13 @@ class Clients:
         self._history.returned(op, self.world.now_ns, OK, **out)
 
     def failed(self, op: Op, error: Error) -> None:
-        """It ended by an error: it did not happen, or that is not known. Of a publish that is refused though
-        an earlier sending of it may have been stored nothing is known."""
-        nothing = isinstance(error, _NOTHING_DONE) and not (
-            op.kind == "publish" and isinstance(error, NotFound)
-        )
+        """It ended by an error: it did not happen, or that is not known. A publish that is refused because
+        its queue is gone may have been stored before; a settlement that met no leader is driven on."""
+        nothing = isinstance(error, _NOTHING_DONE)
+        if op.kind == "publish" and isinstance(error, NotFound):
+            nothing = False
+        elif op.kind in _SETTLING:
+            nothing = isinstance(error, LeaseLost)
         del self._open[op.client][op.i]
         self._history.returned(op, self.world.now_ns, FAIL if nothing else INFO, error=error.code)
 
@@ -107,14 +115,18 @@ class Clients:
 
     async def declare_once(self, client: str, broker: Broker, queue: str, settings: dict[str, Any]) -> bool:
         """One declaration; False: who knows, or certainly not."""
-        known = {"dead_letter": settings["dead_letter"]} if settings.get("dead_letter") else {}
+        target = settings.get("dead_letter")
+        known = {} if target in (None, queue) else {"dead_letter": target}
         op = self.call(client, "declare", queue, **known)
+        way = _way(broker)
         try:
             made = await broker.declare(queue, **settings)
         except (*TRANSIENT, Conflict, InvalidArgument) as error:
             self.failed(op, error)
             return False
-        self.done(op, uid=uid_of(broker, queue), created=made.created, changed=bool(made.changes))
+        again = way is None or way != _way(broker)
+        uid = uid_of(broker, queue)
+        self.done(op, uid=uid, created=made.created, changed=bool(made.changes), again=again)
         return True
 
     async def declare_all(self, client: str, broker: Broker) -> None:
@@ -128,6 +140,15 @@ def uid_of(broker: Broker, queue: str) -> int:
     its client does one thing at a time. 0: none."""
     target = broker._targets.get(queue)  # a round trip of ``resolve`` would be another observation
     return 0 if target is None else target.uid
+
+
+def _way(broker: Broker) -> tuple[object, ...] | None:
+    """How requests reach the directory; while it stays the same, each is sent once. None: perhaps not."""
+    core = broker.session.core
+    leader = core.routing.leader(METADATA_GROUP)
+    if core.options.proxy or leader.node < 0 or any(link.proxy for link in core.links):
+        return None
+    return leader, *core.links
 
 
 def stream_uid(publisher: Publisher, queue: str) -> int:

@@ -15,7 +15,7 @@ from haqactor.client.message import Message
 from haqactor.errors import Error
 from haqactor.sim.history import Kind
 from haqactor.sim.keyed import Stream
-from haqactor.sim.workload.clients import Clients
+from haqactor.sim.workload.clients import EXPECTED, Clients
 
 _AGAIN_S = 0.1
 _SESSION_MESSAGES = 60
@@ -41,8 +41,9 @@ class ConsumerBody:
         while True:
             try:
                 await self._way(stream)(broker, stream)
-            except Error:
-                await trio.sleep(_AGAIN_S)
+            except* EXPECTED:
+                pass
+            await trio.sleep(_AGAIN_S)
 
     def _way(self, stream: Stream) -> Callable[[Broker, Stream], Awaitable[None]]:
         work = self._clients.work
@@ -135,7 +136,7 @@ class ConsumerBody:
                     await trio.sleep(0.01)
         except Refused:
             pass
-        except Error as error:
+        except EXPECTED as error:
             unknown = error
         self._clients.failed(op, unknown)
 
@@ -164,7 +165,7 @@ class ConsumerBody:
         ]
         try:
             await settle()
-        except Error as error:
+        except EXPECTED as error:
             told = error if len(ops) == 1 else Error(str(error))
             for op in ops:
                 clients.failed(op, told)

@@ -10,13 +10,12 @@ import trio
 
 from haqactor.client.broker import Broker
 from haqactor.client.options import Options
-from haqactor.errors import Error
 from haqactor.sim.cluster import Body, SimCluster
 from haqactor.sim.drawn import Drawn
 from haqactor.sim.host import Host
 from haqactor.sim.workload import kinds
 from haqactor.sim.workload.admin import AdminBody
-from haqactor.sim.workload.clients import Clients
+from haqactor.sim.workload.clients import EXPECTED, Clients
 from haqactor.sim.workload.consumers import ConsumerBody, received, uid_of_message
 from haqactor.sim.workload.producers import ProducerBody
 from haqactor.sim.workload.watcher import WatcherBody, look
@@ -130,7 +129,7 @@ class Staff:
                 if info.ready == info.leased == info.delayed == 0:
                     return
                 message = await broker.queue(queue).poll()
-            except Error as error:
+            except EXPECTED as error:
                 if error.code == "not_found":
                     return
                 message = None
@@ -141,7 +140,7 @@ class Staff:
             op = clients.call("drain", "ack", queue, seq=message.seq, uid=uid_of_message(message))
             try:
                 await message.ack()
-            except Error as error:
+            except EXPECTED as error:
                 clients.failed(op, error)
             else:
                 clients.done(op)

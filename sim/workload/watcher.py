@@ -7,10 +7,9 @@ import trio
 
 from haqactor import wire
 from haqactor.client.broker import Broker
-from haqactor.errors import Error
 from haqactor.sim.keyed import Stream
 from haqactor.sim.workload import kinds
-from haqactor.sim.workload.clients import Clients
+from haqactor.sim.workload.clients import EXPECTED, Clients
 
 _LOOKS_PER_S = 2.0
 
@@ -48,7 +47,7 @@ async def look(clients: Clients, name: str, broker: Broker, queue: str) -> dict[
     op = clients.call(name, "info", queue)
     try:
         told, _blob, uid = await broker.queue(queue)._ask(_info)  # ``info()`` leaves uid and version out
-    except Error as error:
+    except EXPECTED as error:
         clients.failed(op, error)
         return None
     fields = ("ready", "leased", "delayed", "dead", "first_seq", "next_seq", "version")
@@ -65,5 +64,5 @@ async def _peek(broker: Broker, queue: str, stream: Stream) -> None:
             await broker.queues()
         else:
             await broker.status()
-    except Error:
+    except EXPECTED:
         return  # it is tried out, not recorded
