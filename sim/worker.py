@@ -4,7 +4,7 @@ One rule: its standard output belongs to the answers; whatever a task prints goe
 pool keeps the last of it for the case that the process dies.
 
 Run as ``python -m haqactor.sim.worker`` by ``pool``. A message is four bytes of length and a pickle; a task
-is (function, arguments, CPU seconds it may take), an answer (value or None, error or "", CPU seconds it took).
+is (function, arguments, CPU seconds it may take), an answer (value or None, error or "", CPU seconds taken).
 """
 
 import faulthandler
