@@ -20,12 +20,14 @@ from haqactor.sim.cluster import Shape, SimCluster
 from haqactor.sim.disk.latency import STEADY as STEADY_DISK
 from haqactor.sim.disk.latency import Latency
 from haqactor.sim.drawn import Drawn
+from haqactor.sim.gauges import Gauges, disk_bound
 from haqactor.sim.host import Host
 from haqactor.sim.nemesis import Nemesis
 from haqactor.sim.network.links import STEADY as STEADY_LINKS
 from haqactor.sim.network.links import LinkSettings
 from haqactor.sim.observer import Observer
 from haqactor.sim.profiles import UNBOUNDED, draw
+from haqactor.sim.remains import Remains
 from haqactor.sim.trace import Trace
 from haqactor.sim.verdict import Verdict
 from haqactor.sim.workload import Clients, Staff
@@ -37,6 +39,8 @@ REFUSAL_NS: Final = 10 * NS
 """The same where so much was damaged that it need not come to rest at all."""
 REST_NS: Final = 3 * NS
 """How long a cluster that has come to rest is looked at."""
+READING_NS: Final = 5 * NS
+"""How long reading what is left may take."""
 LEVEL_NS: Final = 10 * NS
 """By then every replica has caught up, or something is wrong; an entry may be under way at any moment."""
 _SLICE_NS: Final = 100_000_000
@@ -134,6 +138,7 @@ class Run:
         self._panel.on_found = self._found
         Calls(world.trace, self._panel.history)
         Observer(self._cluster, self._panel.on_event)
+        Gauges(self._cluster, self._panel.on_event)
         self._clients = Clients(world, self._panel.history, drawn.work)
         self._staff = Staff(self._cluster, self._clients, drawn)
         names = [node.host.name for node in self._cluster.nodes]
@@ -178,11 +183,14 @@ class Run:
         patience_ns = LIVENESS_NS if self._atlas.binds("L3") else REFUSAL_NS
         in_time = self._ended or self._come_to_rest(healed_ns + patience_ns)
         self._pass_time(lambda: False, self._world.now_ns + REST_NS)
-        end = self._look(healed_ns)
+        remains = Remains(self._cluster, self._drawn.groups)
+        remains.begin()
+        self._pass_time(lambda: remains.done, self._world.now_ns + READING_NS)
+        end = self._look(healed_ns, remains)
         level_ns = self._world.now_ns + LEVEL_NS
         while not self._ended and not end.level and self._world.now_ns < level_ns:
             self._pass_time(lambda: False, self._world.now_ns + _SLICE_NS)
-            end = self._look(healed_ns)
+            end = self._look(healed_ns, remains)
         if not self._ended:
             self._panel.finish(end)
         return self._result(in_time)
@@ -212,7 +220,7 @@ class Run:
         self._staff.drain()
         return self._pass_time(lambda: self._staff.drained, until_ns)
 
-    def _look(self, healed_ns: int) -> End:
+    def _look(self, healed_ns: int, remains: Remains) -> End:
         end = End(now_ns=self._world.now_ns, healed_ns=healed_ns)
         end.core = self._core
         end.others = tuple(
@@ -220,8 +228,15 @@ class Run:
             for node in self._cluster.nodes
             if node.host.name not in self._core and node.host.alive and not node.host.paused
         )
-        if self._staff.drained:
-            end.remaining = {}
+        end.election_ns = round(self._cluster.shape.limits.election_max * NS)
+        if remains.done:
+            end.remaining = remains.found
+        bound = disk_bound(self._drawn.groups)
+        end.disks = {
+            node.host.name: (node.medium.used, bound)
+            for node in self._cluster.nodes
+            if node.host.name in self._core
+        }
         for group in range(self._drawn.groups + 1):
             leader = self._cluster.leader(group)
             found = end.groups[group] = Group("" if leader is None else leader.host.name)
