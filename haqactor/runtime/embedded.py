@@ -122,7 +122,7 @@ async def _running(config: NodeConfig) -> AsyncGenerator[tuple[NodeServer, Broke
             options = Options(client="embedded", session=server.own_session(), wait_welcome=False)
             async with open_session(_OwnNode(server, env, links), env, options, log=client_log) as broker:
                 if around is not None:
-                    around.opened(broker)
+                    around.opened(broker, embedded=True)
                 yield server, broker
             links.cancel_scope.cancel()
         server.stop()

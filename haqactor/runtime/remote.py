@@ -29,5 +29,5 @@ async def connect(url: str, *, environment: Environment | None = None) -> AsyncG
     transport = NetworkTransport(world.network, seeds)
     async with open_session(transport, world, Options(proxy=parts.proxy), log=log) as broker:
         if around is not None:
-            around.opened(broker)
+            around.opened(broker, embedded=False)
         yield broker

@@ -30,8 +30,9 @@ class Surroundings(Protocol):
         """Where to connect instead of where a URL says."""
         ...
 
-    def opened(self, broker: Broker) -> None:
-        """A session was opened, and the program has not seen it yet."""
+    def opened(self, broker: Broker, *, embedded: bool) -> None:
+        """A session was opened, and the program has not seen it yet. ``embedded``: with a node of the
+        program's own."""
         ...
 
 

@@ -52,9 +52,11 @@ class Life:
         """Whatever a URL says, here it means the simulated cluster; if there is none, what it says."""
         return self._addresses or asked
 
-    def opened(self, broker: Broker) -> None:
-        """Watch it."""
-        self._recorder.attach(broker)
+    def opened(self, broker: Broker, *, embedded: bool) -> None:
+        """Watch it. A program's own nodes are another cluster than the scenario's, which alone is judged;
+        where the scenario has none, theirs is the history."""
+        if not embedded or not self._addresses:
+            self._recorder.attach(broker)
 
 
 class Program:

@@ -51,8 +51,8 @@ _MESSAGE_BYTES_MAX: Final = 1024 * 1024
 @dataclass(slots=True)
 class Ending:
     """How a run ended. ``error``: of the scenario, of one of its programs, or why it failed without one;
-    ``at_ns`` and ``event``: when that was, and the event of the trace. ``fired``: how often the kinds of faults
-    of the profile hit somebody."""
+    ``at_ns`` and ``event``: when that was, and the event of the trace. ``fired``: how often the kinds of
+    faults of the profile hit somebody."""
 
     seed: int
     profile: str
@@ -89,7 +89,8 @@ class Run:
         made = shape(drawn)
         limits = replace(made.limits, message_bytes_max=_MESSAGE_BYTES_MAX)
         self.cluster = SimCluster(world, replace(made, limits=limits))
-        self._panel = Panel(judge for judge in checkers() if judge.invariant not in _LEFT_OUT)
+        judges = checkers() if drawn.nodes else []  # of the clusters that programs bring nothing is known
+        self._panel = Panel(judge for judge in judges if judge.invariant not in _LEFT_OUT)
         self._panel.on_found = self._found
         Calls(world.trace, self._panel.history)
         Observer(self.cluster, self._panel.on_event)
@@ -150,7 +151,7 @@ class Run:
             self.failed("scenario", Stuck(self._why(scenario)))
         for program in self._programs:
             program.stop()
-        if not self._ended:
+        if not self._ended and self.cluster.nodes:
             self._finish()
         return self._ending()
 

@@ -74,7 +74,7 @@ class World:
         transport = NetworkTransport(life.environment.network, self._stage.cluster.addresses)
         options = Options(patience_ns=PATIENCE_NS)
         async with open_session(transport, life.environment, options, log=life.log) as broker:
-            life.opened(broker)
+            life.opened(broker, embedded=False)
             yield broker
 
     def start(
