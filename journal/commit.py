@@ -81,6 +81,7 @@ class Committer:
     def fail(self, error: Error) -> None:
         """The first failure counts; whoever waits is woken."""
         if self.failure is None:
+            self._probe.mark("journal.poisoned")
             self.failure = error
         self._release()
 

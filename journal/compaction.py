@@ -61,6 +61,7 @@ class Compactor:
                 await self._release_snapshots()
                 return await self._retire() or await self._merge()
             except DiskFull:
+                self._store.probe.mark("journal.no_space_to_compact")
                 self._store.segments.space_low = True
                 return False
             except DiskError as error:
@@ -161,15 +162,21 @@ class Compactor:
                 if one is not None:
                     group.cold[one.ref.number] = one.file
 
+        if forced:
+            store.probe.mark("journal.retired_by_force")
+        if moved:
+            store.probe.mark("journal.live_entries_moved")
         if store.probe.bug("journal.unlink_first"):
             await store.segments.remove(oldest)
         happened = await store.committer.commit(Change(plan, applied, oldest.number + 1))
         with trio.CancelScope(shield=True):
             if happened:
+                store.probe.mark("journal.segment_retired")
                 store.counters.segments_retired += 1
                 await store.segments.remove(oldest)
                 await store.segments.look()
             else:
+                store.probe.mark("journal.move_overtaken")
                 await store.remove([one.file for one in moved])
         return True
 
@@ -211,6 +218,7 @@ class Compactor:
             for file in files:  # an installation may put them aside meanwhile
                 await stack.enter_async_context(file.held())
             moved = await self._copy(group, _living(group, files, group.keep))
+        store.probe.mark("journal.cold_files_merged")
         present = [] if moved is None else [moved]
 
         def plan() -> list[Update] | None:

@@ -64,6 +64,7 @@ class Segments:
             self._spare = await self._create(self.current + 1, self._config.segment_bytes)
             await self.look()
         except DiskFull:
+            self._probe.mark("journal.no_space_for_a_segment")
             self.space_low = True
         except DiskError as error:
             raise StorageFailed(f"no new segment in {self._directory}: {error}") from error
@@ -97,6 +98,7 @@ class Segments:
                     await self.remove(spare)
                     spare = None
                 if spare is None:
+                    self._probe.mark("journal.segment_not_prepared")
                     wanted = self._config.segment_bytes
                     if not self.files:
                         wanted = min(wanted, FIRST_BYTES)

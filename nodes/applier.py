@@ -93,6 +93,7 @@ class Applier:
     async def _read_task(self, first: Index, last: Index) -> None:
         actor = self.actor
         entries = await actor.context.journal.read(actor.group, first, last, _READ_BYTES)
+        actor.context.env.probe.mark("nodes.cold_apply")
         actor.context.count("cold_apply_reads")
 
         def loaded(now: int) -> None:
@@ -135,6 +136,7 @@ class Applier:
         actor = self.actor
         entries = await actor.context.journal.read(actor.group, fetch.first, fetch.last, fetch.bytes_max)
         del self._fetching[fetch.peer]
+        actor.context.env.probe.mark("nodes.cold_fetch")
         actor.context.count("cold_fetches")
         actor.mailbox.put(lambda _now: actor.core.fetched(fetch.peer, fetch.first, entries))
 

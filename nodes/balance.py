@@ -33,6 +33,7 @@ class Balancer:
                     self._context.log.info(
                         "gives leadership back", group=actor.group, to=actor.core.preferred
                     )
+                    self._context.env.probe.mark("nodes.balances")
                     self._context.count("balanced")
                     actor.mailbox.put(actor.give_back)
                     break

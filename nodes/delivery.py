@@ -175,6 +175,7 @@ async def read_ahead(actor: "GroupActor", parts: Sequence[Part]) -> dict[int, En
             last = index
         entries = await context.journal.read(group, Index(first), Index(last), _READ_BYTES)
         found.update((int(entry.index), entry) for entry in entries)
+        context.env.probe.mark("nodes.cold_delivery_ahead")
         context.count("cold_delivery_reads")
         top = entries[-1].index if entries else last
         while at < len(wanted) and wanted[at] <= top:
@@ -193,6 +194,7 @@ async def load(actor: "GroupActor", part: Part, ahead: dict[int, Entry] = _NONE_
     index = Index(part.entry_index)
     entry = ahead.get(index) or context.tail.get(actor.group, index)
     if entry is None:
+        context.env.probe.mark("nodes.cold_delivery")
         context.count("cold_delivery_reads")
         found = await context.journal.read(actor.group, index, index, 1)
         if not found:  # settled by somebody else and compacted while we were about to read

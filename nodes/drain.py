@@ -17,6 +17,7 @@ _AGAIN_EVERY_S: Final = 0.2
 async def drain(context: Context, changed: Callable[[], Awaitable[None]]) -> None:
     """Return once this node leads nothing, no peer is there to lead, or the time is over. ``changed`` returns
     at the next change of leaders."""
+    context.env.probe.mark("nodes.drains")
     context.log.info("drains")
     with trio.move_on_after(_DRAIN_S):
         while _hand_over(context):

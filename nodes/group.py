@@ -150,9 +150,11 @@ class GroupActor:
         size = len(request.blob)
         items_max, bytes_max = self.mailbox.items_max, self.mailbox.bytes_max
         if len(self._held) < items_max and self._held_bytes + size <= bytes_max:
+            self.context.env.probe.mark("nodes.request_held")
             self._held.append(request)
             self._held_bytes += size
         elif rid := getattr(request.message, "rid", 0):
+            self.context.env.probe.mark("nodes.too_many_held")
             error = Overloaded(f"the new leader of group {self.group} is not serving yet", retry_after=0.1)
             request.session.fail(rid, error)
 
@@ -163,6 +165,7 @@ class GroupActor:
 
     def refuse(self, request: Request) -> None:
         """Tell a client where to go."""
+        self.context.env.probe.mark("nodes.redirect")
         rid = getattr(request.message, "rid", 0)
         if rid:
             request.session.fail(rid, not_leader(self.context, self.group, self.core))
@@ -252,6 +255,7 @@ class GroupActor:
 
     def _drop_proposals(self, first: Index) -> None:
         for index in [index for index in self._proposals if index >= first]:
+            self.context.env.probe.mark("nodes.proposal_overwritten")
             self._proposals.pop(index).failed(
                 OutcomeUnknown("another leader took over; it may be stored yet")
             )
@@ -337,6 +341,7 @@ class GroupActor:
             if peer.node in voters and self.context.peers[peer.node].connected and not peer.suspect
         ]
         if reachable:
+            self.context.env.probe.mark("nodes.hands_over")
             best = max(reachable, key=lambda peer: (peer.match, -peer.node))
             self.core.transfer(best.node, now)
 
@@ -373,6 +378,7 @@ class GroupActor:
 def to_group(actor: GroupActor, sender: NodeId, frame: Frame, message: Message) -> None:
     """Put a peer's message into the mailbox; when it is full the message is dropped, for Raft repeats it."""
     if actor.mailbox.full:
+        actor.context.env.probe.mark("nodes.peer_message_dropped")
         actor.context.count("peer_messages_dropped")
         return
     actor.mailbox.put(RaftItem(sender, message), frame.size)

@@ -74,6 +74,7 @@ async def send(actor: "GroupActor", peer: NodeId, offer: InstallSnapshot) -> Non
         finally:
             reader.unpin()
             del actor.installs_out[peer]
+        actor.context.env.probe.mark("nodes.install_sent" if ok else "nodes.install_failed")
         actor.context.count("installs_sent")
     actor.mailbox.put(lambda _now: actor.core.install_sent(peer, ok))
 
@@ -151,6 +152,8 @@ class Receiving:
                                 break
         finally:
             self.actor.installs_in.pop(self.sender, None)
+            if self._install is not None:
+                self.actor.context.env.probe.mark("nodes.install_ended")
             if self._install is not None:  # the next offer begins anew
                 with trio.CancelScope(shield=True):
                     await self._install.abandon()
@@ -189,6 +192,7 @@ class Receiving:
             ):
                 return False
             for other in [each for each in actor.installs_in.values() if each is not self]:
+                actor.context.env.probe.mark("nodes.install_overtaken")
                 await other.end()  # two leaders may offer the same place: their chunks must not mix
             self._meta = SnapshotMeta(Index(header[2]), Term(header[5]), tuple(header[6]), tuple(header[7]))
             self._install = await actor.context.journal.begin_install(actor.group, self._meta)
@@ -208,6 +212,7 @@ class Receiving:
                 actor.installing = False
                 raise
             meta, chunks = self._meta, self._chunks
+            actor.context.env.probe.mark("nodes.install_received")
             actor.context.count("installs_received")
             actor.mailbox.put(lambda now: actor.restored(meta, chunks, now))
         return True

@@ -99,6 +99,7 @@ class ProxyLink:
         self.session.proxies.pop(self.node, None)
         self.outbox.end()
         for rid, kind in self._pending.items():
+            self.session.context.env.probe.mark("nodes.proxied_request_lost")
             self.session.fail(rid, self._lost(kind))
         for group, consumer in self._consumers:
             self.session.send(
@@ -128,6 +129,7 @@ async def forward(session: "ClientSession", group: GroupId, rid: int, frame: Fra
     if link is None:
         link = session.proxies[node] = ProxyLink(session, node, address)
         session.nursery.start_soon(link.run)
+        context.env.probe.mark("nodes.proxied")
         context.count("proxy_links")
     await link.outbox.wait_below(context.limits.connection_buffer_bytes)
     if link.ended:
@@ -138,6 +140,7 @@ async def forward(session: "ClientSession", group: GroupId, rid: int, frame: Fra
 
 def _no_leader(session: "ClientSession", group: GroupId, frame: Frame, rid: int) -> None:
     context = session.context
+    context.env.probe.mark("nodes.proxy_without_leader")
     node, term = context.leaders.leader(group)
     actor = context.groups.get(group)
     if rid and node == NO_NODE and actor is not None:

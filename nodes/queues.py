@@ -182,6 +182,7 @@ class QueueService:
         consuming = self._leading()
         command = consuming.dispatcher.purge(message.uid)
         if command is None:
+            self.actor.context.env.probe.mark("nodes.purge_waits")
             consuming.wait(message.uid, request)
         else:
             self.draft.add(command, _surely(request))

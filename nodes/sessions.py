@@ -94,6 +94,7 @@ class ClientSession:
             return
         self.outbox.put(wire.pack(message, *blobs))
         if self.outbox.pending_bytes > _OUTBOX_BYTES_MAX:
+            self.context.env.probe.mark("nodes.client_does_not_read")
             self.context.log.warning(
                 "client does not read, dropped", client=self.client, remote=self.stream.remote
             )
@@ -129,6 +130,7 @@ class ClientSession:
         with trio.move_on_after(self.context.limits.handshake) as scope:
             frames = await self._handshake()
         if scope.cancelled_caught:
+            self.context.env.probe.mark("nodes.hello_late")
             raise ProtocolError(f"no complete hello within {self.context.limits.handshake:g} s")
         unsubscribe = self.context.leaders.subscribe(lambda rows: self.send(wire.Leaders(rows)))
         failure: list[Exception] = []
@@ -242,12 +244,15 @@ class ClientSession:
             await forward(self, group, rid, frame)
             return
         self.served[group] = True
+        if actor.mailbox.full:
+            self.context.env.probe.mark("nodes.backpressure")
         await actor.mailbox.wait_space()
         actor.mailbox.put(Request(self, message, frame.blob), frame.size)
 
     def _no_replica(self, group: GroupId) -> Error:
         """A group of this cluster that this node has yet to learn of, or to begin with, is asked for
         elsewhere, or again."""
+        self.context.env.probe.mark("nodes.no_replica_yet")
         if not METADATA_GROUP <= group <= self.context.config.groups:
             return InvalidArgument(f"group {group} does not exist in this cluster")
         leader, term = self.context.leaders.leader(group)

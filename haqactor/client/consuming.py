@@ -284,6 +284,8 @@ class Subscription:
             raise ProtocolError(f"the reply to Subscribe is {result!r:.80}") from error
         self.link = link
         now_ns = self._now()
+        if lost:
+            self.lane.probe.mark("client.claim_lost")
         for part in list(self.parts):
             for first, last in lost:
                 self._lose(part, first, last)
@@ -296,6 +298,7 @@ class Subscription:
     def failed(self, link: Link, answer: wire.Failed) -> None:
         """Subscribe was refused; an older one's refusal is of no interest any more."""
         if self._subscribing is not link or answer.rid != self._rid:
+            self.lane.probe.mark("client.subscribe_overtaken")
             return
         self._subscribing = None
         self._turned_away(link, answer)
@@ -323,6 +326,8 @@ class Subscription:
         for part in empty:
             self.holdings.forget_empty(part)
         quiet = settlement.quiet(refused) if refused else []
+        if refused:
+            self.lane.probe.mark("client.settlement_refused")
         self.counts.refused += len(refused)
         settlement.outcome.resolve(refused)
         if quiet:

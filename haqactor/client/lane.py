@@ -193,6 +193,7 @@ class Request:
             unknown = OutcomeUnknown(
                 f"{type(self._message).__name__.lower()} was sent, and then the leader was lost"
             )
+            self._lane.probe.mark("client.request_expired")
             self.outcome.fail(unknown if self._mutates and self.doubt else error)
             self.cancel()
 
@@ -220,6 +221,7 @@ class Request:
     def lost(self, link: Link) -> None:
         """Again."""
         if self._link is link:
+            self._lane.probe.mark("client.request_again")
             self._link = None
             self._lane.touch(self)
 

@@ -274,13 +274,16 @@ class Stream:
             return
         at_head = self.parcels and self.parcels[0] is parcel
         if answer.code == "sequence_gap" and not at_head:
+            self.lane.probe.mark("client.behind_a_hole")
             self._again_from(parcel)
             return
         overdue = answer.code == "overloaded" and self._overdue(parcel)
         if overdue and parcel.doubt:
+            self.lane.probe.mark("client.overload_unknown")
             parcel.give_up_waiting()  # an earlier sending may be stored: its numbers stay its own
             parcel.refused_ns = None
         if answer.code == "overloaded" and (parcel.doubt or not overdue):
+            self.lane.probe.mark("client.overloaded")
             self._again_from(parcel)
             self._resume_ns = self._now() + round(float(answer.fields.get("retry_after", 0.1)) * 1e9)
             return
@@ -294,6 +297,7 @@ class Stream:
         if forgotten or stored_yet or answer.code in ("fenced", "not_found", "sequence_gap"):
             self.end(error)
         else:
+            self.lane.probe.mark("client.hole_closed")
             self._close_hole(parcel, error)
 
     def _overdue(self, parcel: Parcel) -> bool:
@@ -378,4 +382,5 @@ class Stream:
             parcel.fail(error)
         for parcel in self.parcels:
             if parcel in overdue:
+                self.lane.probe.mark("client.publish_unknown")
                 parcel.give_up_waiting()

@@ -198,6 +198,7 @@ class Core:
         if link is not lane.link:
             return
         lane.redirects += 1
+        self.probe.mark("client.redirected")
         error = from_wire(answer.code, answer.message, answer.fields)
         if reason := getattr(error, "reason", ""):  # why nobody leads, for whoever gives up waiting
             lane.error = error = NoQuorum(answer.message, reason=str(reason))
@@ -261,6 +262,7 @@ class Core:
             case wire.Pong():
                 pass
             case wire.Goodbye():
+                self.probe.mark("client.goodbye")
                 link.leaving = True
                 self.reroute()
                 self.poke()
@@ -299,6 +301,7 @@ class Core:
         self.now_ns = now_ns
         silent = [link for link in self.links if not link.tick(now_ns)]
         for link in silent:
+            self.probe.mark("client.link_silent")
             self.routing.silent(link.address, now_ns)
             self.routing.silent(link.advertised, now_ns)
         next_ns = now_ns + CALM_NS
@@ -333,6 +336,7 @@ class Core:
             self._guess_ns[lane.group] = self.now_ns
             ready = [link for link in self.links if link.state is LinkState.READY]
             if ready:
+                self.probe.mark("client.guesses")
                 turn = self.now_ns // GUESS_NS % len(ready)
                 self.routing.guess(lane.group, ready[turn].node)
                 self._route(lane)

@@ -46,6 +46,10 @@ class Claims:
                 self._consumer.reported = max(self._consumer.reported, lease_id)
             self._weigh_lease(lease_id, list(ranges))
         self.lost = merged(self.lost)
+        if self.lost:
+            self._desk.probe.mark("dispatcher.claim_lost")
+        if self.kept:
+            self._desk.probe.mark("dispatcher.claim_kept")
         return self.lost
 
     def _weigh_lease(self, lease_id: LeaseId, ranges: list[Range]) -> None:
@@ -105,6 +109,7 @@ class Claims:
             taken = [piece for low, high in ranges for piece in other.held.within(low, high)]
             if not taken or other.id >= lease_id:
                 continue
+            self._desk.probe.mark("dispatcher.claim_overtaken")
             for piece in taken:
                 self._desk.release(other, *piece)
             rows = [[*other.id, *piece] for piece in taken]

@@ -66,6 +66,10 @@ class Desk:
         """Take leases back through the log: the command that returns them, and the notice. Charged are
         messages that the consumer said it had started; suspects are those that it may have started, having
         died or let the lease expire without a word on it (a handler that hangs has no other voice)."""
+        if cause is Cause.EXPIRED:
+            self.probe.mark("dispatcher.lease_expired")
+        elif cause is Cause.SESSION_LOST:
+            self.probe.mark("dispatcher.session_given_up")
         plain: list[Range] = []
         charged: list[Range] = []
         suspects: list[Range] = []
@@ -99,6 +103,8 @@ class Desk:
         ranges = self.queue.standing(self.queue.low, self.cursor - 1)
         for taken in (self.leases.leased, self.leases.acking, self.leases.frozen):
             ranges = minus(ranges, taken)
+        if ranges:
+            self.probe.mark("dispatcher.unclaimed_at_opening")
         return ranges
 
     def leased_count(self) -> int:

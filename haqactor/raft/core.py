@@ -275,11 +275,14 @@ class RaftCore(RaftView):
         state = self._state
         state.now_ns = now_ns
         if meta.index <= state.commit and not state.probe.bug("raft.install_older"):
+            state.probe.mark("raft.install_late")
             return False
         if state.log.term_at(meta.index) == meta.term and meta.index <= state.log.durable_index:
+            state.probe.mark("raft.install_keeps_suffix")
             state.configurations.compact(meta.index)
             state.log.compact(meta)
         else:
+            state.probe.mark("raft.install_replaces_log")
             state.log.restore(meta)
             state.configurations.restore(Configuration(meta.voters, meta.learners), meta.index)
         skip = state.probe.bug("raft.snapshot_off_by_one")

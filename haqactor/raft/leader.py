@@ -65,6 +65,7 @@ def propose(state: RaftState, kind: Kind, header: bytes, body: Buffer) -> Entry:
     size = len(header) + len(body)
     waiting = state.uncommitted_bytes
     if waiting and waiting + size > state.config.uncommitted_bytes_max:
+        state.probe.mark("raft.uncommitted_full")
         raise Overloaded(f"{waiting} bytes of group {state.group} wait for a majority")
     entry = build(state.group, Index(log.last_index + 1), state.hard.term, kind, header, body)
     log.append((entry,))
@@ -234,6 +235,7 @@ def _refused(state: RaftState, progress: Progress, reply: AppendReply) -> None:
         return  # late: it has agreed to more since
     if progress.mode is Mode.PROBE and reply.rejected != progress.next - 1:
         return
+    state.probe.mark("raft.append_refused")
     place, _ = state.log.last_not_above(reply.hint_index, reply.hint_term)
     progress.probe(Index(min(place, reply.hint_index, reply.rejected - 1) + 1))
 
@@ -269,6 +271,7 @@ def maybe_commit(state: RaftState) -> None:
     if index <= state.commit:
         return
     if state.log.term_at(index) != state.hard.term and not state.probe.bug("raft.commit_old_term"):
+        state.probe.mark("raft.old_term_waits")
         return
     first_of_term = state.commit < state.term_start
     state.commit = index
@@ -296,6 +299,7 @@ def on_beat_answer(state: RaftState, sender: NodeId, term: Term, context: int, s
         state.sending = True
     if progress.mode is Mode.SNAPSHOT:
         if progress.shipped == 1:  # its word that it is installed was lost
+            state.probe.mark("raft.install_word_lost")
             progress.probe(Index(progress.snapshot_index + 1))
             state.sending = True
         progress.shipped = max(progress.shipped - 1, 0)

@@ -21,6 +21,7 @@ def begin(state: RaftState, target: NodeId) -> None:
         raise InvalidArgument(f"node {target} is no voter of group {state.group}")
     if progress.suspect:
         raise InvalidArgument(f"node {target} is being repaired and cannot lead group {state.group} yet")
+    state.probe.mark("raft.transfer")
     state.transferee = target
     state.transfer_ns = state.now_ns + state.config.election_min_ns
     state.sending = True
@@ -36,5 +37,6 @@ def proceed(state: RaftState) -> None:
 
 def abort(state: RaftState) -> None:
     """The time is up: lead on."""
+    state.probe.mark("raft.transfer_over")
     state.transferee = NO_NODE
     state.transfer_ns = NO_DEADLINE_NS
