@@ -20,13 +20,14 @@ from typing import Any, Final, NamedTuple
 import google_crc32c
 
 from haqactor import codec
-from haqactor.env import Buffer
+from haqactor.env import Buffer, NullProbe, Probe
 from haqactor.errors import ProtocolError
 
 _PRELUDE: Final = struct.Struct("<IIBBHI")
 _AFTER_CRC: Final = struct.Struct("<BBHI")
 PRELUDE_BYTES: Final = _PRELUDE.size
 MAGIC: Final = 0x4A51
+_NULL: Final = NullProbe()
 
 
 class Frame(NamedTuple):
@@ -53,9 +54,10 @@ class Decoder:
     """Bytes in, frames out. Memory is bounded by one frame of ``frame_bytes_max`` and what was fed behind
     it."""
 
-    __slots__ = ("_buffer", "_fault", "frame_bytes_max")
+    __slots__ = ("_buffer", "_fault", "_forgets", "frame_bytes_max")
 
-    def __init__(self, frame_bytes_max: int) -> None:
+    def __init__(self, frame_bytes_max: int, probe: Probe = _NULL) -> None:
+        self._forgets = probe.bug("frame.rest_forgotten")
         self._buffer = bytearray()
         self._fault: ProtocolError | None = None
         self.frame_bytes_max = frame_bytes_max
@@ -104,5 +106,5 @@ class Decoder:
                 raise ProtocolError("a frame's checksum is wrong")
             frames.append(Frame(kind, codec.loads(whole[8 : 8 + head]), whole[8 + head :]))
             at += length
-        if at:
-            del buffer[:at]
+        if at or self._forgets:
+            del buffer[: end if self._forgets else at]

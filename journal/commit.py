@@ -223,7 +223,11 @@ class Committer:
         if self._probe.bug("journal.done_before_sync"):
             for persist in batch.persists:
                 persist.done()
-        await file.file.write_durable(writer.offset, layout.buffers)
+        try:
+            await file.file.write_durable(writer.offset, layout.buffers)
+        except DiskError:
+            if not self._probe.bug("journal.sync_error_ignored"):
+                raise
         self._counters.count(layout.size, len(layout.lengths))
         writer.written(layout)
         writer.apply(batch, layout)

@@ -47,7 +47,9 @@ class Install:
             number = group.take_number()
             cold = await ColdWriter.create(store.disk, store.directory, group.id, number, store.boot)
             number = group.take_number()
-            state = await SnapshotWriter.create(store.disk, store.directory, group.id, number, store.boot)
+            state = await SnapshotWriter.create(
+                store.disk, store.directory, group.id, number, store.boot, store.probe
+            )
         except DiskFull as error:
             raise Overloaded(
                 f"no space to receive a snapshot of group {group.id}", retry_after=5.0

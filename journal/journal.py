@@ -54,8 +54,8 @@ class Journal:
         self._probe = probe
         self._identity = identity
         self._identity_lock = trio.Lock()
-        self.segments = Segments(disk, directory, config)
-        self.writer = BlockWriter(config, identity.current.boot, self.groups)
+        self.segments = Segments(disk, directory, config, probe)
+        self.writer = BlockWriter(config, identity.current.boot, self.groups, probe)
         self.counters = Counters()
         self.committer = Committer(config, probe, self.groups, self.segments, self.writer, self.counters)
         self._unlock: Callable[[], None] | None = None
@@ -118,7 +118,7 @@ class Journal:
         on_unclean: Callable[[BadBlock], None] | None,
     ) -> "Journal":
         identity = await _load_identity(disk, directory)
-        recovery = Recovery(disk, directory, identity.current)
+        recovery = Recovery(disk, directory, identity.current, probe)
         found = await recovery.run()
         current = identity.current
         if found.cut is not None:
@@ -143,7 +143,7 @@ class Journal:
             elif not segments.adopt(file):
                 segments.files[number] = file
                 await segments.remove(file)
-        if found.cut is not None:
+        if found.cut is not None and not self._probe.bug("journal.tail_not_erased"):
             data = segments.files[found.current]
             await erase(found.cut, data, await last_written(data.file, found.offset, data.size))
         if found.last is not None:
@@ -261,7 +261,9 @@ class Journal:
             await trio.lowlevel.checkpoint()
             return ()
         self.counters.reads += 1
-        return tuple(await read_entries(group, choose(state.index, first, last, bytes_max), self.config))
+        return tuple(
+            await read_entries(group, choose(state.index, first, last, bytes_max), self.config, self._probe)
+        )
 
     def snapshot(self, group: GroupId) -> SnapshotReader | None:
         """The group's newest snapshot."""
@@ -286,11 +288,15 @@ class Journal:
             raise Conflict(f"group {group} has no entry {meta.index} to take a snapshot of")
         if meta.index <= state.snapshot_index:
             return
+        if self._probe.bug("journal.live_forgotten"):
+            live = ()
         ranges = normalized([(first, min(last, meta.index)) for first, last in live])
         terms = tuple(state.index.ranges_with_terms(ranges))
         number = state.take_number()
         try:
-            writer = await SnapshotWriter.create(self.disk, self.directory, group, number, self.boot)
+            writer = await SnapshotWriter.create(
+                self.disk, self.directory, group, number, self.boot, self._probe
+            )
             try:
                 await writer.add_all(chunks)
                 ref = await writer.finish(meta, terms)

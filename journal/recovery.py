@@ -7,7 +7,7 @@ else that does not fit is damage, and is refused by name (J2-J4).
 
 from dataclasses import dataclass, field
 
-from haqactor.env import Disk, FileMissing
+from haqactor.env import Disk, FileMissing, Probe
 from haqactor.errors import DataDamaged
 from haqactor.ids import GroupId
 from haqactor.journal.block import END, BlockHeader
@@ -44,7 +44,8 @@ class Found:
 class Recovery:
     """One attempt to open a directory, which is locked."""
 
-    def __init__(self, disk: Disk, directory: str, identity: Identity) -> None:
+    def __init__(self, disk: Disk, directory: str, identity: Identity, probe: Probe) -> None:
+        self._probe = probe
         self._disk = disk
         self._directory = directory
         self._identity = identity
@@ -109,7 +110,7 @@ class Recovery:
                     cut.path, cut.offset, f"{cut.what}, but {data.path} goes on behind it", cut.groups or ()
                 )
             raise damaged(data.path, written, f"segment {found.empty[0]} before it is empty")
-        scan = SegmentScan(data.file, data.number, data.size)
+        scan = SegmentScan(data.file, data.number, data.size, self._probe)
         while True:
             block = await scan.next()
             if block is None:
@@ -136,7 +137,7 @@ class Recovery:
             found.last, found.current, found.offset = header, data.number, header.end
         if scan.bad is not None:
             later = await scan.later_block()
-            if later is not None:
+            if later is not None and not self._probe.bug("journal.corrupt_taken_for_torn"):
                 good = f"block {later.sequence} at {later.offset} is good"
                 what = f"{scan.bad.what}, but {good}: this is corruption"
                 raise damaged(data.path, scan.bad.offset, what, scan.bad.groups or ())

@@ -11,7 +11,7 @@ from typing import Final
 
 import google_crc32c
 
-from haqactor.env import Buffer, Disk, DiskError, File, FileMissing
+from haqactor.env import Buffer, Disk, DiskError, File, FileMissing, NullProbe, Probe
 from haqactor.errors import DataDamaged
 from haqactor.journal.files import TEMPORARY, damaged
 from haqactor.journal.record import SealedRef
@@ -23,6 +23,7 @@ _TRAILER: Final = struct.Struct("<I4sIQQQI")
 HEAD_BYTES: Final = _HEAD.size
 TRAILER_BYTES: Final = _TRAILER.size
 FOOTER_BYTES_MAX: Final = 1 << 32
+_NULL: Final = NullProbe()
 
 
 class SealedWriter:
@@ -39,6 +40,7 @@ class SealedWriter:
         self.group = group
         self.number = number
         self.offset = HEAD_BYTES
+        self.probe: Probe = _NULL
 
     @classmethod
     async def create(
@@ -75,7 +77,8 @@ class SealedWriter:
         )[4:]
         crc = google_crc32c.value(rest)
         await self.add([crc.to_bytes(4, "little") + rest])
-        await self._file.sync()
+        if not self.probe.bug("journal.renamed_before_sync"):
+            await self._file.sync()
         await self._file.aclose()
         path = f"{self._directory}/{self._name}"
         await self._disk.rename(path + TEMPORARY, path)

@@ -7,7 +7,7 @@ from typing import Final
 
 import trio
 
-from haqactor.env import Disk, DiskError, DiskFull, FileMissing
+from haqactor.env import Disk, DiskError, DiskFull, FileMissing, Probe
 from haqactor.errors import StorageFailed
 from haqactor.journal.config import JournalConfig
 from haqactor.journal.files import TEMPORARY, DataFile, segment_name
@@ -19,7 +19,8 @@ FIRST_BYTES: Final = 4 * 1024 * 1024
 class Segments:
     """All segments by number; the last in use is written to, the one behind it is prepared."""
 
-    def __init__(self, disk: Disk, directory: str, config: JournalConfig) -> None:
+    def __init__(self, disk: Disk, directory: str, config: JournalConfig, probe: Probe) -> None:
+        self._probe = probe
         self._disk = disk
         self._directory = directory
         self._config = config
@@ -42,7 +43,8 @@ class Segments:
             pass
         await (await self._disk.allocate(path + TEMPORARY, size)).aclose()
         await self._disk.rename(path + TEMPORARY, path)
-        await self._disk.sync_directory(self._directory)
+        if not self._probe.bug("journal.names_not_synced"):
+            await self._disk.sync_directory(self._directory)
         return DataFile(await self._disk.open(path), number, size)
 
     def adopt(self, file: DataFile) -> bool:

@@ -16,7 +16,7 @@ import cbor2
 import google_crc32c
 import trio
 
-from haqactor.env import Disk, DiskError
+from haqactor.env import Disk, DiskError, Probe
 from haqactor.errors import DataDamaged, InvalidArgument, Overloaded
 from haqactor.ids import GroupId, Index, NodeId, Term
 from haqactor.journal.files import DataFile, damaged, snapshot_name
@@ -135,11 +135,13 @@ class SnapshotWriter:
 
     @classmethod
     async def create(
-        cls, disk: Disk, directory: str, group: GroupId, number: int, epoch: int
+        cls, disk: Disk, directory: str, group: GroupId, number: int, epoch: int, probe: Probe
     ) -> "SnapshotWriter":
         """Begin it."""
         name = snapshot_name(group, number)
-        return cls(await SealedWriter.create(disk, directory, name, SNAPSHOT, group, number, epoch))
+        sealed = await SealedWriter.create(disk, directory, name, SNAPSHOT, group, number, epoch)
+        sealed.probe = probe
+        return cls(sealed)
 
     async def add(self, chunk: bytes) -> None:
         """One more chunk."""

@@ -13,7 +13,7 @@ from typing import Final
 import google_crc32c
 
 from haqactor.entry import Entry
-from haqactor.env import Buffer
+from haqactor.env import Buffer, Probe
 from haqactor.errors import InvariantViolation
 from haqactor.ids import GroupId, Index
 from haqactor.journal.block import (
@@ -144,7 +144,9 @@ def check(persist: Persist, group: Group, last: Index) -> None:
 class BlockWriter:
     """Where the next block goes, and what it must name."""
 
-    def __init__(self, config: JournalConfig, boot: int, groups: dict[GroupId, Group]) -> None:
+    def __init__(self, config: JournalConfig, boot: int, groups: dict[GroupId, Group], probe: Probe) -> None:
+        self._probe = probe
+        self._late: dict[GroupId, HardState] = {}  # of a planted bug
         self._config = config
         self._groups = groups
         self._packer = Packer(config.compress_level)
@@ -209,6 +211,8 @@ class BlockWriter:
                     frames += [entry.frame for entry in entries]
             if persist.hard_state is not None:
                 hard[persist.group] = persist.hard_state
+        if self._probe.bug("journal.hard_state_late"):
+            hard, self._late = self._late, hard
         records += [encode_hard(group, state) for group, state in hard.items()]
         lengths = [len(frame) for frame in frames]
         header_bytes = header_size(len(rows))

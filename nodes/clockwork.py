@@ -52,6 +52,8 @@ class GroupTime:
         for node, (wall_ns, at_ns) in context.walls.items():
             time.hear(node, wall_ns, at_ns)
         stamp = self._stamp = time.now(now_ns)
+        if context.env.probe.bug("nodes.time_of_own_wall"):
+            stamp = self._stamp = context.env.clock.wall_ns()
         self._fresh_until_ns = now_ns + _FRESH_NS
         if time.jumped_ns > _LOUD_NS and not self._told:
             self._told = True

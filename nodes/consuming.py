@@ -89,7 +89,8 @@ class Consuming:
     def _overtaken(self, session: bytes, consumer: int, attempt: int) -> bool:
         """Did a later subscription of this consumer, or its end, come before this one, by another way (one of
         two ways may lead through another node)? Deliveries would go where nobody takes them any more."""
-        return attempt < self._attempts.get((session, consumer), 0)
+        overtaken = attempt < self._attempts.get((session, consumer), 0)
+        return overtaken and not self._service.actor.context.env.probe.bug("nodes.overtaken_subscribes")
 
     def _remember(self, session: bytes, consumer: int, attempt: int) -> None:
         """The newest subscription of a consumer, or its end."""

@@ -48,6 +48,7 @@ class Delivery:
         self._uncovered: deque[_Parcel] = deque()
         self._lanes: dict[tuple[bytes, int], deque[_Parcel]] = {}
         self.closed = False
+        self._uncovered_leaves = actor.context.env.probe.bug("nodes.delivery_uncovered")
 
     @property
     def idle(self) -> bool:
@@ -76,7 +77,7 @@ class Delivery:
         """Send what is covered."""
         covered = self._actor.core.covered
         queue = self._uncovered
-        while queue and queue[0].round <= covered:
+        while queue and (queue[0].round <= covered or self._uncovered_leaves):
             parcel = queue.popleft()
             key = (parcel.deliver.session, parcel.deliver.consumer)
             lane = self._lanes.get(key)
@@ -91,6 +92,8 @@ class Delivery:
     def forget(self, session: bytes, consumer: int) -> None:
         """The consumer subscribes anew and names what it holds: what it has not been sent yet went back with
         that."""
+        if self._actor.context.env.probe.bug("nodes.delivery_not_forgotten"):
+            return
         key = (session, consumer)
         self._fresh = [deliver for deliver in self._fresh if (deliver.session, deliver.consumer) != key]
         held = [

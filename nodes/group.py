@@ -57,7 +57,9 @@ class GroupActor:
         self.group = group
         self.core = core
         limits = context.limits
-        self.mailbox: Mailbox[Item] = Mailbox(limits.mailbox_batches_max, limits.mailbox_bytes_max)
+        self.mailbox: Mailbox[Item] = Mailbox(
+            limits.mailbox_batches_max, limits.mailbox_bytes_max, context.env.probe
+        )
         self.turns = 0
         self.leading = False
         self.serving_term = Term(0)
@@ -276,7 +278,8 @@ class GroupActor:
     def _stepped_down(self, now: int) -> None:
         self.leading = False
         self.context.log.info("leads no more", group=self.group, term=self.core.term, leader=self.core.leader)
-        for request in self._take_held():
+        held = self._take_held()
+        for request in [] if self.context.env.probe.bug("nodes.held_forgotten") else held:
             self.refuse(request)
         if self.serving_term:
             self.service.follow(now)
@@ -298,7 +301,7 @@ class GroupActor:
         if not self.leading or not self.core.is_leader or term != self.core.term:
             self.awaits_clocks = Term(0)
             return
-        if not clocks_heard(self.context, now):
+        if not (clocks_heard(self.context, now) or self.context.env.probe.bug("nodes.serves_without_clocks")):
             return
         self.serving_term, self.awaits_clocks = term, Term(0)
         self.service.lead(term, now)
@@ -313,6 +316,8 @@ class GroupActor:
     def serve_reads(self, now: int) -> None:
         """Answer the reads whose index has been applied."""
         applied = self.applier.applied
+        if self.context.env.probe.bug("nodes.read_before_applied"):
+            applied = self.core.last_index
         due = tuple(context for index, context in self._reads if index <= applied)
         if due:
             self._reads = [read for read in self._reads if read[0] > applied]

@@ -94,7 +94,8 @@ async def _stream(
 
     if not await put(Step.OFFER, [meta.term, list(meta.voters), list(meta.learners)]):
         return False
-    for first, last in reader.live:
+    forgetful = actor.context.env.probe.bug("nodes.install_without_entries")
+    for first, last in () if forgetful else reader.live:
         at = first
         while at <= last:
             entries = await actor.context.journal.read(actor.group, Index(at), Index(last), _READ_BYTES)

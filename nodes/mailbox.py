@@ -4,20 +4,26 @@ One rule: putting is synchronous and never fails; who may produce without end wa
 item would cost as much as packing a batch (``trio`` memory channels: 5 us), so the actor drains the whole box
 with one wake-up."""
 
-from typing import Generic, TypeVar
+from typing import Final, Generic, TypeVar
 
 import trio
 
+from haqactor.env import NullProbe, Probe
+
 T = TypeVar("T")
+_NULL: Final = NullProbe()
 
 
 class Mailbox(Generic[T]):
     """Items for one actor. ``items_max``/``bytes_max`` bound what producers may add before ``wait_space``
     holds them."""
 
-    __slots__ = ("_bytes", "_items", "_space", "_wake", "_woken", "bytes_max", "called", "items_max")
+    __slots__ = (
+        "_bytes", "_items", "_space", "_unbounded", "_wake", "_woken", "bytes_max", "called", "items_max",
+    )  # fmt: skip
 
-    def __init__(self, items_max: int, bytes_max: int) -> None:
+    def __init__(self, items_max: int, bytes_max: int, probe: Probe = _NULL) -> None:
+        self._unbounded = probe.bug("nodes.mailbox_unbounded")
         self.items_max = items_max
         self.bytes_max = bytes_max
         self._items: list[T] = []
@@ -33,7 +39,8 @@ class Mailbox(Generic[T]):
     @property
     def full(self) -> bool:
         """Producers should wait."""
-        return len(self._items) >= self.items_max or self._bytes >= self.bytes_max
+        full = len(self._items) >= self.items_max or self._bytes >= self.bytes_max
+        return full and not self._unbounded
 
     def put(self, item: T, size: int = 0) -> None:
         """Add an item of ``size`` bytes and wake the actor."""

@@ -110,11 +110,14 @@ def seal(
     try:
         under_way[actor.propose(header, draft.body(), draft, now_ns)] = draft
     except NotLeader as error:
-        if actor.core.is_leader:  # handing over may come to nothing; what was frozen must not be lost
+        # Handing over may come to nothing; what was frozen must not be lost.
+        if actor.core.is_leader and not actor.context.env.probe.bug("nodes.draft_lost_at_transfer"):
+            actor.context.env.probe.mark("nodes.draft_kept_in_transfer")
             keep(draft.without_publishes(error))
         else:
             draft.failed(error)
     except Overloaded as error:
+        actor.context.env.probe.mark("nodes.overloaded")
         actor.context.count("overloaded")
         keep(draft.without_publishes(error))
     applied = actor.applier.applied

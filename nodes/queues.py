@@ -52,6 +52,7 @@ class QueueService:
         self._missing = missing
         self._open: dict[Index, Draft] = {}
         self._following = False
+        self._wall_ahead_ns = 0  # of a planted bug
         self._fencing = Fencing(missing.directory, self.machine)
 
     # -- terms
@@ -60,6 +61,7 @@ class QueueService:
         """Begin to serve: a new dispatcher over the applied state."""
         self.time.begin(self.machine.time_ns, now_ns)
         context = self.actor.context
+        self._wall_ahead_ns = context.env.clock.wall_ns() - now_ns
         dispatcher = Dispatcher(self.machine, term, context.limits, now_ns, self._died, context.env.probe)
         self.consuming = Consuming(self, dispatcher)
         self.draft = Draft()
@@ -76,6 +78,7 @@ class QueueService:
         self.draft.failed(error)
         self.draft = Draft()
         for draft in self._open.values():
+            self.actor.context.env.probe.mark("nodes.outcome_unknown")
             draft.failed(OutcomeUnknown("leadership moved; the next leader may store it yet"))
         self._open.clear()
         for request in self.reading.take_all():
@@ -130,6 +133,7 @@ class QueueService:
             if isinstance(message, wire.Credit):
                 return
             gone = isinstance(message, wire.Await) and message.gone
+            self.actor.context.env.probe.mark("nodes.waits_for_directory")
             self._missing.wait(self.actor.group, uid, request, gone=gone)
             self.actor.mailbox.wake()
             return
@@ -155,10 +159,15 @@ class QueueService:
     def _publish(self, request: Request, message: wire.Publish) -> None:
         context = self.actor.context
         self._check_epoch(message.producer, message.epoch)
+        early = context.env.probe.bug("nodes.confirm_at_append")
         if context.journal.space_low:
+            context.env.probe.mark("nodes.disk_nearly_full")
             raise Overloaded("the leader's disk is nearly full; free space on it", retry_after=1.0)
         command = publishing.checked(message, request.blob, context.limits, self.draft.body_bytes)
-        self.draft.add(command, answer_request(request), request.blob)
+        self.draft.add(command, None if early else answer_request(request), request.blob)
+        if early:
+            queue = self.machine.queues[message.uid]
+            request.session.send(wire.Reply(message.rid, [[queue.next_seq, message.count, False]]))
         if self.draft.body_bytes >= MIB:
             self._seal(context.now())
 
@@ -175,7 +184,8 @@ class QueueService:
     def _check_epoch(self, producer: bytes, epoch: int) -> None:
         """Group 0 may have told this node of a newer producer that this group's log does not know yet."""
         newest = self._missing.directory.epochs.current(producer)
-        if 0 < epoch < newest:
+        if 0 < epoch < newest and not self.actor.context.env.probe.bug("machine.fence_ignored"):
+            self.actor.context.env.probe.mark("nodes.fenced_by_directory")
             raise Fenced("a newer producer of this name is open", current_token=newest)
 
     def _purge(self, request: Request, message: wire.Purge) -> None:
@@ -208,7 +218,10 @@ class QueueService:
             return
         self._follow_directory()
         self._fence()
-        for action in consuming.dispatcher.work(now_ns, self.time.now(now_ns)):
+        lease_ns = now_ns
+        if self.actor.context.env.probe.bug("nodes.leases_on_wall_clock"):
+            lease_ns = self.actor.context.env.clock.wall_ns() - self._wall_ahead_ns
+        for action in consuming.dispatcher.work(lease_ns, self.time.now(now_ns)):
             consuming.act(action, now_ns)
         if self.draft.commands:
             self._seal(now_ns)

@@ -86,7 +86,7 @@ class ClientSession:
         self.proxies: dict[int, ProxyLink] = {}
         self.nursery: trio.Nursery | None = None
         self.frame_bytes_max = frame_bytes_max(context)
-        self._decoder = Decoder(HELLO_BYTES_MAX)
+        self._decoder = Decoder(HELLO_BYTES_MAX, context.env.probe)
 
     def send(self, message: wire.Message, *blobs: Buffer) -> None:
         """Queue one message; a client that does not read for long is dropped, not buffered for."""

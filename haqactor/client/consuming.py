@@ -483,3 +483,5 @@ class _Judged:
 
     def lost(self, link: Link) -> None:
         self.settlement.sent = False
+        if self.subscription.lane.probe.bug("client.lost_settlement_counts"):
+            self.subscription.judged(self.settlement, [])

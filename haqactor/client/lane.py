@@ -12,8 +12,10 @@ from haqactor import wire
 from haqactor.client.link import Link
 from haqactor.client.outcome import Outcome
 from haqactor.client.routing import Routing
+from haqactor.env import NullProbe, Probe
 from haqactor.errors import Error, NoQuorum, OutcomeUnknown, from_wire
 
+_NULL: Final = NullProbe()
 ANY_NODE: Final = -1
 """The number of the lane whose requests any node answers."""
 REDIRECTS_MAX: Final = 4
@@ -43,9 +45,12 @@ class Source(Protocol):
 class Lane:
     """One group's sources and its current connection."""
 
-    __slots__ = ("_poke", "error", "group", "hold_ns", "link", "ready", "redirects", "since_ns", "sources")
+    __slots__ = (
+        "_poke", "error", "group", "hold_ns", "link", "probe", "ready", "redirects", "since_ns", "sources",
+    )  # fmt: skip
 
-    def __init__(self, group: int, poke: Callable[[], None]) -> None:
+    def __init__(self, group: int, poke: Callable[[], None], probe: Probe = _NULL) -> None:
+        self.probe = probe
         self.group = group
         self.link: Link | None = None
         self.sources: dict[Source, None] = {}

@@ -147,7 +147,7 @@ class Stream:
             return True
         if self._resume_ns > self._now():
             return True
-        if self.to_send and not self._resend(link):
+        if self.to_send and not self.lane.probe.bug("client.not_sent_again") and not self._resend(link):
             return False
         return self._send_new(link)
 
@@ -199,6 +199,8 @@ class Stream:
     def _write(self, parcel: Parcel, link: Link) -> None:
         identity = self.identity
         below = min(other.first for other in self.parcels) if self._retries else self.parcels[0].first
+        if parcel.doubt and self.lane.probe.bug("client.retry_renumbered"):
+            parcel.first, self.next = self.next, self.next + parcel.count
         claim = _Claim(self, parcel)
         parcel.link = link
         parcel.doubt += 1

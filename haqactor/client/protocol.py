@@ -17,6 +17,7 @@ from haqactor.client.options import Options
 from haqactor.client.outcome import Outcome
 from haqactor.client.producing import Identity, Stream
 from haqactor.client.routing import Routing
+from haqactor.env import NullProbe, Probe
 from haqactor.errors import Error, NoQuorum, ProtocolError, from_wire
 
 LINKS_MIN: Final = 2
@@ -51,6 +52,7 @@ class Core:
         self.credit_messages, self.credit_bytes = options.credit_messages, options.credit_bytes
         self.cluster: bytes = options.cluster
         self.packer = Packer()
+        self.probe: Probe = NullProbe()
         self.make_subscription: Callable[..., Subscription] = Subscription
         self._subscriptions: dict[int, Subscription] = {}
         self._consumers = 0
@@ -63,7 +65,7 @@ class Core:
         """The way to a group."""
         lane = self.lanes.get(group)
         if lane is None:
-            lane = self.lanes[group] = Lane(group, self._wants)
+            lane = self.lanes[group] = Lane(group, self._wants, self.probe)
             self._route(lane)
         return lane
 

@@ -37,6 +37,7 @@ class Session:
         seeds = list(transport.seeds)
         name = options.session or random.token(16)
         self.core = Core(name, seeds, options, random.below(len(seeds)), self.now_ns())
+        self.core.probe = environment.probe
         self._transport = transport
         self._dialing: dict[tuple[str, bool], None] = {}
         self._scopes: dict[Link, trio.CancelScope] = {}

@@ -50,7 +50,7 @@ class GroupMachine:
         self.time_ns = 0
         self.dir_index = 0
         self.queues: dict[int, Queue] = {}
-        self.producers = Producers(self._touch_producer)
+        self.producers = self._no_producers()
         self._names: dict[str, int] = {}
         self._chain: int = 0
         self._views = 0
@@ -88,6 +88,11 @@ class GroupMachine:
             self._mix(command, reply)
         return applied
 
+    def _no_producers(self) -> Producers:
+        producers = Producers(self._touch_producer)
+        producers.lenient = self._probe.bug("machine.fence_ignored")
+        return producers
+
     # -- commands --
 
     def _publish(self, command: Command, effects: list[Effect]) -> Any:
@@ -101,12 +106,15 @@ class GroupMachine:
             Claim(producer, epoch, first, count, crc, below, began_ns), uid, self.time_ns
         )
         if isinstance(window, Error):
+            self._probe.mark("machine.claim_refused")
             return window
         if not epoch:
             window.prune(below)
         if first <= window.last and not self._probe.bug("machine.no_dedup"):
+            self._probe.mark("machine.dedup_hit")
             return window.receipts(first, count, crc)
         if first > window.last + 1:
+            self._probe.mark("machine.sequence_gap")
             return SequenceGap(f"number {first} where {window.last + 1} is next")
         self._touch(queue)
         row = Located(0, 0, self.index, body_at, body_bytes, 0, count, self.time_ns)
@@ -152,6 +160,7 @@ class GroupMachine:
         effects: list[Effect],
     ) -> None:
         if queue.settings["dead_letter"] is None:
+            self._probe.mark("machine.discarded")
             queue.discarded += queue.retire(low, high, moves)
         else:
             self._bury(queue, low, high, failures, reason, moves, effects)
@@ -169,8 +178,10 @@ class GroupMachine:
         """To the dead-letter queue, which refers to the stored entry; without one the messages are parked."""
         target = self.queues.get(self._names.get(queue.settings["dead_letter"], -1))
         if target is None or target is queue:
+            self._probe.mark("machine.parked")
             queue.park(low, high, moves)
             return
+        self._probe.mark("machine.dead_lettered")
         self._touch(target)
         for row in queue.batches.locate(low, high):
             origin = Origin(queue.uid, row.first, reason, attempts, self.time_ns)
@@ -186,6 +197,8 @@ class GroupMachine:
             return NotFound(f"queue {uid} does not exist (any more)")
         self._touch(queue)
         moves = Moves()
+        if suspects:
+            self._probe.mark("machine.suspects")
         queue.put_back(ranges, moves, cleared=False)
         failed = [(low, high) for low, high in charged] + queue.suspect(suspects, moves)
         for run in queue.fail(failed, self.time_ns, 0, moves):
@@ -213,6 +226,7 @@ class GroupMachine:
         self._touch(queue)
         moves = Moves()
         purged = queue.purge(IntervalSet((low, high) for low, high in spare), moves)
+        self._probe.mark("machine.purged")
         effects.append(Purged(uid, tuple(moves.gone)))
         return purged
 
@@ -233,6 +247,8 @@ class GroupMachine:
         if uid and uid not in self.queues:
             return NotFound(f"queue {uid} does not exist (any more)")
         refused = self.producers.fence(producer, epoch, self.time_ns)
+        if refused is not None:
+            self._probe.mark("machine.fenced")
         return refused or [self.time_ns, self.producers.last_seq(producer, uid)]
 
     def _end_session(self, command: Command, _effects: list[Effect]) -> Any:
@@ -251,6 +267,7 @@ class GroupMachine:
         for uid in drops:
             queue = self.queues.get(uid)
             if queue is not None:
+                self._probe.mark("machine.queue_dropped")
                 self._touch(queue)
                 del self.queues[uid]
                 if self._names.get(queue.name) == uid:
@@ -364,9 +381,10 @@ class GroupMachine:
     def restore(self, chunks: Iterable[bytes]) -> None:
         """Replace the whole state by that of a snapshot. Raises DataDamaged if it is not complete,
         InvariantViolation if its version is not known; the machine is then of no use."""
+        self._probe.mark("machine.restored")
         self.queues.clear()
         self._names.clear()
-        self.producers = Producers(self._touch_producer)
+        self.producers = self._no_producers()
         self.producers.mark = self._views
         if self._view is not None:
             self._view.stale = True
@@ -397,6 +415,8 @@ class GroupMachine:
             snapshot.restore_origins(self.queues[row[1]], row[2])
         elif kind == "producers":
             for item in row[1]:
+                if self._probe.bug("machine.restored_without_windows"):
+                    item[4] = []
                 producer = snapshot.restore_producer(item)
                 producer.mark = self._views
                 self.producers.restore(producer, with_rows=item[5])

@@ -121,7 +121,7 @@ class Producer:
 class Producers:
     """All sessions of a group, oldest use first. ``touch`` is called with a Producer before it changes."""
 
-    __slots__ = ("_touch", "anonymous", "ended", "mark", "named", "sessions_max", "with_rows")
+    __slots__ = ("_touch", "anonymous", "ended", "lenient", "mark", "named", "sessions_max", "with_rows")
 
     def __init__(self, touch: Callable[[Producer], None]) -> None:
         self._touch = touch
@@ -133,6 +133,7 @@ class Producers:
         )  #: those of ``named`` whose rows have not expired
         self.sessions_max = SESSIONS_MAX
         self.mark = 0  #: given to new producers
+        self.lenient = False  #: a planted bug
 
     def __len__(self) -> int:
         return len(self.anonymous) + len(self.named)
@@ -149,7 +150,7 @@ class Producers:
             return SequenceExpired("this producer session has ended; begin a new one")
         named = claim.epoch > 0
         known = (self.named if named else self.anonymous).get(claim.producer)
-        if known is not None and claim.epoch < known.epoch:
+        if known is not None and claim.epoch < known.epoch and not self.lenient:
             return Fenced("a newer producer of this name is open", current_token=known.epoch)
         window = known.windows.get(uid) if known is not None else None
         if window is None:
@@ -183,7 +184,7 @@ class Producers:
     def fence(self, producer: bytes, epoch: int, now_ns: int) -> Error | None:
         """Begin of a named producer: older epochs are refused from here on."""
         known = self.named.get(producer)
-        if known is not None and epoch < known.epoch:
+        if known is not None and epoch < known.epoch and not self.lenient:
             return Fenced("a newer producer of this name is open", current_token=known.epoch)
         if known is None and len(self) >= self.sessions_max:
             return Overloaded(

@@ -3,6 +3,7 @@
 from typing import Any, cast
 
 from haqactor import wire
+from haqactor.env import NullProbe
 from haqactor.errors import Error, NotLeader, OutcomeUnknown, Overloaded
 from haqactor.ids import Index
 from haqactor.machine import commands
@@ -62,6 +63,12 @@ class FakeActor:
     @property
     def core(self) -> "FakeActor":
         return self
+
+    @property
+    def env(self) -> "FakeActor":
+        return self
+
+    probe = NullProbe()
 
     def count(self, name: str) -> None:
         self.counted.append(name)

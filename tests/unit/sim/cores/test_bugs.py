@@ -10,7 +10,12 @@ from haqactor.sim.cores.run import CRASHED, kill
 
 ROOT = Path(__file__).resolve().parents[4]
 ROOMS = ("haqactor", "nodes", "journal", "sim")
-INVARIANTS = {CRASHED, *(f"S{number}" for number in range(1, 26)), *(f"L{number}" for number in range(1, 10))}
+INVARIANTS = {
+    CRASHED,
+    "rest",
+    *(f"S{number}" for number in range(1, 26)),
+    *(f"L{number}" for number in range(1, 10)),
+}
 
 
 def switches() -> dict[str, list[str]]:

@@ -1,0 +1,21 @@
+"""What is known of a planted bug.
+
+One rule: the rows stand in ``bugs_inside`` and ``bugs_outside``; ``bugs`` has them all.
+"""
+
+from typing import NamedTuple
+
+
+class Bug(NamedTuple):
+    """``invariants``: those that may find it. ``fault``: what has to happen for it to show. ``profile``: of
+    the core simulator, where it is hunted; empty: the cores do not have it. ``nodes``: of the simulator of
+    whole nodes. ``everywhere``: on all replicas alike; else on every other one (cores only)."""
+
+    id: str
+    name: str
+    what: str
+    invariants: tuple[str, ...]
+    fault: str
+    profile: str = "swarm"
+    everywhere: bool = True
+    nodes: str = "swarm"
