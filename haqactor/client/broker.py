@@ -61,6 +61,7 @@ class Broker:
         self.getters: dict[tuple[int, bool], Getter] = {}
         self._targets: dict[str, Target] = {}
         self._resolving: dict[str, trio.Event] = {}
+        self._gone: dict[str, None] = {}
         self._consumers: dict[Consumer, None] = {}
         self._ended: dict[str, dict[str, int]] = {}
         self._anonymous = Publisher(self, Identity(session.environment.random.token(16), 0))
@@ -205,16 +206,23 @@ class Broker:
             asked.set()
 
     async def _look_up(self, name: str) -> Any:
+        if name not in self._gone:
+            try:
+                return await self.session.ask(ANY_NODE, wire.Resolve(0, name, False))
+            except NotFound:  # this node may not have heard of it yet: ask the one that must know
+                pass
         try:
-            return await self.session.ask(ANY_NODE, wire.Resolve(0, name, False))
-        except NotFound:  # this node may not have heard of it yet: ask the one that must know
             return await self.session.ask(METADATA_GROUP, wire.Resolve(0, name, True))
+        finally:
+            self._gone.pop(name, None)
 
     def forget(self, name: str, uid: int) -> None:
-        """That incarnation is gone."""
+        """That incarnation is gone; a node that lags behind might name it still, so the next look at the name
+        goes to the one that must know."""
         target = self._targets.get(name)
-        if target is not None and target.uid == uid:
-            del self._targets[name]
+        if target is None or target.uid == uid:
+            self._targets.pop(name, None)
+            self._gone[name] = None
 
     # -- publishing
 

@@ -3,11 +3,12 @@
 import pytest
 import trio
 
+from haqactor import wire
 from haqactor.client.broker import Broker
 from haqactor.client.producer import Outgoing
 from haqactor.config import QueueConfig
 from haqactor.errors import Conflict, InvalidArgument, NotFound
-from tests.builders.fake_node import FakeCluster
+from tests.builders.fake_node import FakeCluster, FakeConnection
 
 
 async def test_publish_consume_settle(cluster: FakeCluster, broker: Broker) -> None:
@@ -250,3 +251,22 @@ async def test_coalesced_publishes_share_batches(cluster: FakeCluster, broker: B
     publishes = [message for _node, message in cluster.seen if type(message).__name__ == "Publish"]
     assert sum(message.count for message in publishes) == 1000
     assert len(publishes) <= 8
+
+
+async def test_a_node_that_lags_behind_is_not_asked_twice(
+    cluster: FakeCluster, broker: Broker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A queue that was deleted and declared anew is found, whatever some node still believes of it."""
+    old, new = cluster.add_queue("orders"), cluster.add_queue("orders")
+    known = cluster._on_resolve
+
+    def lagging(connection: FakeConnection, message: wire.Resolve, blob: bytes) -> object:
+        if message.strict:
+            return known(connection, message, blob)
+        return [old.uid, old.group, 1, old.settings]
+
+    monkeypatch.setattr(cluster, "_on_resolve", lagging)
+    receipt = await broker.publish("orders", b"m")
+    assert (receipt.seq, len(new.messages), len(old.messages)) == (1, 1, 0)
+    cluster.add_queue("orders")
+    assert (await broker.queue("orders").info()).next_seq == 1
