@@ -70,6 +70,32 @@ def test_work_pool(tmp_path: Path) -> None:
     assert "put aside after 3 tries: job 13" in out
 
 
+def pytest_of_scenarios(*arguments: str) -> tuple[int, str]:
+    command = [sys.executable, "-m", "pytest", str(EXAMPLES / "scenarios"), "-p", "no:cacheprovider"]
+    done = subprocess.run(
+        [*command, *arguments], capture_output=True, text=True, timeout=SECONDS_MAX, check=False
+    )
+    return done.returncode, done.stdout + done.stderr
+
+
+@pytest.mark.slow
+def test_scenarios_hold_for_the_sound_programs() -> None:
+    code, out = pytest_of_scenarios("-k", "careful or with_a_key", "--sim-seeds", "1")
+    assert code == 0, out
+    assert "2 passed" in out
+
+
+@pytest.mark.slow
+def test_scenarios_find_the_bugs_of_the_others() -> None:
+    """They crash their program themselves, so that nothing else need go wrong."""
+    code, out = pytest_of_scenarios("-k", "hasty or without_a_key", "--runxfail", "--sim-profile", "calm")
+    assert code == 1, out
+    assert "assert not [order for order in orders if order not in warehouse.shipped]" in out
+    assert "AssertionError: assert {'customer " in out
+    assert "2 failed" in out
+    assert out.count("--sim-seed ") == 2
+
+
 @pytest.mark.integration
 @pytest.mark.slow
 def test_departments() -> None:
