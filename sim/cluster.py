@@ -125,6 +125,12 @@ class SimNode:
         self.server = None
         return self.medium.crash(survival=survival)
 
+    def kill(self) -> None:
+        """Its program goes, and nothing else: what it wrote stays in the cache of its disk."""
+        if self.host.alive:
+            self.host.crash()
+            self.server = None
+
     def stop(self) -> None:
         """Ask it to drain and end, as SIGTERM does."""
         server = self.server

@@ -17,7 +17,8 @@ Span = tuple[int, int]
 class Started:
     """A replica came (back) with what it found on its disk: its hard state (``voted_for``: "" for nobody),
     the last entry of its log and its snapshot's last entry (0: none). Each entry of its log follows as an
-    Append. ``suspect``: it may have lost something, it says, and counts in no quorum until it is cured."""
+    Append. ``suspect``: it may have lost something, it says, and counts in no quorum until it is cured.
+    ``settled``: all that it found is on the medium, not only in a cache that a program left behind."""
 
     at_ns: int
     host: str
@@ -30,6 +31,7 @@ class Started:
     snapshot_index: int = 0
     snapshot_term: int = 0
     suspect: bool = False
+    settled: bool = True
 
 
 @dataclass(slots=True)

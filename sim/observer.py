@@ -23,6 +23,7 @@ from haqactor.raft.messages import Vote as VoteMessage
 from haqactor.raft.ready import SnapshotMeta
 from haqactor.sim import observed
 from haqactor.sim.cluster import SimCluster, SimNode
+from haqactor.sim.durable import Truth
 from haqactor.sim.observed import Event
 
 _READ_BYTES = 1 << 30
@@ -41,6 +42,7 @@ class Observer:
         start_group = server._start_group  # its only way to a new actor
         tell, world, host = self._tell, self._cluster.world, node.host
         watched_groups: dict[GroupId, None] = {}
+        truths: list[Truth] = []
 
         async def watched(group: GroupId, *members: Any) -> None:
             await start_group(group, *members)
@@ -48,7 +50,9 @@ class Observer:
             if context is not None and group not in watched_groups and group in context.groups:
                 watched_groups[group] = None
                 actor = context.groups[group]
-                watch = Watch(actor, host.name, lambda: world.now_ns, tell)
+                if not truths:
+                    truths.append(Truth(context.journal, node.medium))
+                watch = Watch(actor, host.name, lambda: world.now_ns, tell, truths[0])
                 entries = await context.journal.read(group, Index(1), actor.core.last_index, _READ_BYTES)
                 watch.begun(host.incarnation, entries)
 
@@ -59,8 +63,11 @@ class Observer:
 class Watch:
     """One group's actor on one host, from its beginning to the crash."""
 
-    def __init__(self, actor: GroupActor, host: str, now_ns: Callable[[], int], tell: Tell) -> None:
+    def __init__(
+        self, actor: GroupActor, host: str, now_ns: Callable[[], int], tell: Tell, truth: Truth
+    ) -> None:
         self._actor = actor
+        self._truth = truth
         self._host = host
         self._group = int(actor.group)
         self._now_ns = now_ns
@@ -96,6 +103,7 @@ class Watch:
                 snapshot.index,
                 snapshot.term,
                 core.suspect,
+                self._truth.settled,
             )
         )
         for entry in entries:
@@ -169,6 +177,8 @@ class Watch:
                     )
 
     def _durable(self, write: Write, _now: int) -> None:
+        if not self._truth.backs(self._actor.group, write.index, write.term, write.hard_state):
+            return  # it says so; its disk does not
         if write.hard_state is not None:
             self._hard = write.hard_state
         if write.index:
@@ -223,7 +233,8 @@ class Watch:
         core, now = self._actor.core, self._now_ns()
         if core._state.log.snapshot.index != meta.index:
             return  # the log went past it meanwhile
-        self._synced = int(meta.index), int(meta.term)
+        if self._truth.backs(self._actor.group, meta.index, meta.term):
+            self._synced = int(meta.index), int(meta.term)
         self._committed = max(self._committed, int(meta.index))
         digest = self._actor.service.digest()
         self._tell(

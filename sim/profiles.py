@@ -19,6 +19,7 @@ _BEGIN_NS: Final = NS
 
 PROCESS: Final = (
     "crash",
+    "kill",
     "restart",
     "pause",
     "sandwich",

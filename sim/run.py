@@ -50,13 +50,15 @@ _SLICE_NS: Final = 100_000_000
 class Result:
     """How a run ended. ``failures``: nodes or clients that ended by an error, in words. ``at_ns`` and
     ``event``: when the first thing went wrong that must not, and the number of its event in the trace; None
-    where nothing did. ``drawn`` and ``bugs``: what it was given. ``note``: what else there is to say."""
+    where nothing did. ``forgiven``: what was broken, and is no fault where so much was damaged, or a disk has
+    lied. ``drawn`` and ``bugs``: what it was given. ``note``: what else there is to say."""
 
     seed: int
     profile: str
     verdict: Verdict
     digest: str
     violations: list[Violation] = field(default_factory=list[Violation])
+    forgiven: list[Violation] = field(default_factory=list[Violation])
     failures: list[str] = field(default_factory=list[str])
     confirmed: int = 0
     delivered: int = 0
@@ -275,6 +277,7 @@ class Run:
             verdict=verdict,
             digest=world.trace.digest(),
             violations=violations,
+            forgiven=[each for each in self._panel.violations if each not in violations],
             failures=self._failures,
             confirmed=progress.confirmed,
             delivered=progress.delivered,

@@ -58,8 +58,9 @@ class CommitRule(Rule):
         elif isinstance(event, Commit):
             self._commit(event)
         elif isinstance(event, Started):
+            known = self._log(event.host, event.group).durable
             log = self._logs[event.host, event.group] = _Log(event.snapshot_index, event.snapshot_term)
-            log.recovered = event.last_index
+            log.recovered = event.last_index if event.settled else min(event.last_index, known)
         elif isinstance(event, Snapshot) and event.installed:
             log = self._log(event.host, event.group)
             if log.terms.get(event.index) != event.term:

@@ -24,6 +24,8 @@ class Durability(Rule):
         if isinstance(event, Sync):
             self._durable[event.host, event.group] = event
         elif isinstance(event, Started):
+            if not event.settled:
+                return  # what it found in a cache is not more durable than before
             index, term = max(
                 (event.last_index, event.last_term), (event.snapshot_index, event.snapshot_term)
             )

@@ -8,7 +8,8 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Final
 
-from haqactor.sim.atlas import Atlas
+from haqactor.errors import DataDamaged
+from haqactor.sim.atlas import Atlas, leaves
 from haqactor.sim.cluster import SimCluster, SimNode
 from haqactor.sim.disk.fates import Fate
 from haqactor.sim.host import Host
@@ -135,6 +136,6 @@ class Nemesis:
             if not self._stage.closed or name in self._core:
                 self._stage.start(node)
 
-        if name not in self.atlas.lost:
+        if name not in self.atlas.lost and not any(isinstance(each, DataDamaged) for each in leaves(error)):
             self._cluster.world.call_after(_AGAIN_NS, again)
         return True

@@ -19,6 +19,7 @@ class Processes:
         self._stage = stage
         self.kinds: Mapping[str, Act] = {
             "crash": self._crash,
+            "kill": self._kill,
             "restart": self._restart,
             "pause": self._pause,
             "sandwich": self._sandwich,
@@ -30,6 +31,14 @@ class Processes:
         if node.host.alive:
             stage.count(fault)
             stage.crash(node)
+            stage.later(fault, partial(stage.start, node))
+
+    def _kill(self, fault: Fault, node: SimNode) -> None:
+        """Only its program goes, as by SIGKILL: what it wrote and did not sync is still to be read."""
+        stage = self._stage
+        if node.host.alive:
+            stage.count(fault)
+            node.kill()
             stage.later(fault, partial(stage.start, node))
 
     def _restart(self, fault: Fault, node: SimNode) -> None:

@@ -1,6 +1,6 @@
 """Stories of replicas: S10 to S15, S19, S21 and S24, kept and broken. The group has n0, n1 and n2."""
 
-from haqactor.sim.observed import Append, Commit, Gauge, Served, Sync
+from haqactor.sim.observed import Append, Commit, Gauge, Served, Started, Sync
 from tests.builders.story import Cases, Story
 
 CASES = Cases()
@@ -308,9 +308,29 @@ def term_early(story: Story) -> None:
 def lost_by_restart(story: Story) -> None:
     """What a crash took is acknowledged afterwards"""
     story.store(1, 1, "n1")
-    story.store(2, 1, "n1")
+    story.append("n1", 2, 1)
     story.start("n1", 1, "", 1, 1)
     story.append("n1", 1, 1)
+    story.told("n1", 1, 2)
+
+
+@breaks("S14")
+def found_in_a_cache(story: Story) -> None:
+    """What a killed program left unsynced is acknowledged by the next one"""
+    story.store(1, 1, "n1")
+    story.append("n1", 2, 1)
+    story.see(Started(story.tick(), "n1", 1, 2, 1, "", 2, 1, settled=False))
+    story.told("n1", 1, 2)
+
+
+@holds("S14")
+def found_in_a_cache_and_synced(story: Story) -> None:
+    """It is acknowledged once it was synced"""
+    story.store(1, 1, "n1")
+    story.append("n1", 2, 1)
+    story.see(Started(story.tick(), "n1", 1, 2, 1, "", 2, 1, settled=False))
+    story.told("n1", 1, 1)
+    story.see(Sync(story.tick(), "n1", 1, 2, 1, 1, ""))
     story.told("n1", 1, 2)
 
 
@@ -478,6 +498,24 @@ def never_written(story: Story) -> None:
     """An entry that nobody wrote"""
     story.append("n0", 1, 1, 5)
     story.see(Served(story.tick(), "n0", 1, 1, 2, 5))
+
+
+@breaks("S21")
+def durable_and_gone(story: Story) -> None:
+    """A replica comes back without what was durable, and does not say so"""
+    story.store(1, 1, "n1")
+    story.store(2, 1, "n1")
+    story.start("n1", 1, "", 1, 1)
+
+
+@holds("S21")
+def durable_and_cut(story: Story) -> None:
+    """A suspect says so; and what a leader has overwritten is not missed"""
+    story.store(1, 1, "n1", "n2")
+    story.store(2, 1, "n1", "n2")
+    story.start("n2", 1, "", 1, 1, suspect=True)
+    story.store(2, 2, "n1")
+    story.start("n1", 2, "", 3, 2)
 
 
 # -- S24: bounds --
