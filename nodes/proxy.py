@@ -1,9 +1,9 @@
 """One hop for clients that cannot reach a leader: their frames go on over a connection of this node's.
 
 One rule: a proxy passes frames as they are and remembers only which requests are open, so that a broken hop
-fails them at once; identity, numbers and credit stay the client's own."""
+fails them at once, and so does one that went silent; identity, numbers and credit stay the client's own."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import trio
 
@@ -20,6 +20,11 @@ if TYPE_CHECKING:
     from haqactor.nodes.sessions import ClientSession
 
 _SAFE_TO_REPEAT = (Op.DECLARE, Op.OPEN_PRODUCER, Op.RESOLVE, Op.QUEUES)
+DIAL_S: Final = 1.0
+PING_S: Final = 0.3
+IDLE_PING_S: Final = 10.0
+PINGS_UNANSWERED_MAX: Final = 3
+"""As between client and node (``haqactor.client.link``): the client cannot see that this hop is dead."""
 _OWN = (Op.WELCOME, Op.LEADERS, Op.PONG, Op.GOODBYE, Op.REFUSED)
 
 
@@ -34,6 +39,9 @@ class ProxyLink:
         self._reached = False
         self._hasty = session.context.env.probe.bug("nodes.proxy_settles")
         self.ended = False
+        self._heard = 0
+        self._is_full = False  #: the client does not take what the leader sends
+        self._roused = trio.Event()
         self._pending: dict[int, int] = {}
         self._consumers: dict[tuple[int, int], bool] = {}
 
@@ -47,12 +55,17 @@ class ProxyLink:
         if frame.kind == Op.SUBSCRIBE:
             self._consumers[frame.header[1], frame.header[3]] = True
         self.outbox.put(encode(frame.kind, frame.header, frame.blob))
+        self._roused.set()
 
     async def run(self) -> None:
         """Until the hop or the client's connection ends."""
+        stream: Stream | None = None
         try:
-            stream = await self.session.context.env.network.dial(self.address)
+            with trio.move_on_after(DIAL_S):
+                stream = await self.session.context.env.network.dial(self.address)
         except NetworkError:
+            pass
+        if stream is None:
             self._broken()
             return
         self._reached = True  # what was passed on from now on may have been done
@@ -74,11 +87,15 @@ class ProxyLink:
         decoder = Decoder(session.frame_bytes_max)
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._pump, stream, nursery.cancel_scope)
+            nursery.start_soon(self._watch, nursery.cancel_scope)
             try:
                 while data := await stream.receive_some():
+                    self._heard += 1
                     for frame in decoder.feed(data):
                         self._back(frame)
+                    self._is_full = True
                     await session.outbox.wait_below(session.context.limits.connection_buffer_bytes)
+                    self._is_full = False
             except (NetworkError, ProtocolError):
                 session.context.count("proxy_lost")
             nursery.cancel_scope.cancel()
@@ -88,6 +105,29 @@ class ProxyLink:
             await self.outbox.pump(stream)
         except NetworkError:
             scope.cancel()
+
+    async def _watch(self, scope: trio.CancelScope) -> None:
+        """End a hop that stays silent though it was asked whether it is there."""
+        pings = heard = 0
+        while True:
+            if not (self._pending or pings):
+                self._roused = trio.Event()
+                with trio.move_on_after(IDLE_PING_S):
+                    await self._roused.wait()
+                    heard = self._heard
+                    continue
+            else:
+                await trio.sleep(PING_S)
+            if self._heard != heard or self._is_full:
+                heard, pings = self._heard, 0
+            elif pings < PINGS_UNANSWERED_MAX:
+                pings += 1
+                self.outbox.put(wire.pack(wire.Ping(0)))
+            else:
+                self.session.context.env.probe.mark("nodes.proxy_silent")
+                self.session.context.count("proxy_silent")
+                scope.cancel()
+                return
 
     def _back(self, frame: Frame) -> None:
         if frame.kind in _OWN or not self.session.open:

@@ -2,19 +2,20 @@
 
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import Any, cast
 
 import trio
-from trio.testing import wait_all_tasks_blocked
+from trio.testing import MockClock, wait_all_tasks_blocked
 
 from haqactor import batch, wire
 from haqactor.config import Limits
-from haqactor.env import Stream
+from haqactor.env import NullProbe, Stream
 from haqactor.errors import Error
 from haqactor.frame import Decoder, Frame, encode
 from haqactor.ids import GroupId, NodeId, Term
 from haqactor.nodes.outbox import Outbox
-from haqactor.nodes.proxy import forward
+from haqactor.nodes.proxy import IDLE_PING_S, PING_S, PINGS_UNANSWERED_MAX, forward
 from haqactor.nodes.sessions import ClientSession
 from tests.builders.memory_environment import MemoryNetwork, memory_environment
 from tests.builders.node_context import CLUSTER, address_of, node_context
@@ -202,3 +203,62 @@ async def test_a_client_that_does_not_read_holds_the_leader() -> None:
         session.outbox.end()  # nobody sends any more: nothing waits for that client
         await wait_all_tasks_blocked()
         assert sent == 100
+
+
+async def test_a_silent_hop_is_ended(autojump_clock: MockClock) -> None:
+    """The client hears the near node's pongs and cannot know that the far one is gone; its publish would wait
+    for ever. The simulator found it: seed 1 of the partition profile."""
+    async with place() as (session, accept):
+        await session.forward(wire.Publish(1, GROUP, 7, b"p" * 16, 0, 1, 1, 0, 0))
+        leader = await accept()
+        began = trio.current_time()
+        assert isinstance(await leader.receive(), wire.Hello)
+        assert isinstance(await leader.receive(), wire.Publish)
+        for _ in range(PINGS_UNANSWERED_MAX):
+            assert isinstance(await leader.receive(), wire.Ping)
+        with trio.fail_after(2 * PING_S):
+            while not session.failed:  # noqa: ASYNC110 - time jumps
+                await trio.sleep(PING_S / 10)
+        assert session.failed == [(1, "outcome_unknown")]
+        assert trio.current_time() - began < 2 * PING_S * PINGS_UNANSWERED_MAX
+        assert not session.proxies
+
+
+async def test_a_hop_that_answers_is_kept(autojump_clock: MockClock) -> None:
+    """However long a request takes; and an idle one is asked seldom, until its node is gone."""
+    async with place() as (session, accept):
+        await session.forward(wire.Poll(1, GROUP, 7, 1))
+        leader = await accept()
+        assert isinstance(await leader.receive(), wire.Hello)
+        assert isinstance(await leader.receive(), wire.Poll)
+        for _ in range(100):
+            assert isinstance(await leader.receive(), wire.Ping)
+            await leader.stream.send_all(wire.pack(wire.Pong(0)))
+        await leader.stream.send_all(wire.pack(wire.Reply(1, False)))
+        await wait_all_tasks_blocked()
+        began = trio.current_time()
+        assert isinstance(await leader.receive(), wire.Ping)
+        assert trio.current_time() - began > IDLE_PING_S - PING_S
+        await trio.sleep(2 * PING_S * PINGS_UNANSWERED_MAX)
+        assert not session.proxies
+        assert session.failed == []
+
+
+async def test_a_node_that_cannot_be_reached_is_given_up(autojump_clock: MockClock) -> None:
+    """A dial that nobody answers takes as long as the system likes."""
+    async with place() as (session, _accept):
+        session.context = replace(session.context, env=cast(Any, Unreachable()))
+        await session.forward(wire.Info(1, GROUP, 7))
+        await trio.sleep(1.1)
+        assert session.failed == [(1, "not_leader")]
+
+
+class Unreachable:
+    """An environment whose network swallows dials."""
+
+    def __init__(self) -> None:
+        self.network, self.probe = self, NullProbe()
+
+    async def dial(self, _address: str) -> Stream:
+        await trio.sleep_forever()
+        raise AssertionError
