@@ -3,6 +3,7 @@
 One rule: a replay is judged by the digest of its trace; one that differs is no replay, and is told as such.
 """
 
+from dataclasses import replace
 from typing import Any, Final, Protocol
 
 from haqactor.sim.artefact import Artefact, dumps
@@ -105,10 +106,13 @@ def files(artefact: Artefact, events: list[Event], trace: Trace, *, where: str =
 
 def write(directory: Path, artefact: Artefact, result: Result | None = None) -> list[str]:
     """Write fail.json, fail.html and fail.txt into a directory that is there; returns their paths.
-    ``result``: of a recording run of ``artefact``; without it one is made. Raises OSError."""
+    ``result``: of a recording run of ``artefact``; without it one is made. Records point into its trace.
+    Raises OSError."""
     if result is None or result.trace is None:
         result = replay(artefact)
     trace = result.trace or Trace()
+    if result.digest == artefact.digest:
+        artefact = replace(artefact, records=of(result).records)
     made = files(artefact, upto(result), trace, where=str(directory))
     for name, content in made.items():
         directory.joinpath(name).write_text(content, encoding="utf-8")

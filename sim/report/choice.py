@@ -2,7 +2,7 @@
 
 One rule: the violation, what led to it and what went wrong come first; then everything near the violation;
 and a part of the room is kept for a sample of all the rest, so that no stretch of the run looks empty. What
-happens on disks gives way to messages, but for what makes things durable.
+happens on disks, but for what makes things durable, and messages that only say "still here" give way.
 """
 
 from bisect import bisect_left
@@ -17,12 +17,15 @@ ROWS_MAX: Final = 4000  #: more than that no browser draws at once with ease
 SAMPLE_SHARE: Final = 4  #: one part of so many
 CHAIN_MAX: Final = 300
 MILESTONES_MAX: Final = 400
+OPERATIONS_MAX: Final = 400
 SPANS_MAX: Final = 300
 _ROW_BYTES: Final = 30
 _AT_ONCE: Final = 5  #: an event, both ends of its message, and their causes
 QUIET: Final = (
     *("write", "create", "unlink", "rename", "allocate", "truncate", "make_directory", "lock", "dial"),
 )
+BEATS: Final = ("Beat", "BeatAnswer", "Ping", "Pong")  #: messages that say "still here", hidden at first
+_CLIENT: Final = "client."
 _OPERATIONS: Final = ("call", "unanswered")
 
 
@@ -39,11 +42,16 @@ def choose(story: Story, artefact: Artefact, bytes_max: int) -> Choice:
     """``bytes_max``: roughly how large the rows may become when they are written."""
     violation = _violation(story, artefact)
     every = sorted(story.rows)
-    numbers = [number for number in every if story.rows[number].event.kind not in QUIET]
+    beats = _beats(story)
+    numbers = [
+        number for number in every if story.rows[number].event.kind not in QUIET and number not in beats
+    ]
     centre = bisect_left(numbers, violation) if violation >= 0 else len(numbers)
     picked = _Picked(story, bytes_max)
     picked.take_all(_first(story, artefact, violation), CHAIN_MAX * 4)
+    picked.take_all(_told_of(story, artefact), OPERATIONS_MAX)
     picked.take_all(_milestones(story, numbers, centre), MILESTONES_MAX)
+    picked.take_all(_of_clients(story, numbers, centre), OPERATIONS_MAX)
     kept = bytes_max // SAMPLE_SHARE
     if len(numbers) <= ROWS_MAX:
         kept = kept if _size(story, numbers) > bytes_max else 0
@@ -55,6 +63,16 @@ def choose(story: Story, artefact: Artefact, bytes_max: int) -> Choice:
     picked.take_all(_outward(every, bisect_left(every, violation) if violation >= 0 else len(every)))
     rows = tuple(story.rows[number] for number in sorted(picked.chosen))
     return Choice(rows, _spans(story, picked.chosen, violation), violation)
+
+
+def _beats(story: Story) -> dict[int, None]:
+    """Both ends of messages that tell nothing new."""
+    found: dict[int, None] = {}
+    for number, ends in story.fates.items():
+        if story.words(number)[0] in BEATS:
+            found[number] = None
+            found.update(dict.fromkeys(ends))
+    return found
 
 
 def _violation(story: Story, artefact: Artefact) -> int:
@@ -78,6 +96,21 @@ def _first(story: Story, artefact: Artefact, violation: int) -> Iterator[int]:
 
 def _milestones(story: Story, numbers: list[int], centre: int) -> Iterator[int]:
     return (number for number in _outward(numbers, centre) if story.rows[number].event.kind in MILESTONES)
+
+
+def _told_of(story: Story, artefact: Artefact) -> Iterator[int]:
+    """What clients did with the messages that the records name."""
+    named = [record.text for record in artefact.records]
+    for number, row in story.rows.items():
+        if row.event.kind.startswith(_CLIENT):
+            values = [repr(datum) for datum in row.event.data if isinstance(datum, bytes) and datum]
+            if any(value in text for value in values for text in named):
+                yield number
+
+
+def _of_clients(story: Story, numbers: list[int], centre: int) -> Iterator[int]:
+    rows = story.rows
+    return (number for number in _outward(numbers, centre) if rows[number].event.kind.startswith(_CLIENT))
 
 
 def _outward(numbers: list[int], centre: int) -> Iterator[int]:

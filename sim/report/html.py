@@ -14,7 +14,7 @@ from typing import Any, Final
 from haqactor.sim.artefact import Artefact
 from haqactor.sim.plan import seconds
 from haqactor.sim.report import text
-from haqactor.sim.report.choice import QUIET, Choice, choose
+from haqactor.sim.report.choice import BEATS, QUIET, Choice, choose
 from haqactor.sim.report.story import Describe, Row, Story, tell
 from haqactor.sim.trace import Event
 
@@ -99,6 +99,7 @@ def _data(artefact: Artefact, story: Story, choice: Choice, replay: str) -> dict
         "violation": places.get(choice.violation, -1),
         "plan": [[fault.at_ns, str(fault)] for fault in artefact.run.plan][:SPANS_MAX],
         "quiet": QUIET,
+        "beats": BEATS,
         "density": _density(story),
         "total": len(story.rows),
         "replay": replay,

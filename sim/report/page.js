@@ -52,7 +52,9 @@ const colours = new Map();
 names.filter((name) => messageKinds.has(name)).forEach((name, i) => colours.set(name, `var(--c${Math.min(i, 8)})`));
 const colour = (name) => colours.get(name) || "var(--c8)";
 const hidden = { kinds: new Set(), hosts: new Set() };
-const visible = (row) => row.i === run.violation || !hidden.kinds.has(filterName(row)) && !hidden.hosts.has(row.lane);
+const told = new Set();  // the violation and what led to it: never hidden with its kind
+for (let i = run.violation; i >= 0; i = rows[i].cause) told.add(i);
+const visible = (row) => told.has(row.i) || !hidden.kinds.has(filterName(row)) && !hidden.hosts.has(row.lane);
 
 const el = (tag, attributes, text) => {
   const made = document.createElement(tag);
@@ -86,7 +88,7 @@ function chip(box, text, shade, off, key, all) {
 }
 names.forEach((name) => chip(byId("kinds"), `${name} ${counts.get(name)}`, messageKinds.has(name) ? colour(name) : "", hidden.kinds, name, names));
 const lanesAll = run.lanes.map((_, lane) => lane);
-for (const made of byId("kinds").children) if (run.quiet.includes(made.dataset.key)) { hidden.kinds.add(made.dataset.key); made.classList.add("off"); }
+for (const made of byId("kinds").children) if (run.quiet.includes(made.dataset.key) || run.beats.includes(made.dataset.key)) { hidden.kinds.add(made.dataset.key); made.classList.add("off"); }
 lanesAll.forEach((lane) => chip(byId("hosts"), run.lanes[lane][0], "", hidden.hosts, lane, lanesAll));
 
 // ---- where things are
@@ -96,7 +98,7 @@ const tip = byId("tip");
 const x = (lane) => xs.get(lane);
 function place() {
   const shown = run.lanes.map((_, lane) => lane).filter((lane) => !hidden.hosts.has(lane));
-  const width = Math.max(chart.clientWidth, AXIS + 90 * shown.length);
+  const width = Math.max(chart.clientWidth - 2, AXIS + 66 * shown.length);
   const step = (width - AXIS - 20) / Math.max(1, shown.length);
   xs = new Map(shown.map((lane, i) => [lane, AXIS + step * (i + 0.5)]));
   ys = new Array(rows.length);
@@ -215,8 +217,9 @@ function drawDots(base) {
     } else if (!worldwide && row.i !== run.violation && !(row.kind === "drop" && row.send)) {
       const quiet = row.kind === "send" || row.kind === "recv";
       base.append(svg("circle", { class: "dot", cx: x(row.lane), cy: y, r: quiet ? 2.5 : 4, fill: isMessage(row) ? colour(row.label) : "var(--lane)", "data-i": row.i }));
-      if (!isMessage(row) && row.body && zoom >= 0.7 && y - (free.get(row.lane) ?? -99) >= 12) {
-        base.append(svg("text", { class: "said", x: x(row.lane) + 8, y: y + 4, "data-i": row.i }, shorten(`${row.kind.replace("client.", "")} ${row.body.replace(/\S*\/(?=\S)/g, "").replace(/0{6,}/g, "…")}`, step - 12)));
+      const room = Math.max(step - 12, row.kind.startsWith("client.") ? 120 : 0);
+      if (!isMessage(row) && row.body && zoom >= 0.7 && (room > 90 || row.kind !== "fsync") && y - (free.get(row.lane) ?? -99) >= 12) {
+        base.append(svg("text", { class: "said", x: x(row.lane) + 8, y: y + 4, "data-i": row.i }, shorten(`${row.kind.replace("client.", "")} ${row.kind.startsWith("client.") ? row.body : row.body.replace(/\S*\/(?=\S)/g, "").replace(/0{6,}/g, "…")}`, room)));
         free.set(row.lane, y);
       }
     }
@@ -273,7 +276,7 @@ function choose(i, scroll) {
   box.append(el("h2", {}, `What led to it (${chain.length - 1})`));
   for (const n of chain.slice(0, -1).reverse()) box.append(line(n, rows[n]));
   if (row.skipped) box.append(el("p", { class: "quiet" }, `${row.skipped} events between are not shown`));
-  if (chain.some((n) => rows[n].guessed)) box.append(el("p", { class: "quiet" }, "≈ nobody noted the cause; it happened at the same instant"));
+  if (chain.some((n) => rows[n].guessed)) box.append(el("p", { class: "quiet" }, "≈ nobody noted the cause: it is what came there last, at the same instant or shortly before"));
   if (after.length) box.append(el("h2", {}, `What it led to (${after.length}${after.length >= 60 ? "+" : ""})`));
   for (const n of after.slice(0, 30)) box.append(line(n, rows[n]));
   if (scroll) show(i);
@@ -283,7 +286,22 @@ function line(i, row) {
   made.append(el("time", {}, seconds(row.at)), el("b", {}, laneName(row.lane)), `${row.guessed ? "≈ " : ""}${said(row)} ${isMessage(row) ? "" : row.body}`);
   return made;
 }
-function show(i) { chart.scrollTo({ top: ys[i] - chart.clientHeight / 2, left: Math.max(0, (x(rows[i].lane) || 0) - chart.clientWidth / 2) }); chart.onscroll(); }
+function show(i) {
+  const at_x = x(rows[i].lane) || 0, seen = at_x >= chart.scrollLeft && at_x <= chart.scrollLeft + chart.clientWidth;
+  chart.scrollTo({ top: ys[i] - chart.clientHeight / 2, left: seen ? chart.scrollLeft : Math.max(0, at_x - chart.clientWidth / 2) });
+  chart.onscroll();
+}
+// The next event, round the end, that is shown and says this.
+function find(text, forward) {
+  const wanted = text.trim().toLowerCase(), count = rows.length;
+  byId("found").textContent = "";
+  if (!wanted) return;
+  const matches = rows.filter((row) => visible(row) && (row.lane < 0 || xs.has(row.lane)) && tale(row).toLowerCase().includes(wanted));
+  if (!matches.length) { byId("found").textContent = "nothing"; return; }
+  const next = forward ? matches.find((row) => row.i > chosen) || matches[0] : [...matches].reverse().find((row) => row.i < (chosen < 0 ? count : chosen)) || matches.at(-1);
+  byId("found").textContent = `${matches.indexOf(next) + 1} of ${matches.length}`;
+  choose(next.i, true);
+}
 function showMoment(ns) { chart.scrollTo({ top: yAt(ns) - chart.clientHeight / 2 }); chart.onscroll(); }
 
 // ---- the whole run beside it
@@ -357,6 +375,7 @@ const home = () => { if (rows[run.violation]) choose(run.violation, true); else 
 byId("in").onclick = () => zoomBy(1.4);
 byId("out").onclick = () => zoomBy(1 / 1.4);
 byId("home").onclick = home;
+byId("find").addEventListener("keydown", (event) => { if (event.key === "Enter") find(event.target.value, !event.shiftKey); if (event.key === "Escape") { event.target.value = ""; byId("found").textContent = ""; event.target.blur(); } });
 byId("clear").onclick = () => { hidden.kinds.clear(); hidden.hosts.clear(); document.querySelectorAll(".chip").forEach((c) => c.classList.remove("off")); choose(-1); draw(); };
 byId("scale").onchange = (event) => { const middle = momentAt(chart.scrollTop + chart.clientHeight / 2); scale = event.target.value; draw(); showMoment(middle); };
 const root = document.documentElement;
@@ -364,8 +383,9 @@ root.classList.toggle("dark", matchMedia("(prefers-color-scheme: dark)").matches
 byId("theme").onclick = () => root.classList.toggle("dark");
 addEventListener("resize", draw);
 addEventListener("keydown", (event) => {
-  if (event.target.tagName === "SELECT" || event.ctrlKey || event.metaKey || event.altKey) return;
+  if (["SELECT", "INPUT"].includes(event.target.tagName) || event.ctrlKey || event.metaKey || event.altKey) return;
   const keys = { Escape: () => byId("clear").click(), v: home, "+": () => zoomBy(1.4), "-": () => zoomBy(1 / 1.4),
+    "/": () => { event.preventDefault(); byId("find").focus(); },
     c: () => { if (chosen >= 0 && rows[chosen].cause >= 0) choose(rows[chosen].cause, true); } };
   keys[event.key]?.();
 });

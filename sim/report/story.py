@@ -25,7 +25,8 @@ MILESTONES: Final = (
     *("start", "restart", "ended", "crash", "pause", "resume", "partition", "heal", "fault", "violation"),
 )
 _CONSEQUENCES: Final = ("send", "drop", "log", "mark", "dial", "reset")  # they lead to nothing on their host
-_SLOW: Final = ("write", "fsync")
+_SLOW: Final = ("write", "fsync", "violation")
+_UNCAUSED: Final = ("start", "crash")
 _WORDS: Final = re.compile(r"[^\s|,;>]+")
 
 Describe = Callable[[Event], tuple[str, str] | None]
@@ -140,6 +141,7 @@ def _natural(name: str) -> list[tuple[int, str]]:
 class _Teller:
     def __init__(self, lanes: tuple[Lane, ...]) -> None:
         self.of = {lane.name: number for number, lane in enumerate(lanes)}
+        self._clients = {number: None for number, lane in enumerate(lanes) if lane.client}
         self.rows: dict[int, Row] = {}
         self.spans: list[Span] = []
         self.fates: dict[int, list[int]] = {}
@@ -201,17 +203,19 @@ class _Teller:
 
     def _likely(self, event: Event) -> int:
         """What a host does at the instant at which something came to it, it does because of that; what it
-        writes may take a while."""
+        writes, and what a checker finds there, may take a while, and so may the end of its program."""
         last = self._last.get(event.host)
-        if last is None or not event.host or event.kind in ("start", "crash", "ended"):
+        if last is None or not event.host or event.kind in _UNCAUSED:
             return NO_CAUSE
-        return last.number if last.at_ns == event.at_ns or event.kind in _SLOW else NO_CAUSE
+        slow = event.kind in _SLOW or _by_error(event)
+        return last.number if last.at_ns == event.at_ns or slow else NO_CAUSE
 
     def _spans(self, event: Event, lane: int) -> None:
         kind = event.kind
         if kind in ("crash", "ended"):
             self._close("paused", lane, event)
-            self._open["down", lane, None] = event
+            if lane not in self._clients or kind == "crash" or _by_error(event):
+                self._open["down", lane, None] = event
         elif kind in ("start", "restart"):
             self._close("down", lane, event)
         elif kind == "pause":
@@ -264,6 +268,11 @@ def _cut(event: Event) -> Datum:
     """The name of a cut and its number."""
     named = event.data[:2] if event.kind == "heal" else event.data[:-1]
     return "/".join(map(str, named)) or None
+
+
+def _by_error(event: Event) -> bool:
+    """A program ended that should not have; a client whose work is done is not down."""
+    return event.kind == "ended" and any(datum is not None for datum in event.data)
 
 
 def _why(event: Event) -> str:

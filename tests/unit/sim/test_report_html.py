@@ -189,3 +189,15 @@ def test_its_parts_are_shipped() -> None:
         path.name for path in (ROOT / "sim" / "report").iterdir() if path.suffix in (".html", ".css", ".js")
     ]
     assert sorted(shipped["haqactor.sim.report"]) == sorted(parts)
+
+
+def test_what_clients_did_with_a_message_is_there_however_busy_the_run() -> None:
+    events = example_trace(busy=20)
+    call = Event(0, events[10].at_ns, "client.call", "client-0", ("publish", "orders", b"p0/orders/3"), -1)
+    events.insert(10, call)
+    events = [event._replace(number=number) for number, event in enumerate(events)]
+    artefact = example_artefact(events)
+    told = replace(artefact.records[0], text="deliver orders b'p0/orders/3': ok", event=None)
+    _, _, run = made(events, replace(artefact, records=(told,)))
+    assert 10 in numbers(run)
+    assert any('"p0/orders/3"' in word for word in run["words"])

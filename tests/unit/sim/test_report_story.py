@@ -158,3 +158,26 @@ def test_text_is_one_short_line() -> None:
 def test_nothing_at_all() -> None:
     story = tell([])
     assert (story.lanes, story.rows, story.spans) == ((), {}, ())
+
+
+def test_what_a_checker_finds_follows_what_came_last() -> None:
+    log = begun()
+    came = log.add(4, "recv", "n10", "n2", "n10", 60, 7)
+    found = log.add(9, "violation", "n10", "S1", "gone")
+    crashed = log.add(9, "ended", "n10", "KeyError")
+    story = log.story()
+    assert (story.rows[found].cause, story.rows[found].guessed) == (came, True)
+    assert story.rows[crashed].cause == found
+
+
+def test_a_client_that_is_done_is_not_down() -> None:
+    log = begun()
+    log.add(5, "ended", "user", None)
+    log.add(5, "ended", "writer", "KeyError")
+    log.add(5, "ended", "n2", None)
+    log.add(9, "mark", "n10")
+    story = log.story()
+    assert sorted(story.lanes[span.lane].name for span in story.spans if span.kind == "down") == [
+        "n2",
+        "writer",
+    ]
