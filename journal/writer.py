@@ -211,9 +211,7 @@ class BlockWriter:
                     frames += [entry.frame for entry in entries]
             if persist.hard_state is not None:
                 hard[persist.group] = persist.hard_state
-        if self._probe.bug("journal.hard_state_late"):
-            hard, self._late = self._late, hard
-        records += [encode_hard(group, state) for group, state in hard.items()]
+        records += [encode_hard(group, state) for group, state in self._due(hard).items()]
         lengths = [len(frame) for frame in frames]
         header_bytes = header_size(len(rows))
         body = self._body(file, header_bytes, b"".join(records), frames, lengths)
@@ -255,6 +253,12 @@ class BlockWriter:
         else:
             buffers = [head_bytes + section, *raw, padding]
         return Layout(buffers, size, head_crc, places, lengths, packed)
+
+    def _due(self, hard: dict[GroupId, HardState]) -> dict[GroupId, HardState]:
+        """The hard states of this block, unless a bug is planted."""
+        if self._probe.bug("journal.hard_state_late"):
+            hard, self._late = self._late, hard
+        return hard
 
     def _body(
         self, file: DataFile, header_bytes: int, records: bytes, frames: list[bytes], lengths: list[int]
