@@ -86,8 +86,11 @@ class Segments:
         confirmed."""
         async with self._lock:
             self.current += 1
-            size = min(self._config.first_segment_bytes, self._config.segment_bytes)
-            file = self.files[self.current] = await self._create(self.current, size)
+            file, self._spare = self._spare, None  # adopted: the last start got no further than this
+            if file is None:
+                size = min(self._config.first_segment_bytes, self._config.segment_bytes)
+                file = await self._create(self.current, size)
+            self.files[self.current] = file
             return file
 
     async def roll(self, size: int) -> DataFile:

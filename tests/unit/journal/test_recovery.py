@@ -386,3 +386,19 @@ async def test_a_dropped_group_is_gone_and_its_number_can_begin_anew() -> None:
     async with running(disk) as journal:
         assert journal.recovered[G].last_index == 2
         assert journal.recovered[G].hard_state == hard(1)
+
+
+async def test_a_stop_before_the_first_block_costs_nothing_later() -> None:
+    """The first segment that is found unused is the first one again, not the spare of the next."""
+    disk = MemoryDisk()
+    async with running(disk, clean=False):
+        pass
+    async with running(disk, clean=False) as journal:
+        ledger = Ledger(journal)
+        for number in range(1, 31):
+            ledger.submit(1, (entry(1, number, size=700),), hard(1))
+            await ledger.wait()
+        assert journal.statistics().segments > 2
+    async with running(disk) as journal:
+        assert journal.recovered[G].last_index == 30
+        assert len(await read_all(journal, 1)) == 30
