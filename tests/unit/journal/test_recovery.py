@@ -393,12 +393,14 @@ async def test_a_stop_before_the_first_block_costs_nothing_later() -> None:
     disk = MemoryDisk()
     async with running(disk, clean=False):
         pass
+    disk.crash(Random(1))
     async with running(disk, clean=False) as journal:
         ledger = Ledger(journal)
         for number in range(1, 31):
             ledger.submit(1, (entry(1, number, size=700),), hard(1))
             await ledger.wait()
         assert journal.statistics().segments > 2
+    disk.crash(Random(1))
     async with running(disk) as journal:
         assert journal.recovered[G].last_index == 30
         assert len(await read_all(journal, 1)) == 30
