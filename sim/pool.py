@@ -26,6 +26,7 @@ _WALL_FACTOR: Final = 10
 _SAID_MAX: Final = 4000
 HASH_SEEDS: Final = ("0", "20240229")
 """Workers alternate between them: what hangs on the order of a set differs between two of them."""
+RANDOM: Final = "random"
 
 
 class Done(NamedTuple):
@@ -43,8 +44,8 @@ class Done(NamedTuple):
 class _Worker:
     """One process, and what it is at."""
 
-    def __init__(self, hash_seed: str, environment: dict[str, str]) -> None:
-        self.hash_seed = hash_seed
+    def __init__(self, hash_seed: str) -> None:
+        self.hash_seed = str(int.from_bytes(os.urandom(4), "big")) if hash_seed == RANDOM else hash_seed
         self.key: Any = None
         self.busy = False
         self.since_s = 0.0
@@ -57,7 +58,7 @@ class _Worker:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             bufsize=0,
-            env={**os.environ, **environment, "PYTHONHASHSEED": hash_seed},
+            env={**os.environ, "PYTHONHASHSEED": self.hash_seed},
             process_group=0,  # Ctrl-C is for the one who started it
         )
         if self.process.stdin is None or self.process.stdout is None or self.process.stderr is None:
@@ -122,19 +123,20 @@ class _Worker:
 
 
 class Pool:
-    """``jobs`` workers, started when they are first needed. ``hash_seeds``: which they are given in turn;
-    ``environment``: what else is set for them. Use it as a context manager: leaving it ends them all."""
+    """``jobs`` workers, started when they are first needed. ``hash_seeds``: which they are given in turn,
+    ``random``: one that is drawn; ``fresh``: each ends with its first task. Use it as a context manager:
+    leaving it ends them all."""
 
     def __init__(
         self,
         jobs: int,
         *,
         hash_seeds: Sequence[str] = HASH_SEEDS,
-        environment: dict[str, str] | None = None,
+        fresh: bool = False,
     ) -> None:
         self.jobs = max(1, jobs)
         self._hash_seeds = [hash_seeds[number % len(hash_seeds)] for number in range(self.jobs)]
-        self._environment = environment or {}
+        self._fresh = fresh
         self._workers: list[_Worker | None] = [None] * self.jobs
         self._selector = selectors.DefaultSelector()
 
@@ -196,6 +198,8 @@ class Pool:
             if answer is not None:
                 value, error, cpu_s = answer
                 done.append(Done(ready.key, value, error, False, cpu_s, ready.hash_seed))
+                if self._fresh:
+                    self._end(ready)
         now_s = wall_s()
         for worker in self._workers:
             if worker is not None and worker.busy and now_s - worker.since_s > worker.limit_s * _WALL_FACTOR:
@@ -215,7 +219,7 @@ class Pool:
                 self._end(worker)
 
     def _start(self, place: int) -> _Worker:
-        worker = self._workers[place] = _Worker(self._hash_seeds[place], self._environment)
+        worker = self._workers[place] = _Worker(self._hash_seeds[place])
         self._selector.register(worker.answers, selectors.EVENT_READ, worker)
         return worker
 

@@ -25,6 +25,7 @@ def commands(
 
 
 EVERY = list(commands())
+SIM = ("run", "swarm", "replay", "shrink", "diff", "profiles", "selfcheck")
 
 
 @pytest.mark.parametrize("path", [path for path, _ in EVERY], ids=" ".join)
@@ -54,12 +55,13 @@ def test_every_documented_command_is_there_and_no_other() -> None:
         "sub",
         "journal verify",
         "journal dump",
+        *(f"sim {verb}" for verb in SIM),
         "completion",
     }
 
 
 @pytest.mark.parametrize(
-    "arguments", [["sim", "run"], ["why", "q", "1"], ["doctor"], ["queue", "brew"], ["queue", "ls", "-x"]]
+    "arguments", [["sim", "brew"], ["why", "q", "1"], ["doctor"], ["queue", "brew"], ["queue", "ls", "-x"]]
 )
 def test_what_does_not_exist_is_a_usage_error(arguments: list[str]) -> None:
     assert CliRunner().invoke(cli, arguments).exit_code == exits.USAGE
