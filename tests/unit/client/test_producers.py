@@ -107,7 +107,7 @@ async def test_at_most_256_batches_are_in_flight(cluster: FakeCluster, broker: B
             with trio.fail_after(5):
                 while len(kinds(cluster, "Publish")) < IN_FLIGHT_MAX:  # noqa: ASYNC110 - looks at the wire
                     await trio.sleep(0.01)
-            await wait_all_tasks_blocked(0.02)
+            await wait_all_tasks_blocked()
             assert len(kinds(cluster, "Publish")) == IN_FLIGHT_MAX
             assert sum(left.count for left in producer.outstanding()) == IN_FLIGHT_MAX
             swallow = False
