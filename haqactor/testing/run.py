@@ -35,8 +35,10 @@ Scene = Callable[[World], Awaitable[object]]
 
 SCENARIO_NS: Final = 600 * NS
 """How long a scenario may last."""
-FAULTS_NS: Final = 12 * NS
-"""For how long faults of the profile come."""
+FOUNDING_NS: Final = 1 * NS
+"""A cluster founds itself in peace; then the scenario and the faults begin."""
+FAULTS_NS: Final = FOUNDING_NS + 12 * NS
+"""Until when faults of the profile come."""
 REST_NS: Final = 30 * NS
 _SLICE_NS: Final = 100_000_000
 _READING_NS: Final = 5 * NS
@@ -145,8 +147,11 @@ class Run:
         """All of it."""
         self.cluster.start()
         self._nemesis.follow(self._drawn.plan)
+        if self.cluster.nodes:
+            self._sim.run(FOUNDING_NS)
         scenario = self._world.begin(self._body)
-        over = self._sim.run_while(lambda: not self._ended and not self._finished, SCENARIO_NS)
+        until_ns = self._sim.now_ns + SCENARIO_NS
+        over = self._sim.run_while(lambda: not self._ended and not self._finished, until_ns)
         if not over:
             self.failed("scenario", Stuck(self._why(scenario)))
         for program in self._programs:

@@ -39,7 +39,7 @@ _TRANSIENT: Final = (NoQuorum, OutcomeUnknown, Overloaded)
 class World:
     """One simulated cluster. ``seed`` decides everything; ``random`` draws from it (a ``random.Random``);
     ``nodes``: their names; ``history``: what all programs asked for and were told; ``now``: seconds since the
-    world began."""
+    scenario began."""
 
     def __init__(self, stage: Stage, start: Callable[[Program], None]) -> None:
         cluster = stage.cluster
@@ -50,6 +50,7 @@ class World:
         self._stage = stage
         self._start = start
         self._programs: dict[str, Program] = {}
+        self._began_ns = 0
 
     def __repr__(self) -> str:
         return f"<World seed={self.seed}>"
@@ -57,7 +58,7 @@ class World:
     @property
     def now(self) -> float:
         """True time, whatever any host's clock says."""
-        return self._stage.cluster.world.now_ns / NS
+        return (self._stage.cluster.world.now_ns - self._began_ns) / NS
 
     @property
     def history(self) -> History:
@@ -97,6 +98,7 @@ class World:
 
     def begin(self, body: Body) -> Program:
         """For the run: the scenario itself."""
+        self._began_ns = self._stage.cluster.world.now_ns
         made = Program(self._stage, SCENARIO, body, None)
         self._add(made)
         return made

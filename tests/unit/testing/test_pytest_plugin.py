@@ -100,7 +100,7 @@ def test_scenarios_are_tests_among_others(folder: Path) -> None:
     (page,) = re.findall(r"^look at  (.*)$", out, re.MULTILINE)
     assert "every seed has a message more" in Path(page).read_text(encoding="utf-8")
     assert Path(page).parent == folder / "pages"
-    assert "test_it.py::test_holds: 2 seeds, 6 simulated s, 0 publishes, no faults" in out
+    assert "test_it.py::test_holds: 2 seeds, 8 simulated s, 0 publishes, no faults" in out
 
 
 def test_options(folder: Path) -> None:
@@ -109,7 +109,7 @@ def test_options(folder: Path) -> None:
     assert "1 seeds" in one.stdout
     many = pytest_of_a_user(folder, "-v", "-k", "holds", "--sim-seeds", "3", "--sim-profile", "clock")
     assert many.returncode == 0, many.stdout + many.stderr
-    assert re.search(r"3 seeds, 9 simulated s, 0 publishes, \d+ (drift|wall_step)", many.stdout)
+    assert re.search(r"3 seeds, 12 simulated s, 0 publishes, \d+ (drift|wall_step)", many.stdout)
 
 
 def test_who_does_not_use_it_loads_little() -> None:
