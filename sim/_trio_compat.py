@@ -5,15 +5,17 @@ what is ready before it shuffles it, the source of that shuffle, and the slot th
 current one. ``self_test`` fails loudly where one of them is gone.
 """
 
+import inspect
 import math
 import sys
+import zlib
 from collections.abc import Awaitable, Callable
 from typing import Any, Final, Protocol
 
 import outcome
 import sniffio
 import trio
-from trio._core import _run
+from trio._core import _run, _traps
 
 PASSES_MAX: Final = 20_000
 """Passes of one host at one instant; more is a host that never comes to rest."""
@@ -23,6 +25,12 @@ _NOTHING: Final = ()
 _current: Final[Any] = _run.GLOBAL_RUN_CONTEXT
 _trio: Final[Any] = _run
 _library: Final[Any] = sniffio.thread_local
+_SHIELDED: Final[Any] = _traps.CancelShieldedCheckpoint
+_WAITS: Final[Any] = _traps.WaitTaskRescheduled
+_DETACHED: Final[Any] = _traps.PermanentlyDetachCoroutineObject
+_PASSES_ARE_KNOWN: Final = zlib.crc32(inspect.getsource(_run.unrolled_run).encode()) in (3449126322,)
+"""This trio's pass is the one that ``_pass`` is a shorter copy of (trio 0.35); another trio makes all passes
+by itself, which only takes longer."""
 
 
 class Restless(Exception):
@@ -40,11 +48,12 @@ class Order(Protocol):
 class GuestRun:
     """One trio run. ``result``: its outcome, once it ended."""
 
-    __slots__ = ("_hooks", "_order", "_queue", "_runner", "_state", "result")
+    __slots__ = ("_begun", "_hooks", "_order", "_queue", "_runner", "_state", "result")
 
     def __init__(self, main: Callable[[], Awaitable[object]], clock: trio.abc.Clock, order: Order) -> None:
         self._order = order
         self._state: Any = None
+        self._begun = False
         self.result: outcome.Outcome[object] | None = None
         with Driving():
             _trio._r = order
@@ -62,6 +71,7 @@ class GuestRun:
             sys.set_asyncgen_hooks(None, None)
             self._runner: Any = _current.runner
             self._queue: Any = self._runner.entry_queue
+            self._runner.is_guest = False  # nobody has to be told that there is something to do
             del _current.runner
 
     def _scheduled(self, tick: Any) -> None:
@@ -72,38 +82,60 @@ class GuestRun:
     def _done(self, result: "outcome.Outcome[object]") -> None:
         self.result = result
 
-    def settle(self) -> float:
-        """Run until every task waits. Returns the trio time at which the first one wants to be woken;
-        infinity if none does, or the run has ended. Raises Restless."""
+    def settle(self, callback: Callable[[], object] | None = None) -> float:
+        """Run until every task waits, after ``callback``, which is called as ``inside`` does. Returns the
+        trio time at which the first one wants to be woken; infinity if none does, or the run has ended.
+        Raises Restless."""
+        if Driving.depth == 0:
+            with Driving():
+                return self.settle(callback)
         if self.result is not None:
             return math.inf
-        with Driving():
-            return self._settle()
-
-    def _settle(self) -> float:
-        runner, queue, state = self._runner, self._queue, self._state
-        passes, ready = state.unrolled_run_gen, runner.runq
-        events: Any = state.unrolled_run_next_send.unwrap()
+        runner = self._runner
         _current.runner, _trio._r = runner, self._order
         # Else a run that ends would close the async generators of all runs that began before it.
         sys.set_asyncgen_hooks(*self._hooks)
         try:
-            for _ in range(PASSES_MAX):
-                passes.send(events)
-                woken = queue.queue or queue.idempotent_queue
-                events = runner.io_manager.get_events(0) if woken else _NOTHING
-                if not ready and not woken:
-                    deadline: float = runner.deadlines.next_deadline()
-                    if deadline > runner.clock.current_time():
-                        return deadline
+            if callback is not None:
+                callback()
+            return self._settle(runner)
         except StopIteration:
             self.result = runner.main_task_outcome
             return math.inf
         finally:
-            state.unrolled_run_next_send = outcome.Value(events)
             _current.__dict__.clear()
             sys.set_asyncgen_hooks(None, None)
+
+    def _settle(self, runner: Any) -> float:
+        """Passes until nothing is ready. Where nobody looks on, and nothing but tasks is to be looked after,
+        a pass is made here; every other one by trio itself."""
+        queue, ready, deadlines = self._queue, runner.runq, runner.deadlines
+        now: float = runner.clock.current_time()
+        plain = _PASSES_ARE_KNOWN and self._begun and not runner.instruments
+        for _ in range(PASSES_MAX):
+            woken = queue.queue or queue.idempotent_queue
+            if woken or not plain or runner.waiting_for_idle or not runner.tasks:
+                self._pass_by_trio(runner, woken)
+            else:
+                if deadlines._heap and deadlines._heap[0][0] <= now:
+                    deadlines.expire(now)
+                if ready:
+                    _pass(runner, ready, self._order)
+                    if not runner.tasks:
+                        continue
+            if not ready and not queue.queue and not queue.idempotent_queue:
+                deadline: float = deadlines.next_deadline()
+                if deadline > now:
+                    return deadline
         raise Restless(f"a host did not come to rest within {PASSES_MAX} passes at one instant")
+
+    def _pass_by_trio(self, runner: Any, woken: bool) -> None:
+        state = self._state
+        events: Any = runner.io_manager.get_events(0) if woken else _NOTHING
+        if not self._begun:
+            self._begun = True
+            events = state.unrolled_run_next_send.unwrap()
+        state.unrolled_run_gen.send(events)
 
     def inside(self, callback: Callable[[], object]) -> None:
         """Call something synchronous as if it ran in this run: it may set events, cancel scopes."""
@@ -150,13 +182,13 @@ class Driving:
     it was. May be nested, which costs next to nothing."""
 
     __slots__ = ("_kept",)
-    _depth = 0
+    depth = 0
 
     def __init__(self) -> None:
         self._kept: tuple[dict[str, Any], bool, Any, Any, Any] | None = None
 
     def __enter__(self) -> None:
-        if Driving._depth == 0:
+        if Driving.depth == 0:
             flag, chance = _trio._ALLOW_DETERMINISTIC_SCHEDULING, _trio._r
             hooks = sys.get_asyncgen_hooks()
             sys.set_asyncgen_hooks(None, None)
@@ -164,16 +196,82 @@ class Driving:
             _current.__dict__.clear()
             _trio._ALLOW_DETERMINISTIC_SCHEDULING = True
             _library.name = "trio"
-        Driving._depth += 1
+        Driving.depth += 1
 
     def __exit__(self, *_exception: object) -> None:
-        Driving._depth -= 1
+        Driving.depth -= 1
         if self._kept is not None:
             kept, flag, chance, _library.name, hooks = self._kept
             sys.set_asyncgen_hooks(*hooks)
             _trio._ALLOW_DETERMINISTIC_SCHEDULING, _trio._r = flag, chance
             _current.__dict__.clear()
             _current.__dict__.update(kept)
+
+
+def _pass(runner: Any, ready: Any, order: Order) -> None:
+    """One pass over the tasks that are ready: what ``unrolled_run`` does between two looks at the world, for
+    a run that nobody instruments."""
+    if len(ready) == 1:
+        batch: list[Any] = [ready.popleft()]
+    else:
+        batch = list(ready)
+        ready.clear()
+        batch.sort(key=_age)
+        order.shuffle(batch)
+    current = _current
+    while batch:
+        task = batch.pop()
+        current.task = task
+        send, value = task._next_send_fn, task._next_send
+        task._next_send_fn = task._next_send = None
+        ended: outcome.Outcome[object] | None = None
+        message: Any = None
+        try:
+            message = task.context.run(send, value)
+        except StopIteration as stopped:
+            ended = outcome.Value(stopped.value)
+        except BaseException as error:
+            ended = outcome.Error(error.with_traceback(_without_first(error)))
+        if ended is not None:
+            runner.task_exited(task, ended)
+        else:
+            task._schedule_points += 1
+            if message is _SHIELDED:
+                runner.reschedule(task)
+            elif type(message) is _WAITS:
+                task._cancel_points += 1
+                task._abort_func = message.abort_func
+                if runner.ki_pending and task is runner.main_task:
+                    task._attempt_delivery_of_pending_ki()
+                if task._cancel_status.effectively_cancelled:
+                    task._attempt_delivery_of_any_pending_cancel()
+            elif type(message) is _DETACHED:
+                runner.task_exited(task, message.final_outcome)
+            else:
+                told = TypeError(f"a simulated host runs trio, and {message!r} was not made for it")
+                runner.reschedule(task, told)
+                task._next_send_fn = task.coro.throw
+        del task, send, value, message, ended
+    if hasattr(current, "task"):
+        del current.task
+
+
+def _age(task: Any) -> int:
+    counter: int = task._counter
+    return counter
+
+
+def _without_first(error: BaseException) -> Any:
+    """A task's traceback begins behind the frames of who runs it."""
+    trace = error.__traceback__
+    for _ in range(1 + _trio.CONTEXT_RUN_TB_FRAMES):
+        trace = trace.tb_next if trace is not None else None
+    return trace
+
+
+def driven() -> bool:
+    """Does a world go on just now?"""
+    return Driving._depth > 0
 
 
 def self_test() -> None:

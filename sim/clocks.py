@@ -34,20 +34,32 @@ class HostClock(trio.abc.Clock):
         self._since_ns = time.now_ns
         self._base_ns = offset_ns + time.now_ns + time.now_ns * drift_ppb // _BILLION
         self._floor = -math.inf
+        self._shown_at_ns = -1  # the two below are what it showed then
+        self._shown_ns = 0
+        self._shown = 0.0
         self.wall_offset_ns = wall_offset_ns
 
     # -- for the host
 
     def local_ns(self) -> int:
         """What it shows now."""
-        passed = self._time.now_ns - self._since_ns
-        return self._base_ns + passed + passed * self._drift_ppb // _BILLION
+        now_ns = self._time.now_ns
+        if now_ns != self._shown_at_ns:
+            self._look(now_ns)
+        return self._shown_ns
+
+    def _look(self, now_ns: int) -> None:
+        passed = now_ns - self._since_ns
+        self._shown_ns = self._base_ns + passed + passed * self._drift_ppb // _BILLION
+        self._shown = max(self._floor, self._shown_ns / NS)
+        self._shown_at_ns = now_ns
 
     def drift(self, drift_ppb: int) -> None:
         """Run at another pace from now on."""
         self._base_ns = self.local_ns()
         self._since_ns = self._time.now_ns
         self._drift_ppb = drift_ppb
+        self._shown_at_ns = -1
 
     def step_wall(self, by_ns: int) -> None:
         """The wall clock jumps."""
@@ -62,6 +74,7 @@ class HostClock(trio.abc.Clock):
     def fired(self, deadline: float) -> None:
         """``deadline`` is reached, whatever the float says."""
         self._floor = max(self._floor, deadline)
+        self._shown_at_ns = -1
 
     # -- for trio
 
@@ -70,7 +83,10 @@ class HostClock(trio.abc.Clock):
 
     def current_time(self) -> float:
         """Seconds."""
-        return max(self._floor, self.local_ns() / NS)
+        now_ns = self._time.now_ns
+        if now_ns != self._shown_at_ns:
+            self._look(now_ns)
+        return self._shown
 
     def deadline_to_sleep_time(self, deadline: float) -> float:
         """None: the world decides when it goes on."""

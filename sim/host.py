@@ -38,6 +38,7 @@ class Host:
         self._deadline = math.inf
         self._waiting: list[Callable[[], object]] = []
         self._inside = False
+        self._resting: dict[trio.lowlevel.Task, None] = {}
 
     def start(self, main: Callable[[], Awaitable[object]]) -> None:
         """Switch it on: ``main`` is its program. It begins at this instant."""
@@ -47,7 +48,8 @@ class Host:
         self.error = None
         self.world.trace.add("start", self.name, self.incarnation)
         self.alive, self.paused = True, False
-        self.on_crash, self.on_end = [], []
+        resting = self._resting = dict[trio.lowlevel.Task, None]()
+        self.on_crash, self.on_end = [], [lambda: _wake(resting)]
         order = self.world.order(self.name, self.incarnation)
         self._run = GuestRun(main, self.clock, order)
         incarnation = self.incarnation
@@ -64,8 +66,27 @@ class Host:
         run = self._run
         if run is None or self._inside:
             raise RuntimeError(f"{self.name} is entered from within a host")
-        run.inside(callback)
-        self._settle()
+        self._settle(callback)
+
+    async def rest(self, for_ns: int) -> None:
+        """Let the task that asks wait for so long, by the world's time; nothing cuts it short. For twins: a
+        shielded sleep that costs a fraction of one."""
+        if not self.alive:
+            await trio.lowlevel.cancel_shielded_checkpoint()
+            return
+        task, resting = trio.lowlevel.current_task(), self._resting
+        resting[task] = None
+
+        def rested() -> None:
+            if resting is self._resting:
+                self.enter(wake)
+
+        def wake() -> None:
+            del resting[task]
+            trio.lowlevel.reschedule(task)
+
+        self.world.call_after(for_ns, rested)
+        await trio.lowlevel.wait_task_rescheduled(_stays)
 
     # -- what can happen to it
 
@@ -120,13 +141,13 @@ class Host:
         if self.alive and incarnation == self.incarnation and not self.paused:
             self._settle()
 
-    def _settle(self) -> None:
+    def _settle(self, callback: Callable[[], object] | None = None) -> None:
         run = self._run
         if run is None:
             return
         self._inside = True
         try:
-            deadline = run.settle()
+            deadline = run.settle(callback)
         finally:
             self._inside = False
         if run.result is not None:
@@ -186,3 +207,14 @@ class Host:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+
+
+def _stays(_raise_cancel: object) -> trio.lowlevel.Abort:
+    return trio.lowlevel.Abort.FAILED
+
+
+def _wake(resting: dict[trio.lowlevel.Task, None]) -> None:
+    """Time is over for a dead run."""
+    for task in resting:
+        trio.lowlevel.reschedule(task)
+    resting.clear()

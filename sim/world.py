@@ -38,8 +38,9 @@ class Timer:
 
 
 class World:
-    """``seed`` decides all of it; ``now_ns`` is true time, from 0. ``oldest_first``: tasks run in the order
-    of their ages, not in a drawn one. Use as a context manager: leaving it ends every host."""
+    """``seed`` decides all of it; ``now_ns`` is true time, nanoseconds from 0, and nobody's to set.
+    ``oldest_first``: tasks run in the order of their ages, not in a drawn one. Use as a context manager:
+    leaving it ends every host."""
 
     def __init__(self, seed: int, *, recording: bool = False, oldest_first: bool = False) -> None:
         self.seed = seed
@@ -47,7 +48,7 @@ class World:
         self.trace = Trace(recording=recording)
         self.hosts: dict[str, Host] = {}
         self.on_failure: Callable[[Host, BaseException], None] | None = None
-        self._now_ns = 0
+        self.now_ns = 0
         self._heap: list[tuple[int, int, Timer]] = []
         self._sequence = 0
         self._instant = 0
@@ -58,11 +59,6 @@ class World:
     def __exit__(self, *_exception: object) -> None:
         self.close()
 
-    @property
-    def now_ns(self) -> int:
-        """Nanoseconds since the world began."""
-        return self._now_ns
-
     def random(self, *key: str | int) -> Stream:
         """The stream of draws of ``key``."""
         return keyed(self.seed, *key)
@@ -72,23 +68,24 @@ class World:
     def call_at(self, at_ns: int, callback: Callable[[], object]) -> Timer:
         """Let something happen; what is asked for one instant happens in the order of asking. The past is
         now."""
-        timer = Timer(max(at_ns, self._now_ns), callback)
+        at_ns = max(at_ns, self.now_ns)
+        timer = Timer(at_ns, callback)
         self._sequence += 1
-        heappush(self._heap, (timer.at_ns, self._sequence, timer))
+        heappush(self._heap, (at_ns, self._sequence, timer))
         return timer
 
     def call_after(self, delay_ns: int, callback: Callable[[], object]) -> Timer:
         """Let something happen later."""
-        return self.call_at(self._now_ns + delay_ns, callback)
+        return self.call_at(self.now_ns + delay_ns, callback)
 
     def run(self, until_ns: int) -> None:
         """Let everything happen up to and with ``until_ns``. Raises Storm."""
-        self.run_while(lambda: True, until_ns)
-        self._set_now(max(self._now_ns, until_ns))
+        self.run_while(None, until_ns)
+        self._set_now(max(self.now_ns, until_ns))
 
-    def run_while(self, condition: Callable[[], bool], limit_ns: int) -> bool:
-        """Go on until ``condition`` is false, nothing is left, or ``limit_ns`` is reached. Returns whether
-        the condition ended it."""
+    def run_while(self, condition: Callable[[], bool] | None, limit_ns: int) -> bool:
+        """Go on until ``condition`` is false (None: it never is), nothing is left, or ``limit_ns`` is
+        reached. Returns whether the condition ended it."""
         collecting = gc.isenabled()
         gc.disable()  # its moments depend on what else the process has done
         try:
@@ -97,27 +94,28 @@ class World:
             if collecting:
                 gc.enable()
 
-    def _go_on(self, condition: Callable[[], bool], limit_ns: int) -> bool:
+    def _go_on(self, condition: Callable[[], bool] | None, limit_ns: int) -> bool:
         heap = self._heap
         with Driving():
-            while condition():
+            while condition is None or condition():
                 if not heap or heap[0][0] > limit_ns:
                     return False
                 at_ns, _sequence, timer = heappop(heap)
-                callback, timer.callback = timer.callback, None
+                callback = timer.callback
                 if callback is not None:
+                    timer.callback = None
                     self._set_now(at_ns)
                     callback()
         return True
 
     def _set_now(self, at_ns: int) -> None:
-        if at_ns == self._now_ns:
+        if at_ns == self.now_ns:
             self._instant += 1
             if self._instant > EVENTS_AT_ONE_INSTANT_MAX:
                 raise Storm(f"{self._instant} events at {at_ns / NS:.9f} s: something goes round in circles")
         else:
             self._instant = 0
-            self._now_ns = self.trace.now_ns = at_ns
+            self.now_ns = self.trace.now_ns = at_ns
 
     # -- hosts
 

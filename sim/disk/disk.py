@@ -164,7 +164,9 @@ class SimDisk:
         try:
             result = act()
         finally:
-            await self._numbered(kind, path, size)
+            self._numbered(kind, path, size)
+            if self.medium.stopped:
+                await self._stand_still()
         return result
 
     async def _take_time(self, path: str, between: Range, size: int, begun: bool = False) -> None:
@@ -173,20 +175,16 @@ class SimDisk:
         self._use()
         base_ns = self.latency.draw(self._stream, between, size)
         slow = self.medium.faults.firing(Kind.SLOW, path)
-        seconds = (base_ns if slow is None else slow.slowed(base_ns)) / 1e9
-        with trio.move_on_after(seconds, shield=True):  # a sleep and a shield in one
-            await trio.sleep_forever()
+        await self._host.rest(base_ns if slow is None else slow.slowed(base_ns))
         if self.medium.stopped:
             await self._stand_still()
         self._refuse_if_dead()
         if self.medium.lost(path):
             self._refuse_if_dead()
 
-    async def _numbered(self, kind: str, path: str, size: int) -> None:
+    def _numbered(self, kind: str, path: str, size: int) -> None:
         self._host.world.trace.add(_TRACED.get(kind, kind), self._host.name, path, size)
         self.medium.changed(kind)
-        if self.medium.stopped:
-            await self._stand_still()
 
     async def _stand_still(self) -> None:
         """Once the power is going, nobody hears of anything any more."""

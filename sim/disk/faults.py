@@ -126,6 +126,8 @@ class Faults:
 
     def firing(self, kind: Kind, path: str) -> Fault | None:
         """The fault of that kind that fires at an operation on ``path``, if one does; counted."""
+        if not self._active:
+            return None
         for fault in self._active.get(kind, ()):
             if fault.fires(path):
                 self.count(kind, path)
