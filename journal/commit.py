@@ -176,7 +176,8 @@ class Committer:
         """One block: build, write, sync, tell. Not cancelled in the middle."""
         try:
             with trio.CancelScope(shield=True):
-                batch = take(self._queue, self._config.block_bytes_max)
+                small = self._probe.buggify("journal.small_block")
+                batch = take(self._queue, 1 if small else self._config.block_bytes_max)
                 lasts: dict[GroupId, Index] = {}
                 for persist in batch.persists:
                     group = self._groups.get(persist.group)
@@ -212,7 +213,8 @@ class Committer:
     async def _write_block(self, batch: Batch, kind: int) -> None:
         writer = self._writer
         layout = writer.layout(batch, kind)
-        if writer.file is None or writer.offset + layout.size > writer.file.size:
+        early = writer.offset > 0 and self._probe.buggify("journal.early_roll")
+        if writer.file is None or early or writer.offset + layout.size > writer.file.size:
             states = sum([len(record) for record in writer.states(batch.updates, head=True)])
             unpacked = sum(layout.lengths) if layout.packed is not None else 0  # it may not pack there
             writer.roll_to(await self._segments.roll(block.aligned(layout.size + states + unpacked)))

@@ -64,7 +64,7 @@ class Applier:
         while self.applied < self._commit and not self._reading:
             first = Index(self.applied + 1)
             entries = core.entries(first, self._commit)
-            if entries is None:
+            if entries is None or self.actor.context.env.probe.buggify("nodes.apply_from_disk"):
                 self._read(first)
                 return
             self._apply(entries, now)
@@ -163,7 +163,8 @@ class Applier:
     def _maybe_snapshot(self) -> None:
         limits = self.actor.context.limits
         entries = self.applied - self._snapshot_at
-        if entries >= limits.snapshot_entries or self._snapshot_bytes >= limits.snapshot_bytes:
+        due = entries >= limits.snapshot_entries or self._snapshot_bytes >= limits.snapshot_bytes
+        if due or self.actor.context.env.probe.buggify("nodes.early_snapshot"):
             self.snapshot()
 
     def snapshot(self) -> None:

@@ -29,6 +29,8 @@ class Balancer:
         while True:
             await trio.sleep(_EVERY_S)
             for actor in self._context.groups.values():
+                if actor.serving and self._context.env.probe.buggify("nodes.give_leadership_away"):
+                    actor.mailbox.put(actor.hand_over)
                 if self._should_move(actor):
                     self._context.log.info(
                         "gives leadership back", group=actor.group, to=actor.core.preferred

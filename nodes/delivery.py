@@ -196,7 +196,7 @@ async def load(actor: "GroupActor", part: Part, ahead: dict[int, Entry] = _NONE_
     context = actor.context
     index = Index(part.entry_index)
     entry = ahead.get(index) or context.tail.get(actor.group, index)
-    if entry is None:
+    if entry is None or context.env.probe.buggify("nodes.deliver_from_disk"):
         context.env.probe.mark("nodes.cold_delivery")
         context.count("cold_delivery_reads")
         found = await context.journal.read(actor.group, index, index, 1)

@@ -29,6 +29,9 @@ from haqactor.raft.messages import Append, Message
 from haqactor.raft.ready import Ready, SnapshotMeta
 from haqactor.raft.state import Role
 
+_LATE_TURN_S = 0.01
+"""How long a turn is held up where the simulator says so."""
+
 
 class RaftItem:
     """A peer's Raft message."""
@@ -89,6 +92,8 @@ class GroupActor:
             self.applier.nursery = nursery
             while True:
                 items = await self.mailbox.drain()
+                if context.env.probe.buggify("nodes.late_turn"):
+                    await trio.sleep(_LATE_TURN_S)
                 departures.begin()
                 self._turn(items, context.now())
                 departures.end()

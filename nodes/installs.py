@@ -153,8 +153,6 @@ class Receiving:
                                 break
         finally:
             self.actor.installs_in.pop(self.sender, None)
-            if self._install is not None:
-                self.actor.context.env.probe.mark("nodes.install_ended")
             if self._install is not None:  # the next offer begins anew
                 with trio.CancelScope(shield=True):
                     await self._install.abandon()

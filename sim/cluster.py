@@ -41,6 +41,9 @@ TINY: Final = Limits(
     tail_cache_bytes=64 * 1024,
     reserve_messages=32,
     producer_sessions_max=1000,
+    uncommitted_bytes_max=4096,
+    mailbox_batches_max=32,
+    grace=1.0,
 )
 """Small bounds by which rare branches become common ones."""
 

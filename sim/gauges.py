@@ -18,6 +18,7 @@ EVERY_NS = 250_000_000
 
 MAILBOX_SPARE = 64
 """What may be put into a full mailbox without waiting: notices of this node's own."""
+ENTRY_BYTES_MIN = 32
 SEGMENTS_MAX = 40
 COLD_FILES_EACH_MAX = 16
 FILES_MAX = 48
@@ -60,16 +61,16 @@ def readings(node: SimNode, server: Node, context: Context) -> Iterable[Reading]
     for actor in context.groups.values():
         yield "mailbox items", len(actor.mailbox), limits.mailbox_batches_max + MAILBOX_SPARE
         yield "requests held for a new leader", len(actor._held), limits.mailbox_batches_max
-        yield "proposals under way", len(actor._proposals), limits.mailbox_batches_max
+        yield "proposals under way", len(actor._proposals), limits.uncommitted_bytes_max // ENTRY_BYTES_MIN
         if isinstance(actor.service, QueueService):
             producers = actor.service.machine.producers
             yield "producer sessions", len(producers), limits.producer_sessions_max
             yield "ended producer sessions", len(producers.ended), limits.producer_sessions_max
+    groups = context.config.groups + 1
     files = len(node.medium.tree.names.seen)
-    yield "files on disk", files, FILES_MAX + len(context.groups) * FILES_EACH_MAX
+    yield "files on disk", files, FILES_MAX + groups * FILES_EACH_MAX
     yield "tail cache bytes", context.tail.bytes, limits.tail_cache_bytes
     journal = context.journal.statistics()
-    groups = len(context.groups)
     yield "journal segments", journal.segments, SEGMENTS_MAX
     yield "cold files", journal.cold_files, groups * COLD_FILES_EACH_MAX
     if server.clients is not None:

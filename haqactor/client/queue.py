@@ -74,6 +74,8 @@ class Queue:
     async def _consuming(self, credit: int | None, raise_lease_lost: bool) -> AsyncGenerator[Consumer]:
         core = self._broker.session.core
         messages = core.credit_messages if credit is None else whole("credit", credit, 1, CREDIT_MAX)
+        if self._broker.session.environment.probe.buggify("client.credit_of_one"):
+            messages = 1
         flag: object = raise_lease_lost
         if not isinstance(flag, bool):
             raise InvalidArgument(f"raise_lease_lost is {flag!r}, but must be True or False")

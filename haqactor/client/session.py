@@ -24,6 +24,9 @@ from haqactor.errors import Error, NoQuorum
 NS: Final = 1_000_000_000
 _FATAL: Final = ("unauthorized", "protocol_error", "conflict", "invalid_argument")
 
+_SHORT_S: Final = 0.3
+"""How long a connection lives where the simulator says that it is a short one."""
+
 
 class Session:
     """Keeps the connections that the core wants. ``log``: a structlog logger."""
@@ -119,6 +122,8 @@ class Session:
         try:
             with trio.CancelScope() as scope:
                 self._scopes[link] = scope
+                if self.environment.probe.buggify("client.short_connection"):
+                    scope.deadline = trio.current_time() + _SHORT_S
                 async with trio.open_nursery() as nursery:
                     nursery.start_soon(self._write, link, stream, scope)
                     orderly = await self._read(link, stream)

@@ -66,7 +66,7 @@ class Picker:
         turns = 0
         while self._turns and (window := next_window(desk)) is not None and self._place(window):
             turns += 1
-            if turns >= TURNS_MAX:
+            if turns >= TURNS_MAX or desk.probe.buggify("dispatcher.one_turn"):
                 self.more = True
                 break
         for key in list(self._open):

@@ -103,7 +103,8 @@ def _feed(state: RaftState, progress: Progress) -> None:
             send(state, progress, ())
             progress.probed = True
             return
-        entries = log.slice(first, log.last_index, config.append_bytes_max)
+        one = state.probe.buggify("raft.one_entry_an_append")
+        entries = log.slice(first, first if one else log.last_index, config.append_bytes_max)
         if entries is None:
             progress.fetching = True
             last = Index(min(log.memory_first - 1, log.last_index))
@@ -332,6 +333,9 @@ def tick(state: RaftState) -> None:
     values[state.node] = state.now_ns - origin
     heard = reached(state.configuration, values) + origin
     deaf = state.now_ns - heard >= state.config.election_max_ns
+    if state.probe.buggify("raft.early_step_down"):
+        follower.become(state, state.hard.term, NO_NODE)
+        return
     if deaf and not state.probe.bug("raft.no_check_quorum"):
         state.probe.mark("raft.check_quorum")
         follower.become(state, state.hard.term, NO_NODE)

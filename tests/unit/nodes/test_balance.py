@@ -9,6 +9,7 @@ import pytest
 import trio
 from trio.testing import MockClock
 
+from haqactor.env import NullProbe
 from haqactor.nodes.balance import Balancer
 from haqactor.nodes.context import Context
 from tests.builders.node_context import quiet_log
@@ -61,6 +62,7 @@ def context(actors: list[Actor], *, connected: bool = True, connected_ns: int = 
         log=quiet_log(),
         now=lambda: round(trio.current_time() * 1e9),
         count=str,
+        env=SimpleNamespace(probe=NullProbe()),
     )
     return cast("Context", made)
 

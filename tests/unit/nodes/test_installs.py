@@ -166,6 +166,7 @@ class FakeReceiver:
         self.installs: list[FakeInstall] = []
         self.log = quiet_log()
         self.applier = self.context = self.journal = self.core = self.mailbox = self
+        self.env = memory_environment()
 
     def accepts_snapshot(self, _offer: InstallSnapshot) -> bool:
         return True
