@@ -19,6 +19,7 @@ WORK: Final[dict[str, str]] = {
     "implicit": "named producers let their session number the messages",
     "parked": "a queue parks what failed too often",
     "peeks": "the watcher looks at messages, too, and at all queues",
+    "pipelines": "producers have several publishes under way at once",
     "producer_crash": "producers' hosts crash and come back under the same name",
     "proxy": "some clients let one node pass everything on",
     "rejects": "consumers reject some messages",

@@ -19,6 +19,7 @@ from haqactor.sim.workload.clients import TRANSIENT, Clients, stream_uid
 
 _AGAIN_S = 0.05
 _BATCH_MAX = 10
+_PIPELINE_MAX = 6
 _LARGE_BYTES = 1500
 
 
@@ -78,8 +79,10 @@ class ProducerBody:
     async def _anonymous(self, broker: Broker, stream: Stream) -> None:
         while not self.finished:
             queue = self._queue(stream)
-            (body,) = self._bodies(queue, 1, stream)
-            await publish_once(self._clients, self._name, broker, queue, body)
+            many = "pipelines" in self._clients.work and stream.random() < 0.3
+            async with trio.open_nursery() as nursery:
+                for body in self._bodies(queue, 1 + many * stream.randrange(_PIPELINE_MAX), stream):
+                    nursery.start_soon(publish_once, self._clients, self._name, broker, queue, body)
             await trio.sleep(stream.expovariate(1 / self._pause_s))
 
     # -- named
@@ -93,13 +96,33 @@ class ProducerBody:
             if not implicit and queue not in numbers:
                 numbers[queue] = await producer.last_seq(queue)
             batch = "batches" in clients.work and stream.random() < 0.4
+            batch = batch or (implicit and "pipelines" in clients.work and stream.random() < 0.4)
             count = 2 + stream.randrange(_BATCH_MAX - 1) if batch else 1
             bodies = self._bodies(queue, count, stream)
-            first = None if implicit else numbers[queue] + 1
-            await self._publish(producer, queue, bodies, first)
+            if implicit and "pipelines" in clients.work and stream.random() < 0.5:
+                await self._publish_at_once(producer, queue, bodies)
+            else:
+                first = None if implicit else numbers[queue] + 1
+                await self._publish(producer, queue, bodies, first)
             if not implicit:
                 numbers[queue] += count
             await trio.sleep(stream.expovariate(1 / self._pause_s))
+
+    async def _publish_at_once(self, producer: Producer, queue: str, bodies: list[bytes]) -> None:
+        """Each for itself, and all under way together."""
+        refused: list[Error] = []
+
+        async def one(body: bytes) -> None:
+            try:
+                await self._publish(producer, queue, [body], None)
+            except Error as error:
+                refused.append(error)
+
+        async with trio.open_nursery() as nursery:
+            for body in bodies:
+                nursery.start_soon(one, body)
+        if refused:
+            raise refused[0]
 
     async def _publish(self, producer: Producer, queue: str, bodies: list[bytes], first: int | None) -> None:
         """Until it is known; where the session numbers, a publish that was not stored is let go."""

@@ -1,0 +1,129 @@
+"""The rare branches that nodes and clients mark when they take them, and the places where they may be made to
+behave awkwardly.
+
+One rule: every name in the source stands here, and nothing else; a branch that no run can reach yet says why.
+"""
+
+from collections.abc import Mapping
+from typing import Final
+
+MARKS: Final[dict[str, str]] = {
+    "client.behind_a_hole": "",
+    "client.claim_lost": "",
+    "client.goodbye": "",
+    "client.guesses": "",
+    "client.hole_closed": "",
+    "client.link_silent": "",
+    "client.overload_unknown": "",
+    "client.overloaded": "",
+    "client.publish_unknown": "",
+    "client.redirected": "",
+    "client.request_again": "",
+    "client.request_expired": "",
+    "client.settlement_refused": "",
+    "client.subscribe_overtaken": "",
+    "dispatcher.claim_kept": "",
+    "dispatcher.claim_lost": "",
+    "dispatcher.claim_overtaken": "",
+    "dispatcher.lease_expired": "",
+    "dispatcher.session_given_up": "",
+    "dispatcher.unclaimed_at_opening": "",
+    "journal.cold_files_merged": "",
+    "journal.live_entries_moved": "",
+    "journal.move_overtaken": "",
+    "journal.no_space_for_a_segment": "",
+    "journal.no_space_to_compact": "",
+    "journal.poisoned": "",
+    "journal.retired_by_force": "",
+    "journal.segment_not_prepared": "",
+    "journal.segment_retired": "",
+    "journal.tail_cut": "",
+    "machine.claim_refused": "",
+    "machine.dead_lettered": "",
+    "machine.dedup_hit": "",
+    "machine.discarded": "",
+    "machine.fenced": "",
+    "machine.parked": "",
+    "machine.purged": "",
+    "machine.queue_dropped": "",
+    "machine.restored": "",
+    "machine.sequence_gap": "",
+    "machine.suspects": "",
+    "nodes.backpressure": "",
+    "nodes.balances": "",
+    "nodes.client_does_not_read": "64 MiB would have to wait; a run of ten seconds has less to say",
+    "nodes.cold_apply": "",
+    "nodes.cold_delivery": "",
+    "nodes.cold_delivery_ahead": "",
+    "nodes.cold_fetch": "",
+    "nodes.disk_nearly_full": "",
+    "nodes.draft_kept_in_transfer": "",
+    "nodes.drains": "",
+    "nodes.fenced_by_directory": "",
+    "nodes.hands_over": "",
+    "nodes.hello_late": "",
+    "nodes.install_failed": "",
+    "nodes.install_overtaken": "",
+    "nodes.install_received": "",
+    "nodes.install_sent": "",
+    "nodes.no_replica_yet": "",
+    "nodes.outcome_unknown": "",
+    "nodes.overloaded": "",
+    "nodes.peer_message_dropped": "",
+    "nodes.proposal_overwritten": "",
+    "nodes.proxied": "",
+    "nodes.proxied_request_lost": "",
+    "nodes.proxy_silent": "",
+    "nodes.proxy_without_leader": "",
+    "nodes.purge_waits": "",
+    "nodes.redirect": "",
+    "nodes.request_held": "",
+    "nodes.too_many_held": "",
+    "nodes.waits_for_directory": "",
+    "raft.append_refused": "",
+    "raft.campaign": "",
+    "raft.check_quorum": "",
+    "raft.install_keeps_suffix": "",
+    "raft.install_late": "",
+    "raft.install_replaces_log": "",
+    "raft.install_word_lost": "",
+    "raft.leader": "",
+    "raft.old_term_waits": "",
+    "raft.slow_disk": "",
+    "raft.snapshot_offer": "",
+    "raft.suspect_acknowledges": "",
+    "raft.suspect_cured": "",
+    "raft.transfer": "",
+    "raft.transfer_over": "",
+    "raft.truncate": "",
+    "raft.uncommitted_full": "",
+}
+"""Name to the reason why no run reaches it; "" for those that runs have to reach."""
+
+BUGGIFY: Final = (
+    "client.credit_of_one",
+    "client.short_connection",
+    "dispatcher.one_turn",
+    "journal.early_merge",
+    "journal.early_roll",
+    "journal.small_block",
+    "nodes.apply_from_disk",
+    "nodes.deliver_from_disk",
+    "nodes.early_snapshot",
+    "nodes.extra_beat",
+    "nodes.give_leadership_away",
+    "nodes.late_turn",
+    "raft.early_step_down",
+    "raft.one_entry_an_append",
+)
+"""Where ``probe.buggify`` may say yes."""
+
+
+def unreached(counts: Mapping[str, int]) -> list[str]:
+    """Marks without a reason that were not counted."""
+    return [name for name, reason in MARKS.items() if not reason and not counts.get(name)]
+
+
+def surprising(counts: Mapping[str, int]) -> list[str]:
+    """Marks that were counted though their reason says that they cannot be."""
+    return [name for name, reason in MARKS.items() if reason and counts.get(name)]
