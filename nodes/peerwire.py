@@ -18,7 +18,6 @@ kind  name         header
 ====  ===========  ==========================================================================================
 """
 
-from dataclasses import fields
 from enum import IntEnum
 from typing import Any, Final
 
@@ -58,7 +57,7 @@ _TYPES: Final[tuple[type[Any], ...]] = (
     messages.Hello,
 )
 _NUMBERS: Final = {kind: number for number, kind in enumerate(_TYPES)}
-_NAMES: Final = {kind: tuple(item.name for item in fields(kind) if item.name != "entries") for kind in _TYPES}
+_NAMES: Final = {kind: tuple(name for name in kind.__match_args__ if name != "entries") for kind in _TYPES}
 
 
 def pack_raft(group: GroupId, message: messages.Message) -> bytes:

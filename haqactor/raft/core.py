@@ -317,17 +317,18 @@ class RaftCore(RaftView):
     def has_ready(self) -> bool:
         """Would ``ready`` ask for anything?"""
         state = self._state
+        log, reads = state.log, state.reads
         return bool(
             state.sending
-            or state.log.has_unstable
             or state.now
             or state.after
+            or log.has_unstable
+            or (state.commit > state.handed and self._committable() > state.handed)
+            or (state.ack_due and follower.ack_ready(state))
             or state.hard_changed
-            or self._committable() > state.handed
-            or follower.ack_ready(state)
-            or state.reads.done
-            or state.reads.failed
             or state.role_changed
+            or reads.done
+            or reads.failed
             or state.fetches
             or state.installs
             or state.dropped_from is not None
@@ -350,8 +351,7 @@ class RaftCore(RaftView):
         if state.ack_due:
             follower.acknowledge(state, bool(entries))
         committed: tuple[Index, Index] | None = None
-        upto = Index(self._committable())
-        if upto > state.handed:
+        if state.commit > state.handed and (upto := Index(self._committable())) > state.handed:
             committed = (Index(state.handed + 1), upto)
             state.handed = upto
         reads = state.reads

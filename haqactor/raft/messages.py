@@ -1,10 +1,13 @@
 """What replicas of one group say to each other. Frozen values; ``group`` and the sender travel beside them.
 
+The two of every entry are tuples: they are made for every batch.
+
 One rule: a message says everything that its receiver needs to judge it alone, for any may come late, twice
 or never. Heartbeats are not here: nodes beat, not groups (``haqactor.raft.heartbeat``).
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from typing import NamedTuple
 
 from haqactor.entry import Entry
 from haqactor.ids import Index, NodeId, Term
@@ -35,8 +38,7 @@ class Vote:
     boot: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Append:
+class Append(NamedTuple):
     """Section 5.3. ``entries`` follow ``prev_index``; empty as a probe. ``read_context`` > 0 asks for a
     covering answer."""
 
@@ -44,12 +46,11 @@ class Append:
     prev_index: Index
     prev_term: Term
     commit: Index
-    entries: tuple[Entry, ...] = field(default=())
+    entries: tuple[Entry, ...] = ()
     read_context: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class AppendReply:
+class AppendReply(NamedTuple):
     """``matched``: durable here up to (prev_index + entries) of the messages accepted in this term, never
     more (R3). Refused: ``rejected`` repeats the prev_index, ``hint_index``/``hint_term`` say where to look
     next (the follower's last entry with a term not above). ``boot``: the follower's epoch; ``suspect``: it

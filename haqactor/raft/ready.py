@@ -18,14 +18,14 @@ The caller's duties, in this order (persist, then send, then apply):
 """
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from haqactor.entry import Entry
 from haqactor.ids import NO_NODE, Index, NodeId, Term
 from haqactor.raft.messages import InstallSnapshot, Message
 
 
-@dataclass(frozen=True, slots=True)
-class HardState:
+class HardState(NamedTuple):
     """What must survive a crash before anybody hears of it (R1)."""
 
     term: Term = Term(0)
@@ -61,8 +61,7 @@ class Fetch:
     bytes_max: int
 
 
-@dataclass(frozen=True, slots=True)
-class Ready:
+class Ready(NamedTuple):
     """One turn's work. Empty fields ask for nothing."""
 
     entries: tuple[Entry, ...] = ()
