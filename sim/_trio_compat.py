@@ -28,7 +28,7 @@ _library: Final[Any] = sniffio.thread_local
 _SHIELDED: Final[Any] = _traps.CancelShieldedCheckpoint
 _WAITS: Final[Any] = _traps.WaitTaskRescheduled
 _DETACHED: Final[Any] = _traps.PermanentlyDetachCoroutineObject
-_PASSES_ARE_KNOWN: Final = zlib.crc32(inspect.getsource(_run.unrolled_run).encode()) in (3449126322,)
+PASSES_ARE_KNOWN: Final = zlib.crc32(inspect.getsource(_run.unrolled_run).encode()) in (3449126322,)
 """This trio's pass is the one that ``_pass`` is a shorter copy of (trio 0.35); another trio makes all passes
 by itself, which only takes longer."""
 
@@ -111,7 +111,7 @@ class GuestRun:
         a pass is made here; every other one by trio itself."""
         queue, ready, deadlines = self._queue, runner.runq, runner.deadlines
         now: float = runner.clock.current_time()
-        plain = _PASSES_ARE_KNOWN and self._begun and not runner.instruments
+        plain = PASSES_ARE_KNOWN and self._begun and not runner.instruments
         for _ in range(PASSES_MAX):
             woken = queue.queue or queue.idempotent_queue
             if woken or not plain or runner.waiting_for_idle or not runner.tasks:
@@ -271,7 +271,7 @@ def _without_first(error: BaseException) -> Any:
 
 def driven() -> bool:
     """Does a world go on just now?"""
-    return Driving._depth > 0
+    return Driving.depth > 0
 
 
 def self_test() -> None:
