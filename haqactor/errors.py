@@ -61,8 +61,8 @@ class Overloaded(Error):
 
 
 class OutcomeUnknown(Error):
-    """The publish was sent and may be stored. ``await error.retry()`` finds out, safely: it is never stored
-    twice."""
+    """It was sent and may have been done. ``await error.retry()`` finds out, safely: a publish is never
+    stored twice."""
 
     code = "outcome_unknown"
 

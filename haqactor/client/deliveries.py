@@ -16,7 +16,7 @@ from haqactor.client.message import QUEUES_BACKOFF, Message, reason_of, verdict
 from haqactor.client.part import HANDED, Part
 from haqactor.client.renewing import Hold
 from haqactor.client.settling import ACK, NACK, REJECT, RELEASE, Settlement
-from haqactor.client.waiting import result
+from haqactor.client.waiting import judged
 from haqactor.errors import Conflict, InvalidArgument, LeaseLost
 
 
@@ -169,18 +169,17 @@ class Batch:
         lost = wanted is not None and any(
             self._part.states[message.row[1]] > HANDED for message in messages or ()
         )
-        for settlement in dict.fromkeys(self._hand_over(verb, more, messages, True)):
-            refused = await result(settlement.outcome)
-            if refused and any(self._part.row(seq) >= 0 for seq in refused):
-                lost = True
-        if not lost:
-            await trio.lowlevel.checkpoint()
-            return
-        raise self._lost()
+        await self._judged(list(dict.fromkeys(self._hand_over(verb, more, messages, True))), lost)
+
+    async def _judged(self, settlements: list[Settlement], lost: bool) -> None:
+        refused = await judged(settlements, self._consumer.queue, lambda: self._judged(settlements, lost))
+        if lost or any(self._part.row(seq) >= 0 for seq in refused):
+            raise self._lost()
+        await trio.lowlevel.checkpoint()
 
     async def ack(self, messages: Sequence[Message] | None = None) -> None:
-        """These (None: all that are open) are done; returns once that is confirmed. Raises LeaseLost; the
-        others count."""
+        """These (None: all that are open) are done; returns once that is confirmed. Raises LeaseLost, the
+        others count; OutcomeUnknown as ``Message.ack`` does."""
         await self._settle(ACK, [], messages)
 
     async def nack(

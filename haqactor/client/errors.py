@@ -51,3 +51,12 @@ class RequestUnknown(OutcomeUnknown):
 class PublishUnknown(RequestUnknown):
     """An ``OutcomeUnknown`` of a publish, which the session goes on driving: ``retry`` waits for its outcome;
     it is never stored twice."""
+
+
+class SettlementUnknown(RequestUnknown):
+    """An ``OutcomeUnknown`` of an acknowledgement or another settlement, which the session goes on driving:
+    ``retry`` waits for its outcome."""
+
+    async def retry(self) -> Any:
+        """Wait again; returns and raises what the call itself would."""
+        return await self._retry()

@@ -15,8 +15,8 @@ from haqactor.batch import Content
 from haqactor.client.arguments import HeaderValue, span_ns, text
 from haqactor.client.part import GONE, HANDED, Part
 from haqactor.client.renewing import Hold
-from haqactor.client.settling import ACK, NACK, REJECT, RELEASE, VERBS
-from haqactor.client.waiting import result
+from haqactor.client.settling import ACK, NACK, REJECT, RELEASE, VERBS, Settlement
+from haqactor.client.waiting import judged, result
 from haqactor.errors import Conflict, LeaseLost
 
 if TYPE_CHECKING:
@@ -193,7 +193,9 @@ class Message(PeekedMessage):
             self._consumer.subscription.settle(RELEASE, self._part, self._row, self._row, [], False)
 
     async def ack(self) -> None:
-        """It is done; returns once a quorum has that on disk. Raises LeaseLost."""
+        """It is done; returns once a quorum has that on disk. Raises LeaseLost; OutcomeUnknown where no
+        leader says so within 5 s: it goes on being sent, and ``await error.retry()`` waits for its outcome.
+        So do the others."""
         await self._settle(ACK, [])
 
     async def nack(self, *, delay: float | None = None, reason: str = "") -> None:
@@ -222,8 +224,12 @@ class Message(PeekedMessage):
             return
         self._consumer.check_open()
         self._verb = verb
-        settlement = self._consumer.subscription.settle(verb, self._part, self._row, self._row, more, True)
-        if self.seq in await result(settlement.outcome):
+        await self._judged(
+            self._consumer.subscription.settle(verb, self._part, self._row, self._row, more, True)
+        )
+
+    async def _judged(self, settlement: Settlement) -> None:
+        if self.seq in await judged((settlement,), self._consumer.queue, lambda: self._judged(settlement)):
             raise self._lost()
 
     async def extend(self, seconds: float) -> None:

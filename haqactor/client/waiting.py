@@ -3,11 +3,15 @@
 One rule: every wait is a checkpoint, and a cancelled wait changes nothing but that nobody waits.
 """
 
+from collections.abc import Awaitable, Callable, Iterable
 from typing import TypeVar
 
 import trio
 
+from haqactor.client.errors import SettlementUnknown
 from haqactor.client.outcome import Outcome
+from haqactor.client.settling import Settlement
+from haqactor.errors import NoQuorum
 
 T = TypeVar("T")
 
@@ -21,3 +25,19 @@ async def result(outcome: Outcome[T]) -> T:
             outcome.signal = trio.Event()
         await outcome.signal.wait()
     return outcome.get()
+
+
+async def judged(
+    settlements: Iterable[Settlement], queue: str, again: Callable[[], Awaitable[object]]
+) -> list[int]:
+    """The sequences whose leases were lost before their settlements came. Raises SettlementUnknown, whose
+    ``retry`` is ``again``, where no leader says so in time: they are sent until one does."""
+    lost: list[int] = []
+    for settlement in settlements:
+        try:
+            refused = await result(settlement.outcome)
+        except NoQuorum as error:
+            text = f"{error}; the settlement goes on being sent, and may be stored already"
+            raise SettlementUnknown(text, queue=queue, retry=again) from None
+        lost += refused
+    return lost

@@ -7,7 +7,7 @@ import trio
 from trio.testing import MockClock
 
 from haqactor.client.broker import Broker, open_session
-from haqactor.client.errors import RequestUnknown
+from haqactor.client.errors import RequestUnknown, SettlementUnknown
 from haqactor.client.options import Options
 from haqactor.errors import NoQuorum, NotFound
 from tests.builders.fake_node import FakeCluster, FakeNode
@@ -157,6 +157,31 @@ async def lose_the_leader(
     cluster.after = None
     await cluster.elect(1)
     return caught[0]
+
+
+async def test_unknown_settlements_are_driven_on(
+    cluster: FakeCluster, broker: Broker, autojump_clock: MockClock
+) -> None:
+    """Nobody says NoQuorum, which would mean that nothing was stored."""
+    fake = cluster.add_queue("orders")
+    for body in (b"a", b"b", b"c"):
+        await broker.publish("orders", body)
+    async with broker.queue("orders").consume() as deliveries:
+        first, second = await deliveries.receive(), await deliveries.receive()
+        error = await lose_the_leader(cluster, "Settle", first.ack)
+        assert isinstance(error, SettlementUnknown)
+        assert error.queue == "orders"
+        with trio.fail_after(1):
+            assert await error.retry() is None
+            await second.ack()
+    assert [message.done for message in fake.messages] == [True, True, False]
+    async with broker.queue("orders").consume_batches() as batches:
+        batch = await batches.receive()
+        error = await lose_the_leader(cluster, "Settle", batch.ack)
+        assert isinstance(error, SettlementUnknown)
+        with trio.fail_after(1):
+            assert await error.retry() is None
+    assert [message.done for message in fake.messages] == [True, True, True]
 
 
 async def test_unknown_declarations_converge(
