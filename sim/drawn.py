@@ -11,19 +11,21 @@ from typing import Any, Final, cast
 from haqactor.sim.plan import NS, Json, Plan, PlanError, mapping
 
 SAFETY_NS: Final = 6 * NS
+PATIENCE_NS: Final = 60 * NS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Drawn:
-    """One seed's run: ``safety_ns`` of faults, then a liveness phase.
+    """One seed's run: ``safety_ns`` of faults, then a liveness phase, in which everything has to come to rest
+    within ``patience_ns``.
 
     ``operations``: how many messages all producers publish at most. ``chances``: what goes wrong by chance
     all the time, by the name of the share in ``LinkSettings``, and ``buggify``. ``work``: what clients do
-    besides publishing and consuming, see ``workload.kinds``. ``core``: the nodes that work for ever in the liveness
-    phase; empty: all. ``until_ns``: the run ends there at the latest, whatever phase it is in; it is then
-    judged by what was seen, and passes undetermined, for nobody had time to come to rest; 0: at its own end.
-    ``steady``: every message and every disk operation takes equally long, and bytes come as they were sent;
-    ``oldest_first``: tasks run in the order of their ages."""
+    besides publishing and consuming, see ``workload.kinds``. ``core``: the nodes that work for ever in the
+    liveness phase; empty: all. ``until_ns``: the run ends there at the latest, whatever phase it is in; it is
+    then judged by what was seen, and passes undetermined, for nobody had time to come to rest; 0: at its own
+    end. ``steady``: every message and every disk operation takes equally long, and bytes come as they were
+    sent; ``oldest_first``: tasks run in the order of their ages."""
 
     nodes: int = 3
     groups: int = 1
@@ -32,6 +34,7 @@ class Drawn:
     pause_s: float = 0.05
     operations: int = 60
     safety_ns: int = SAFETY_NS
+    patience_ns: int = PATIENCE_NS
     plan: Plan = field(default_factory=Plan)
     chances: Mapping[str, float] = field(default_factory=dict[str, float])
     work: tuple[str, ...] = ()

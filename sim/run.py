@@ -33,8 +33,7 @@ from haqactor.sim.verdict import Verdict
 from haqactor.sim.workload import Clients, Staff
 from haqactor.sim.world import NS, World
 
-LIVENESS_NS: Final = 60 * NS
-UNREST: Final = f"not everything was delivered and settled {LIVENESS_NS // NS} s after everything was healed"
+UNREST: Final = "not everything was delivered and settled in time after everything was healed"
 REFUSAL_NS: Final = 10 * NS
 """The same where so much was damaged that it need not come to rest at all."""
 REST_NS: Final = 3 * NS
@@ -135,7 +134,7 @@ class Run:
         self._cluster = SimCluster(world, shape(drawn, bugs))
         judges: list[Checker] = all_checkers()
         self._bugs = bugs
-        self._first: tuple[int, int] | None = None
+        self._moments: list[tuple[str, int, int]] = []
         self._panel = Panel(judges)
         self._panel.on_found = self._found
         Calls(world.trace, self._panel.history)
@@ -152,17 +151,17 @@ class Run:
         if self._nemesis.ended(host, error):
             return
         self._failures.append(f"{host.name}: {error!r}")
-        self._wrong(self._world.trace.count - 1)
+        self._wrong("", self._world.trace.count - 1)
 
     def _found(self, violation: Violation) -> None:
         hosts = [getattr(record, "host", "") or getattr(record, "client", "") for record in violation.records]
         self._say(hosts[-1] if hosts else "", violation.invariant, violation.text)
 
     def _say(self, host: str, *said: str) -> None:
-        self._wrong(self._world.trace.add("violation", host, *said))
+        self._wrong(said[0], self._world.trace.add("violation", host, *said))
 
-    def _wrong(self, event: int) -> None:
-        self._first = self._first or (self._world.now_ns, event)
+    def _wrong(self, invariant: str, event: int) -> None:
+        self._moments.append((invariant, self._world.now_ns, event))
 
     @property
     def _ended(self) -> bool:
@@ -182,7 +181,7 @@ class Run:
         self._begin()
         self._pass_time(lambda: False, self._drawn.safety_ns)
         healed_ns = self._heal()
-        patience_ns = LIVENESS_NS if self._atlas.binds("L3") else REFUSAL_NS
+        patience_ns = self._drawn.patience_ns if self._atlas.binds("L3") else REFUSAL_NS
         in_time = self._ended or self._come_to_rest(healed_ns + patience_ns)
         self._pass_time(lambda: False, self._world.now_ns + REST_NS)
         remains = Remains(self._cluster, self._drawn.groups)
@@ -271,6 +270,8 @@ class Run:
             self._say("", UNREST)
         elif self._panel.unknown:
             verdict = Verdict.UNDETERMINED
+        first = violations[0].invariant if violations else "" if self._failures else UNREST
+        moment = next((moment for moment in self._moments if moment[0] == first), (first, None, None))
         return Result(
             seed=world.seed,
             profile=self._profile,
@@ -288,8 +289,8 @@ class Run:
             fired=self._nemesis.fired,
             marks=self._cluster.marks.counts,
             trace=world.trace if world.trace.recording else None,
-            at_ns=None if self._first is None else self._first[0],
-            event=None if self._first is None else self._first[1],
+            at_ns=moment[1],
+            event=moment[2],
             drawn=self._drawn,
             bugs=self._bugs,
         )

@@ -40,15 +40,22 @@ class Step(NamedTuple):
     best: Drawn
 
 
+class Moment(NamedTuple):
+    """When a run broke what it did; ``at_end``: its clients had ended, and all was looked at."""
+
+    at_ns: int
+    at_end: bool
+
+
 @dataclass(frozen=True, slots=True)
 class Shrunk:
-    """``runs``: how many it took; ``complete``: nothing smaller was left to try when it ended; ``at_ns``:
-    when it breaks, None where only its end shows it."""
+    """``runs``: how many it took; ``complete``: nothing smaller was left to try when it ended; ``moment``:
+    when it breaks, where that is known."""
 
     candidate: Drawn
     runs: int
     complete: bool
-    at_ns: int | None = None
+    moment: Moment | None = None
 
 
 def shrink(
@@ -56,16 +63,15 @@ def shrink(
     fails: Callable[[Drawn], bool],
     *,
     at_ns: int | None = None,
-    when: Callable[[], int | None] = lambda: None,
+    when: Callable[[], "Moment"] | None = None,
     budget: int = BUDGET,
     progress: Callable[[Step], None] | None = None,
     stop: Callable[[], bool] | None = None,
 ) -> Shrunk:
     """``fails``: runs a candidate and tells whether it breaks the same invariant; it must be deterministic.
-    ``at_ns``: when ``start`` broke it, if that is known; ``when``: when the last run that failed broke it,
-    None where only its end showed it; ``budget``: how often ``fails`` is called at most, the first run of
-    ``start`` included; ``stop``: asked before each run, ends the search early. Raises NotReproduced when
-    ``start`` does not fail."""
+    ``at_ns``: when ``start`` broke it, if that is known; ``when``: when the last run that failed broke it;
+    ``budget``: how often ``fails`` is called at most, the first run of ``start`` included; ``stop``: asked
+    before each run, ends the search early. Raises NotReproduced when ``start`` does not fail."""
     search = _Search(start, fails, when, budget, progress, stop)
     try:
         if not search.tries(start):
@@ -80,8 +86,8 @@ def shrink(
                 search.phase = phase.__name__.removeprefix("_").replace("_", " ")
                 phase(search)
     except _Spent:
-        return Shrunk(search.best, search.runs, complete=False, at_ns=search.at_ns)
-    return Shrunk(search.best, search.runs, complete=True, at_ns=search.at_ns)
+        return Shrunk(search.best, search.runs, complete=False, moment=search.moment)
+    return Shrunk(search.best, search.runs, complete=True, moment=search.moment)
 
 
 def same_invariant(run: Callable[[Drawn], str | None], invariant: str) -> Callable[[Drawn], bool]:
@@ -145,15 +151,15 @@ class _Spent(Exception):
 class _Search:
     best: Drawn
     fails: Callable[[Drawn], bool]
-    when: Callable[[], int | None]
+    when: Callable[[], Moment] | None
     budget: int
     progress: Callable[[Step], None] | None
     stop: Callable[[], bool] | None
     phase: str = "first run"
     runs: int = 0
-    at_ns: int | None = None
+    moment: Moment | None = None
     known: dict[str, bool] = field(default_factory=dict[str, bool])
-    moments: dict[str, int | None] = field(default_factory=dict[str, "int | None"])
+    moments: dict[str, Moment | None] = field(default_factory=dict[str, "Moment | None"])
 
     def tries(self, candidate: Drawn) -> bool:
         """Whether it fails, too; then it is the best from now on. What was run before is not run again."""
@@ -165,7 +171,7 @@ class _Search:
             self.runs += 1
             failed = self.known[key] = self.fails(candidate)
             if failed:
-                self.moments[key] = self.when()
+                self.moments[key] = None if self.when is None else self.when()
                 self._keep(candidate, self.moments[key])
             if self.progress is not None:
                 self.progress(Step(self.phase, self.runs, self.budget, failed, self.best))
@@ -175,13 +181,13 @@ class _Search:
 
     def _key(self, candidate: Drawn) -> str:
         """Where runs end soon after the violation, the end only ever comes earlier: it decides nothing."""
-        return replace(candidate, until_ns=0).key() if self.at_ns is not None else candidate.key()
+        return candidate.key() if self.when is None else replace(candidate, until_ns=0).key()
 
-    def _keep(self, candidate: Drawn, at_ns: int | None) -> None:
+    def _keep(self, candidate: Drawn, moment: Moment | None) -> None:
         """What comes after the violation had no part in it."""
-        self.best, self.at_ns = candidate, at_ns
-        if at_ns is not None:
-            end_ns = at_ns + SLACK_NS
+        self.best, self.moment = candidate, moment
+        if moment is not None:
+            end_ns = moment.at_ns + SLACK_NS
             self.best = _until(candidate, min(candidate.until_ns or end_ns, end_ns))
 
     def lowers(self, high: int, make: Callable[[int], Drawn]) -> None:
@@ -203,7 +209,7 @@ def _everything(search: _Search) -> None:
 def _topology(search: _Search) -> None:
     """Fewer nodes, groups, clients and kinds of work: the least of all at once, or one after the other. Where
     only the end shows the failure, somebody has to publish and to consume."""
-    fewest = 0 if search.at_ns is not None else 1
+    fewest = 0 if search.moment is not None and not search.moment.at_end else 1
     least: dict[str, Any] = {name: min(getattr(search.best, name), few) for name, few in _FEW}
     search.tries(replace(search.best, **least, work=()))
     for name, few in (*_FEW, ("nodes", 1), ("producers", fewest), ("consumers", fewest)):
@@ -263,11 +269,9 @@ def _operations(search: _Search) -> None:
 def _time(search: _Search) -> None:
     """An earlier end; faults that would come after it fall away."""
 
-    if search.at_ns is not None:
-        return  # it ends with the violation
-    if search.best.until_ns:
+    if search.moment is None:
         search.lowers(search.best.until_ns, lambda end_ns: _until(search.best, end_ns))
-    else:
+    elif search.moment.at_end:
         search.lowers(search.best.safety_ns, lambda end_ns: _safety(search.best, end_ns))
 
 
