@@ -13,3 +13,14 @@ from haqactor.sim.bugs_outside import ROWS as OUTSIDE
 
 BUGS: Final[dict[str, Bug]] = {bug.name: bug for bug in (*INSIDE, *OUTSIDE)}
 """By the name of the switch."""
+
+
+class _Told:
+    """A probe that has every bug: what it says of one is whether there are switches at all."""
+
+    def bug(self, name: str) -> bool:
+        return bool(name)
+
+
+PLANTED: Final[bool] = _Told().bug("any")
+"""Are the switches in this program? Not in a release, which is built without them (``release.py``)."""

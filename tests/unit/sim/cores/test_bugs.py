@@ -39,6 +39,7 @@ def switches() -> dict[str, list[str]]:
 
 def test_rows_and_switches() -> None:
     found = switches()
+    assert found.pop("any") == ["bugs.py:25"], "what tells whether there are switches"
     assert sorted(set(found) - set(BUGS)) == [], "switches without a row in haqactor.sim.bugs"
     assert sorted(set(BUGS) - set(found)) == [], "rows without a switch"
 
