@@ -111,7 +111,7 @@ class GuestRun:
         a pass is made here; every other one by trio itself."""
         queue, ready, deadlines = self._queue, runner.runq, runner.deadlines
         now: float = runner.clock.current_time()
-        plain = PASSES_ARE_KNOWN and self._begun and not runner.instruments
+        plain = PASSES_ARE_KNOWN and self._begun and not runner.instruments["_all"]
         for _ in range(PASSES_MAX):
             woken = queue.queue or queue.idempotent_queue
             if woken or not plain or runner.waiting_for_idle or not runner.tasks:
