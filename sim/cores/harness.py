@@ -28,7 +28,7 @@ from haqactor.sim.cores.watch import Checker, Watch
 from haqactor.sim.keyed import keyed
 
 FirstApplied = Callable[[Entry, list[list[Any]], Applied], None]
-_FOLD: Final = 1 << 14
+_FOLD: Final = (1 << 14) - 1
 
 
 class Harness:
@@ -76,10 +76,8 @@ class Harness:
             self.links.dropped += 1
             return
         self.delivered += 1
-        events = self._events
-        events.append(self.timeline.now_ns)
-        events.append(source << 8 | target)
-        if len(events) > _FOLD:
+        self._events.append(self.timeline.now_ns << 8 | source << 4 | target)
+        if not self.delivered & _FOLD:
             self._fold()
         self.replicas[target].put(source, message)
 

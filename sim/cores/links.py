@@ -5,6 +5,7 @@ would arrive.
 """
 
 from collections.abc import Callable
+from heapq import heappush
 from math import log
 from typing import Any
 
@@ -13,6 +14,7 @@ from haqactor.sim.cores.plan import Plan
 from haqactor.sim.keyed import keyed
 
 _DELAYS = 256
+_FINE = 1 << 32
 
 
 class Links:
@@ -27,20 +29,18 @@ class Links:
         self._arrive = arrive
         self._loss = plan.loss
         self._odd = plan.loss + plan.repeat
-        self._streams = [[keyed(plan.seed, "link", a, b) for b in range(size)] for a in range(size)]
+        self._draws = [[keyed(plan.seed, "link", a, b).random for b in range(size)] for a in range(size)]
         mean = 0 if plan.constant else plan.delay_mean_ns
         chance = keyed(plan.seed, "delays")
         self._delays = [plan.delay_min_ns + int(-log(1.0 - chance.random()) * mean) for _ in range(_DELAYS)]
         self.cut = [[False] * size for _ in range(size)]
         self.slow = [[0] * size for _ in range(size)]
         self.held: dict[tuple[int, int], list[tuple[int, int, Any]]] = {}
-        self.sent = 0
         self.dropped = 0
         self.repeated = 0
 
     def send(self, source: int, target: int, message: Any) -> None:
         """Hand over one message."""
-        self.sent += 1
         if self.cut[source][target]:
             self.dropped += 1
             return
@@ -48,17 +48,18 @@ class Links:
         if self.held and (source, target) in self.held:
             self.held[source, target].append(envelope)
             return
-        stream = self._streams[source][target]
-        delays = self._delays
-        slow = self.slow[source][target]
-        if self._odd and (chance := stream.random()) < self._odd:
+        draw = self._draws[source][target]
+        chance = draw()
+        delay = self._delays[int(chance * _FINE) % _DELAYS] + self.slow[source][target]
+        timeline = self._timeline
+        if chance < self._odd:
             if chance < self._loss:
                 self.dropped += 1
                 return
             self.repeated += 1
-            late = delays[int(stream.random() * _DELAYS)] * (1 + int(stream.random() * 8))
-            self._timeline.after(late + slow, self._arrive, envelope)
-        self._timeline.after(delays[int(stream.random() * _DELAYS)] + slow, self._arrive, envelope)
+            timeline.after(delay * (1 + int(draw() * 8)), self._arrive, envelope)
+        timeline.number = number = timeline.number + 1
+        heappush(timeline.heap, (timeline.now_ns + delay, number, self._arrive, envelope))
 
     def isolate(self, inside: list[int]) -> None:
         """Cut ``inside`` off from all others, both ways."""

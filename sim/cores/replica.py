@@ -21,13 +21,27 @@ from haqactor.sim.cores.disk import Block
 from haqactor.sim.cores.messages import Beat, BeatAnswer, Request, Shipment
 from haqactor.sim.cores.serving import BEGAN, Serving
 from haqactor.sim.cores.snapshots import Snapshots
-from haqactor.sim.keyed import HostRandom, keyed
+from haqactor.sim.keyed import HostRandom, Stream, keyed
 
 if TYPE_CHECKING:
     from haqactor.sim.cores.harness import Harness
 
 GROUP: Final = GroupId(3)
 _SHORTEST_NS: Final = 200_000
+
+
+class CoreRandom(HostRandom):
+    """The same, and quick at what a core asks for with every beat."""
+
+    __slots__ = ("_random",)
+
+    def __init__(self, stream: Stream) -> None:
+        super().__init__(stream)
+        self._random = stream.random
+
+    def below(self, bound: int) -> int:
+        """An integer in [0, bound), for bounds far below 2**53."""
+        return int(self._random() * bound)
 
 
 class Waiting:
@@ -95,7 +109,7 @@ class Replica:
             boot=self.boot,
             suspect=disk.suspect,
             configs=disk.configs(),
-            random=HostRandom(keyed(harness.plan.seed, "core", self.node, self.boot)),
+            random=CoreRandom(keyed(harness.plan.seed, "core", self.node, self.boot)),
             probe=self.probe,
             now_ns=self.now(),
         )
@@ -128,7 +142,8 @@ class Replica:
     def now(self) -> int:
         """This host's monotonic clock."""
         world = self.timeline.now_ns
-        return self._offset_ns + world + world * self.drift_ppm // 1_000_000
+        drift = self.drift_ppm
+        return self._offset_ns + world + (world * drift // 1_000_000 if drift else 0)
 
     def wall_ns(self, now: int) -> int:
         """This host's wall clock at ``now`` of its monotonic one."""
@@ -136,23 +151,29 @@ class Replica:
 
     def wait_ns(self, span_ns: int) -> int:
         """World time until the host's clock has gone ``span_ns`` further."""
-        return span_ns * 1_000_000 // (1_000_000 + self.drift_ppm) + 1
+        drift = self.drift_ppm
+        return span_ns * 1_000_000 // (1_000_000 + drift) + 1 if drift else span_ns
 
     # -- turns
 
     def put(self, source: int, item: Any) -> None:
         """Something arrived. ``source``: a peer, or -1."""
-        if self.up:
-            kind = cast(type[object], type(item))
-            if (kind is Beat or kind is BeatAnswer) and not self.paused:  # heard outside of turns
-                (self.beats.heard if kind is Beat else self.beats.answered)(source, item, self.now())
-                if self._awake or not self.core.has_ready():
-                    return
+        if not self.up:
+            return
+        kind = cast(type[object], type(item))
+        if (kind is Beat or kind is BeatAnswer) and not self.paused:  # heard outside of turns
+            if kind is Beat:
+                self.beats.heard(source, item, self.now())
             else:
-                self.inbox.append((source, item))
-            if not self._awake:
-                self._awake = True
-                self.timeline.after(self._turn_ns, self._turn, self.boot)
+                self.beats.answered(source, item, self.now())
+            if self._awake or not self.core.has_ready():
+                return
+        else:
+            self.inbox.append((source, item))
+            if self._awake:
+                return
+        self._awake = True
+        self.timeline.after(self._turn_ns, self._turn, self.boot)
 
     def call(self, doing: Callable[[int], None]) -> None:
         """Do this in the next turn; it is given the host's time."""
@@ -178,10 +199,12 @@ class Replica:
             serving.work(now)
         self._perform_all(now)
         serving = self.serving
-        if serving is not None and serving.stirred and self.is_serving:
+        if serving is not None and not self.is_serving:
+            serving = None
+        if serving is not None and serving.stirred:
             serving.work(now)
             self._perform_all(now)
-        self._rearm(now)
+        self._rearm(now, serving)
 
     def _take(self, source: int, item: Any, now: int) -> None:
         if source >= 0:
@@ -233,12 +256,14 @@ class Replica:
         """Tell the client what came of it."""
         self.harness.to_client(request.answer, value)
 
-    def _rearm(self, now: int) -> None:
+    def _rearm(self, now: int, serving: Serving | None) -> None:
         deadline = self.core.next_deadline_ns
-        if self.serving is not None and self.is_serving:
-            deadline = min(deadline, self.serving.deadline_ns(now))
-        at = self.timeline.now_ns + self.wait_ns(max(deadline - now, _SHORTEST_NS))
-        if not self.timeline.now_ns < self._timer_ns <= at:
+        if serving is not None:
+            deadline = min(deadline, serving.deadline_ns(now))
+        span = deadline - now
+        world = self.timeline.now_ns
+        at = world + self.wait_ns(span if span > _SHORTEST_NS else _SHORTEST_NS)
+        if not world < self._timer_ns <= at:
             self._timer_ns = at
             self.timeline.at(at, self._timer, self.boot)
 
@@ -290,7 +315,8 @@ class Replica:
             self.reads.append((read.index, read.context))
         for context in ready.reads_failed:
             self.reads_asked.pop(context, None)
-        self._serve_reads()
+        if self.reads:
+            self._serve_reads()
         for fetch in ready.fetches:
             self.timeline.after(self.disk.sync_ns // 4, self._fetched, (self.boot, fetch))
         for peer, offer in ready.installs:

@@ -12,13 +12,14 @@ from haqactor.machine.machine import GroupMachine
 
 def digest(machine: GroupMachine) -> bytes:
     """16 bytes, equal for machines that applied the same entries, snapshots between or not."""
-    found = blake2b(machine.digest(), digest_size=16)
+    parts = [machine.digest()]
     for uid in sorted(machine.queues):
         queue = machine.queues[uid]
-        head = queue.batches.head
-        for name, _code in COLUMNS:
-            found.update(getattr(queue.batches, name)[head:].tobytes())
-        found.update(
-            repr((sorted(queue.deferrals), list(queue.holders), list(queue.origins.items()))).encode()
-        )
-    return found.digest()
+        batches, head = queue.batches, queue.batches.head
+        if len(batches):
+            parts += [getattr(batches, name)[head:].tobytes() for name, _code in COLUMNS]
+        if queue.deferrals or queue.holders or queue.origins:
+            rest = (sorted(queue.deferrals), list(queue.holders), list(queue.origins.items()))
+            parts.append(repr(rest).encode())
+        parts.append(b"|")
+    return blake2b(b"".join(parts), digest_size=16).digest()
