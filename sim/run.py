@@ -11,6 +11,7 @@ from typing import Any, Final
 from haqactor.ids import METADATA_GROUP
 from haqactor.sim.atlas import Atlas
 from haqactor.sim.calls import Calls
+from haqactor.sim.checkers.canary import CANARY, Canary, sings
 from haqactor.sim.checkers.checker import Checker, Violation
 from haqactor.sim.checkers.final import Final as End
 from haqactor.sim.checkers.final import Group, Replica
@@ -133,6 +134,8 @@ class Run:
         world.on_failure = self._failed
         self._cluster = SimCluster(world, shape(drawn, bugs))
         judges: list[Checker] = all_checkers()
+        if CANARY in bugs and sings(world.seed):
+            judges.append(Canary())
         self._bugs = bugs
         self._moments: list[tuple[str, int, int]] = []
         self._panel = Panel(judges)
