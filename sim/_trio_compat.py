@@ -70,6 +70,7 @@ class GuestRun:
             self._hooks: Any = sys.get_asyncgen_hooks()
             sys.set_asyncgen_hooks(None, None)
             self._runner: Any = _current.runner
+            self._runner.ki_manager.close()  # Ctrl-C is for whoever runs the world, not for one of its hosts
             self._queue: Any = self._runner.entry_queue
             self._runner.is_guest = False  # nobody has to be told that there is something to do
             del _current.runner
@@ -230,6 +231,8 @@ def _pass(runner: Any, ready: Any, order: Order) -> None:
             message = task.context.run(send, value)
         except StopIteration as stopped:
             ended = outcome.Value(stopped.value)
+        except KeyboardInterrupt:
+            raise  # a person wants the world to end, and happened to meet this task
         except BaseException as error:
             ended = outcome.Error(error.with_traceback(_without_first(error)))
         if ended is not None:

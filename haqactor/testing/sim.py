@@ -124,6 +124,8 @@ class Sim:
             self._audience.progress(number, len(chosen))
             ending = run(scene, seed, nodes=nodes, profile=settings.profile or profile)
             if ending.error is not None:
+                if not _is_finding(ending.error):
+                    raise ending.error
                 error = self._told(scene, ending, nodes)
                 raise error.with_traceback(error.__traceback__)
             tally.add(ending)
@@ -150,3 +152,8 @@ class Sim:
         if self._noted:
             seen.error.add_note(report)
         return seen.error
+
+
+def _is_finding(error: BaseException) -> bool:
+    """Not where a person wants to stop, or the test is to be skipped; what ``pytest.fail`` raises is one."""
+    return isinstance(error, Exception) or type(error).__name__ == "Failed"

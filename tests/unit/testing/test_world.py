@@ -1,5 +1,6 @@
 """Scenarios in a simulated world: what they can do to it, what is written down of them, how they fail."""
 
+import signal
 from collections.abc import Awaitable, Callable
 from itertools import count
 
@@ -367,6 +368,32 @@ def test_mistakes_are_told() -> None:
         run(scene, 1, profile="nonsense")
     with pytest.raises(ValueError, match="no profile 'beyond'"):
         run(scene, 1, profile="beyond")
+
+
+def test_ctrl_c_ends_the_world() -> None:
+    async def scene(_world: World) -> None:
+        await trio.sleep(1)
+        signal.raise_signal(signal.SIGINT)
+
+    before = signal.getsignal(signal.SIGINT)
+    with pytest.raises(KeyboardInterrupt):
+        Sim().run(scene, seeds=1)
+    assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_a_scenario_may_skip_or_fail_its_test() -> None:
+    async def skips(_world: World) -> None:
+        pytest.skip("not here")
+
+    async def fails(_world: World) -> None:
+        pytest.fail("not so")
+
+    with pytest.raises(pytest.skip.Exception, match="not here") as skipped:
+        Sim().run(skips, nodes=0, seeds=1)
+    assert not hasattr(skipped.value, "__notes__")
+    with pytest.raises(pytest.fail.Exception, match="not so") as failed:
+        Sim().run(fails, nodes=0, seeds=1)
+    assert "seed 0" in failed.value.__notes__[0]
 
 
 async def test_a_world_inside_of_a_running_program() -> None:
