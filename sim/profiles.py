@@ -150,6 +150,8 @@ def _fault(stream: Stream, kind: str, at_ns: int) -> Fault:
         return Fault(at_ns, kind, who, {"for_ns": for_ns, "operations": 1 + stream.randrange(40)})
     if kind == "disk_slow":
         return Fault(at_ns, kind, who, {"for_ns": for_ns, "strength": stream.choice((3, 10, 50))})
+    if kind == "bit_rot" and stream.random() < 0.4:
+        return Fault(at_ns, kind, who, {"for_ns": MS, **_place(stream), "crash": True, "tail": True})
     if kind in DAMAGE:
         return Fault(at_ns, kind, who, {"for_ns": for_ns // 4, **_place(stream)})
     return Fault(at_ns, kind, who, {"for_ns": for_ns})

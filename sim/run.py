@@ -51,7 +51,8 @@ class Result:
     """How a run ended. ``failures``: nodes or clients that ended by an error, in words. ``at_ns`` and
     ``event``: when the first thing went wrong that must not, and the number of its event in the trace; None
     where nothing did. ``forgiven``: what was broken, and is no fault where so much was damaged, or a disk has
-    lied. ``drawn`` and ``bugs``: what it was given. ``note``: what else there is to say."""
+    lied. ``operations``: of each node's disk. ``drawn`` and ``bugs``: what it was given. ``note``: what else
+    there is to say."""
 
     seed: int
     profile: str
@@ -66,6 +67,7 @@ class Result:
     events: int = 0
     messages: int = 0
     simulated_ns: int = 0
+    operations: dict[str, int] = field(default_factory=dict[str, int])
     fired: dict[str, int] = field(default_factory=dict[str, int])
     marks: dict[str, int] = field(default_factory=dict[str, int])
     trace: Trace | None = None
@@ -289,6 +291,7 @@ class Run:
             events=world.trace.count,
             messages=sum(link.sent for link in self._cluster.fabric.links.values()),
             simulated_ns=world.now_ns,
+            operations={node.host.name: node.medium.operations for node in self._cluster.nodes},
             fired=self._nemesis.fired,
             marks=self._cluster.marks.counts,
             trace=world.trace if world.trace.recording else None,

@@ -154,9 +154,22 @@ def _aim(fault: Fault, node: SimNode) -> tuple[str, int] | None:
     return path, sector + place // len(sectors) % min(SECTOR, len(image) - sector)
 
 
+def _tail(fault: Fault, node: SimNode) -> tuple[str, int] | None:
+    """A place in the log's last block."""
+    segments = [path for path in _files(node.medium) if path.startswith(_SEGMENT)]
+    if not segments:
+        return None
+    image = node.medium.image(segments[-1])
+    sectors = _written(image)
+    heads = [at for at in sectors if image[at + 4 : at + 8] == MAGIC]
+    if not heads:
+        return None
+    return segments[-1], heads[-1] + span(fault, "place") % (sectors[-1] - heads[-1] + SECTOR)
+
+
 def _rot(fault: Fault, node: SimNode) -> bool:
-    """A bit flips."""
-    aim = _aim(fault, node)
+    """A bit flips; where the plan says so in the log's last block, which then looks like a torn one."""
+    aim = _tail(fault, node) if fault.args.get("tail") else _aim(fault, node)
     if aim is not None:
         node.medium.flip(*aim, span(fault, "bit") % 8)
     return aim is not None
