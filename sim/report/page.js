@@ -211,7 +211,7 @@ function drawDots(base) {
       base.append(svg("path", { class: "fault", d: `M${at_x} ${y - 6}l6 6l-6 6l-6 -6z`, "data-i": row.i }));
       if (y - (free.get(row.lane) ?? -99) >= 12) {
         const text = row.kind === "fault" ? row.body : `${row.kind} ${row.body}`;
-        base.append(svg("text", { class: "fault-text", x: at_x + 10, y: y - 3, "data-i": row.i }, shorten(text, worldwide ? 900 : step - 14)));
+        base.append(svg("text", { class: "fault-text", x: at_x + 10, y: worldwide ? y - 9 : y - 3, "data-i": row.i }, shorten(text, worldwide ? 900 : step - 14)));
         free.set(row.lane, y);
       }
     } else if (!worldwide && row.i !== run.violation && !(row.kind === "drop" && row.send)) {
@@ -251,7 +251,7 @@ function effects(i) {
 }
 function drawChain() {
   diagram.querySelector("#chosen")?.remove();
-  diagram.classList.toggle("dimmed", chosen >= 0);
+  diagram.classList.toggle("dimmed", chosen >= 0 && chosen !== run.violation);
   if (chosen < 0) return;
   const group = svg("g", { id: "chosen" });
   const link = (i, extra) => {
