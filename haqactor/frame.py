@@ -25,6 +25,7 @@ from haqactor.errors import ProtocolError
 
 _PRELUDE: Final = struct.Struct("<IIBBHI")
 _AFTER_CRC: Final = struct.Struct("<BBHI")
+_BEFORE: Final = struct.Struct("<II")
 PRELUDE_BYTES: Final = _PRELUDE.size
 MAGIC: Final = 0x4A51
 _NULL: Final = NullProbe()
@@ -47,7 +48,7 @@ def encode(kind: int, header: Any, *blobs: Buffer) -> bytes:
     """A frame's bytes; the blobs are joined."""
     head = codec.dumps(header)
     rest = b"".join((_AFTER_CRC.pack(kind, 0, MAGIC, len(head)), head, *blobs))
-    return b"".join((struct.pack("<II", len(rest) + 8, google_crc32c.value(rest)), rest))
+    return b"".join((_BEFORE.pack(len(rest) + 8, google_crc32c.value(rest)), rest))
 
 
 class Decoder:
@@ -72,10 +73,16 @@ class Decoder:
         end. Good frames ahead of what is wrong are returned first: ``check``, or the next ``feed``, raises
         then."""
         self.check()
-        self._buffer += data
         frames: list[Frame] = []
         try:
-            self._parse(frames)
+            if self._buffer or not isinstance(data, bytes):
+                self._buffer += data
+                at = self._parse(self._buffer, frames)
+                del self._buffer[: len(self._buffer) if self._forgets else at]
+            else:  # most reads begin and end with a frame: nothing is kept, or copied twice
+                at = self._parse(data, frames)
+                if at < len(data) and not self._forgets:
+                    self._buffer += memoryview(data)[at:]
         except ProtocolError as error:
             self._fault = error
             self._buffer.clear()
@@ -88,8 +95,8 @@ class Decoder:
         if self._fault is not None:
             raise self._fault
 
-    def _parse(self, frames: list[Frame]) -> None:
-        buffer = self._buffer
+    def _parse(self, buffer: bytes | bytearray, frames: list[Frame]) -> int:
+        """Take whole frames off the beginning; returns where the rest begins."""
         at, end = 0, len(buffer)
         while end - at >= PRELUDE_BYTES:
             length, crc, kind, _flags, magic, head = _PRELUDE.unpack_from(buffer, at)
@@ -106,5 +113,4 @@ class Decoder:
                 raise ProtocolError("a frame's checksum is wrong")
             frames.append(Frame(kind, codec.loads(whole[8 : 8 + head]), whole[8 + head :]))
             at += length
-        if at or self._forgets:
-            del buffer[: end if self._forgets else at]
+        return at

@@ -72,11 +72,13 @@ class Beats:
                 if row is not None:
                     rows.append(row)
         wall = context.env.clock.wall_ns()
+        context.departures.begin()
         for peer, link in context.peers.items():
             if link.connected:
                 beat = self._heartbeats.beat(peer, rows)
                 link.send(encode(PeerOp.BEAT, [wall, beat.to_tuple(), self._new_digests(peer)]))
                 self.sent += 1
+        context.departures.end()
 
     def _new_digests(self, peer: NodeId) -> list[list[Any]]:
         told = self._digests.setdefault(peer, {})
@@ -114,7 +116,9 @@ class Beats:
         answer = self._heartbeats.answer(peer, answers)
         link = context.peers.get(peer)
         if link is not None:
+            context.departures.begin()
             link.send(encode(PeerOp.BEAT_ANSWER, [context.env.clock.wall_ns(), answer.to_tuple()]))
+            context.departures.end()
         for group, index, digest in digests:
             actor = context.groups.get(GroupId(group))
             if actor is not None:

@@ -3,8 +3,8 @@
 One rule: putting is synchronous; the owner of the connection bounds what it lets others put (credit,
 windows), and drops the connection rather than the middle of a stream.
 
-What an actor's turn puts leaves with the end of the turn, as far as the socket takes it; the task that pumps
-is for the rest. So peers and clients have it before this node's own disk is waited for.
+What an actor's turn, or a heartbeat, puts leaves with its end, as far as the socket takes it; the task that
+pumps is for the rest. So peers and clients have it before this node's own disk is waited for.
 """
 
 from typing import Final

@@ -16,7 +16,6 @@ Rows are made on demand, in the step in which they leave, so none speaks for a s
 
 import struct
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Any, Final, Generic, NamedTuple, TypeVar
 
@@ -49,8 +48,7 @@ class AnswerRow(NamedTuple):
 RowT = TypeVar("RowT", BeatRow, AnswerRow)
 
 
-@dataclass(frozen=True, slots=True)
-class Beat:
+class Beat(NamedTuple):
     """``seq`` counts this sender's beats to this peer; ``ack`` is the newest answer it has. ``rows`` changed
     since the peer's last confirmation, ``gone`` are groups no longer spoken for, ``digest`` hashes the rest.
     ``full``: forget what you held. ``want_all``: your last answer's hash did not match, send all."""
@@ -66,16 +64,7 @@ class Beat:
 
     def to_tuple(self) -> tuple[Any, ...]:
         """Plain values for CBOR."""
-        return (
-            self.seq,
-            self.boot,
-            self.ack,
-            self.rows,
-            self.gone,
-            self.digest,
-            self.full,
-            self.want_all,
-        )
+        return tuple(self)
 
     @staticmethod
     def from_tuple(values: Sequence[Any]) -> "Beat":
@@ -85,8 +74,7 @@ class Beat:
         return Beat(seq, boot, ack, decoded, tuple(gone), bytes(digest), full, want_all)
 
 
-@dataclass(frozen=True, slots=True)
-class BeatAnswer:
+class BeatAnswer(NamedTuple):
     """The same for the answer; ``seq`` is that of the beat answered, ``ack`` the newest beat that was
     understood whole."""
 
@@ -101,16 +89,7 @@ class BeatAnswer:
 
     def to_tuple(self) -> tuple[Any, ...]:
         """Plain values for CBOR."""
-        return (
-            self.seq,
-            self.boot,
-            self.ack,
-            self.rows,
-            self.gone,
-            self.digest,
-            self.full,
-            self.want_all,
-        )
+        return tuple(self)
 
     @staticmethod
     def from_tuple(values: Sequence[Any]) -> "BeatAnswer":
@@ -252,7 +231,10 @@ class Heartbeats:
         self._seq = 0
 
     def _peer(self, peer: NodeId) -> _Peer:
-        return self._peers.setdefault(peer, _Peer())
+        known = self._peers.get(peer)
+        if known is None:
+            known = self._peers[peer] = _Peer()
+        return known
 
     def beat(self, peer: NodeId, rows: Sequence[BeatRow]) -> Beat:
         """The next beat to ``peer``; ``rows`` of the groups that are led here, have it as a member and are
