@@ -132,6 +132,7 @@ ROWS: Final = (
         "a replica that may have forgotten what it promised counts at once",
         ("S13", "S15", "S12", "S1", "S10", "crash"),
         "durable bytes are lost",
+        nodes="disk",
     ),
     Bug("M41", "machine.no_dedup", "a retry is stored again", ("S4",), "a lost reply"),
     Bug(

@@ -23,6 +23,7 @@ ROWS: Final = (
         ("S13", "S1", "S15"),
         "a crash that tears the last block",
         "",
+        nodes="disk",
     ),
     Bug(
         "J01",
@@ -31,6 +32,7 @@ ROWS: Final = (
         ("S1",),
         "crash",
         "",
+        nodes="crash",
     ),
     Bug(
         "M08",
@@ -39,6 +41,7 @@ ROWS: Final = (
         ("S14", "S13", "S1", "S15", "S12", "S10", "crash"),
         "a sync fails, then the power",
         "",
+        nodes="disk",
     ),
     Bug(
         "M09",
@@ -55,6 +58,7 @@ ROWS: Final = (
         ("S21", "S11", "S12", "S13", "S1", "crash"),
         "a crash that tears the last block",
         "",
+        nodes="crash",
     ),
     Bug(
         "M12",
@@ -63,6 +67,7 @@ ROWS: Final = (
         ("S21", "S11", "S12", "S2", "crash", "L3"),
         "a bit flips",
         "",
+        nodes="disk",
     ),
     Bug(
         "M13",
@@ -71,6 +76,7 @@ ROWS: Final = (
         ("S14", "S13", "S1", "S11", "S12", "S15", "S21", "crash"),
         "a bit flips, then a restart",
         "",
+        nodes="disk",
     ),
     Bug(
         "M15",
@@ -79,6 +85,7 @@ ROWS: Final = (
         ("S14", "S13", "S1", "S11", "S12", "S15", "S21", "crash"),
         "a bit flips, or a crash tears the last block",
         "",
+        nodes="disk",
     ),
     Bug(
         "M18",
@@ -87,6 +94,7 @@ ROWS: Final = (
         ("S21", "S13", "crash"),
         "a crash that tears the last block, then a stop in order",
         "",
+        nodes="crash",
     ),
     Bug(
         "M30",
@@ -95,6 +103,7 @@ ROWS: Final = (
         ("S21", "S1", "S19", "crash"),
         "a crash after a snapshot",
         "",
+        nodes="crash",
     ),
     Bug(
         "M45",
@@ -103,6 +112,7 @@ ROWS: Final = (
         ("S14", "S13", "S10", "S1"),
         "a crash after a vote",
         "",
+        nodes="crash",
     ),
     Bug(
         "J02",
@@ -127,6 +137,7 @@ ROWS: Final = (
         ("S8", "L3", "S6", "L2", "rest"),
         "the wall clock steps back",
         "",
+        nodes="clock",
     ),
     Bug(
         "M43",
@@ -151,6 +162,7 @@ ROWS: Final = (
         ("S24",),
         "a slow disk",
         "",
+        nodes="disk",
     ),
     Bug(
         "N02",
@@ -167,6 +179,7 @@ ROWS: Final = (
         ("S5", "S8"),
         "the old leader is cut off",
         "",
+        nodes="partition",
     ),
     Bug(
         "N04",
@@ -175,6 +188,7 @@ ROWS: Final = (
         ("S8", "S5", "S25", "L3", "crash"),
         "connections break",
         "",
+        nodes="partition",
     ),
     Bug(
         "N05",
@@ -183,6 +197,7 @@ ROWS: Final = (
         ("L3", "S6", "S8", "rest"),
         "proxies, broken connections",
         "",
+        nodes="partition",
     ),
     Bug(
         "N06",
@@ -207,6 +222,7 @@ ROWS: Final = (
         ("L2", "L3", "S6", "rest"),
         "a leader stops in order",
         "",
+        nodes="crash",
     ),
     Bug(
         "N09",
@@ -215,6 +231,7 @@ ROWS: Final = (
         ("L2", "L3", "rest"),
         "leaders that change",
         "",
+        nodes="partition",
     ),
     Bug(
         "N10",
@@ -247,5 +264,6 @@ ROWS: Final = (
         ("S5", "S25", "L3", "S6"),
         "a connection breaks",
         "",
+        nodes="partition",
     ),
 )

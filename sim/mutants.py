@@ -11,8 +11,9 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
+from haqactor.errors import Conflict
 from haqactor.sim.bug import Bug
-from haqactor.sim.bugs import BUGS
+from haqactor.sim.bugs import BUGS, PLANTED
 from haqactor.sim.checkers.canary import CANARY, sings
 from haqactor.sim.pool import Done, Pool
 from haqactor.sim.seedrun import CORES, NODES, Outcome, run_cores, run_nodes
@@ -273,7 +274,10 @@ def mutants(
     pool: Pool | None = None,
 ) -> list[Row]:
     """Hunt planted bugs by the names of their switches (none: all of them). ``on_row`` is told of each as
-    soon as it was found, or given up. Raises KeyError for a bug that does not exist."""
+    soon as it was found, or given up. Raises KeyError for a bug that does not exist, Conflict in a
+    release."""
+    if not PLANTED:
+        raise Conflict("this is a release, which is built without planted bugs; use a checkout of the source")
     matrix = Matrix(tuple(names) or tuple(BUGS), rules or Rules(), on_row)
     if pool is not None:
         return matrix.run(pool)
