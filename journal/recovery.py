@@ -11,6 +11,7 @@ from haqactor.env import Disk, FileMissing, Probe
 from haqactor.errors import DataDamaged
 from haqactor.ids import GroupId
 from haqactor.journal.block import END, BlockHeader
+from haqactor.journal.config import SECTOR_BYTES
 from haqactor.journal.files import DataFile, damaged, parse_name, segment_name
 from haqactor.journal.group import Group, RecoveredGroup
 from haqactor.journal.identity import Identity
@@ -90,6 +91,8 @@ class Recovery:
             file = await self._disk.open(path)
             data = DataFile(file, number, await file.size())
             found.segments[number] = data
+            if data.size < SECTOR_BYTES:  # it had its full size before its name: all that it held is gone
+                raise damaged(path, data.size, f"the file ends here: no segment has {data.size} bytes")
             await self._segment(data)
         if found.last is None:
             return numbers[0] if numbers else 0
