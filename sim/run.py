@@ -30,6 +30,7 @@ from haqactor.sim.observer import Observer
 from haqactor.sim.profiles import UNBOUNDED, draw
 from haqactor.sim.remains import Remains
 from haqactor.sim.trace import Trace
+from haqactor.sim.tripwires import tripwires
 from haqactor.sim.verdict import Verdict
 from haqactor.sim.workload import Clients, Staff
 from haqactor.sim.world import NS, World
@@ -51,8 +52,8 @@ class Result:
     """How a run ended. ``failures``: nodes or clients that ended by an error, in words. ``at_ns`` and
     ``event``: when the first thing went wrong that must not, and the number of its event in the trace; None
     where nothing did. ``forgiven``: what was broken, and is no fault where so much was damaged, or a disk has
-    lied. ``operations``: of each node's disk. ``drawn`` and ``bugs``: what it was given. ``note``: what else
-    there is to say."""
+    lied. ``operations``: of each node's disk. ``drawn`` and ``bugs``: what it was given. ``escapes``:
+    what tripped a wire, see ``tripwires``. ``note``: what else there is to say."""
 
     seed: int
     profile: str
@@ -75,11 +76,14 @@ class Result:
     event: int | None = None
     drawn: Drawn = field(default_factory=Drawn)
     bugs: tuple[str, ...] = ()
+    escapes: list[str] = field(default_factory=list[str])
     note: str = ""
 
     @property
     def invariant(self) -> str:
         """The id of what was broken first, or of what ended a program; "" for none."""
+        if self.escapes:
+            return "escape"
         if self.violations:
             return self.violations[0].invariant
         if self.failures:
@@ -89,6 +93,8 @@ class Result:
     @property
     def message(self) -> str:
         """What was broken, in words."""
+        if self.escapes:
+            return f"something reached for the real world: {self.escapes[0]}"
         if self.violations:
             return self.violations[0].text
         if self.failures:
@@ -106,8 +112,14 @@ def run(
 ) -> Result:
     """Run a seed to its end, or to the first promise that is broken."""
     drawn = drawn or draw(seed, profile)
-    with World(seed, recording=recording, oldest_first=drawn.oldest_first) as world:
-        return Run(world, profile, drawn, bugs).go()
+    with (
+        tripwires() as escapes,
+        World(seed, recording=recording, oldest_first=drawn.oldest_first) as world,
+    ):
+        result = Run(world, profile, drawn, bugs).go()
+    if escapes:
+        result.verdict, result.escapes = Verdict.NONDETERMINISM, escapes
+    return result
 
 
 def shape(drawn: Drawn, bugs: tuple[str, ...] = ()) -> Shape:
@@ -293,7 +305,7 @@ class Run:
             simulated_ns=world.now_ns,
             operations={node.host.name: node.medium.operations for node in self._cluster.nodes},
             fired=self._nemesis.fired,
-            marks=self._cluster.marks.counts,
+            marks=dict(self._cluster.marks.counts),
             trace=world.trace if world.trace.recording else None,
             at_ns=moment[1],
             event=moment[2],
