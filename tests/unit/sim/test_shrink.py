@@ -8,7 +8,7 @@ import pytest
 
 from haqactor.sim.drawn import Drawn
 from haqactor.sim.plan import NS, Fault, Plan
-from haqactor.sim.shrink import NotReproduced, Shrunk, Step, ddmin, same_invariant, shrink
+from haqactor.sim.shrink import Moment, NotReproduced, Shrunk, Step, ddmin, same_invariant, shrink
 
 KINDS = ("crash", "isolate", "heal", "pause", "bitflip")
 FAULTS = tuple(Fault(123_456_789 * number, KINDS[number % 5], f"n{number % 3}") for number in range(1, 41))
@@ -184,3 +184,27 @@ def test_few_runs_for_what_came_last() -> None:
     shrink(START, lambda candidate: last in candidate.plan.faults, progress=steps.append)
     enough = next(step for step in steps if len(step.best.plan) == 1)
     assert enough.runs <= 20
+
+
+def test_what_only_the_end_shows_has_its_faults_come_to_an_end_sooner() -> None:
+    """Nothing is cut off before its end, and the time of faults becomes short early."""
+    steps: list[Step] = []
+    start = replace(START, until_ns=0, safety_ns=20 * NS)
+    candidates: list[Drawn] = []
+
+    def fails(candidate: Drawn) -> bool:
+        candidates.append(candidate)
+        return FAULTS[3] in candidate.plan.faults
+
+    def when() -> Moment:
+        return Moment(candidates[-1].safety_ns + 4 * NS, at_end=True)
+
+    shrunk = shrink(start, fails, when=when, progress=steps.append)
+    assert shrunk.candidate.plan.faults == (FAULTS[3],)
+    assert shrunk.moment is not None
+    assert shrunk.moment.at_end
+    assert FAULTS[3].at_ns <= shrunk.candidate.safety_ns < 2 * NS
+    assert all(each.until_ns == 0 or each.until_ns > each.safety_ns for each in candidates)
+    assert (shrunk.candidate.producers, shrunk.candidate.consumers) == (1, 1)
+    sooner = next(step for step in steps if step.best.safety_ns < 10 * NS)
+    assert sooner.runs <= 4
