@@ -36,7 +36,7 @@ class AdminBody:
         stream = clients.stream(self._name)
         await clients.declare_all(self._name, broker)
         while not clients.progress.stopping:
-            if "admin" not in clients.work or ("alter" in clients.work and stream.random() < 0.2):
+            if "admin" not in clients.work or ("alter" in clients.work and stream.random() < 0.4):
                 await self._alter(broker, stream)
             else:
                 await self._rule(broker, stream)

@@ -34,6 +34,19 @@ def dead_letters_declared(story: Story) -> None:
     story.did("declare", queue="dead", uid=6, version=1, created=False, changed=False)
 
 
+@holds("S17")
+def declared_again(story: Story) -> None:
+    """A declaration that was sent twice made the queue itself, and found it there"""
+    story.did("declare", uid=7, created=False, changed=False, again=True)
+    story.did("info", uid=7, version=1)
+
+
+@breaks("S17")
+def declared_once(story: Story) -> None:
+    """A declaration found a queue that nobody had made"""
+    story.did("declare", uid=7, created=False, changed=False, again=False)
+
+
 @breaks("S17")
 def two_incarnations(story: Story) -> None:
     """Two incarnations are seen, and it was declared once, as a dead-letter queue"""
