@@ -1,8 +1,7 @@
 """Sealed files: written once, then never changed. Cold segments and snapshots are made of them.
 
-One rule: a sealed file is whole under its name or it is not there: written as ``.tmp``, synced, renamed,
-the directory
-synced; and only then named in the journal, with its size and its trailer's checksum (J7).
+One rule: a sealed file is whole under its name or it is not there: written as ``.tmp``, synced, renamed, the
+directory synced; and only then named in the journal, with its size and its trailer's checksum (J7).
 """
 
 import struct
@@ -23,6 +22,8 @@ _TRAILER: Final = struct.Struct("<I4sIQQQI")
 HEAD_BYTES: Final = _HEAD.size
 TRAILER_BYTES: Final = _TRAILER.size
 FOOTER_BYTES_MAX: Final = 1 << 32
+_WRITTEN_AT_ONCE: Final = 262_144
+"""Less than that is kept until there is more, or the end: a write is a journey to a thread and back."""
 _NULL: Final = NullProbe()
 
 
@@ -39,7 +40,9 @@ class SealedWriter:
         self._magic = magic
         self.group = group
         self.number = number
-        self.offset = HEAD_BYTES
+        self.offset = 0
+        self._kept: list[Buffer] = []
+        self._kept_from = 0
         self.probe: Probe = _NULL
 
     @classmethod
@@ -55,28 +58,36 @@ class SealedWriter:
         file = await disk.open(path, create=True)
         rest = _HEAD.pack(0, magic, group, number, epoch)[4:]
         writer = cls(disk, directory, name, file, magic, group, number)
-        try:
-            await file.pwrite(0, [google_crc32c.value(rest).to_bytes(4, "little") + rest])
-        except DiskError:
-            await writer.abandon()
-            raise
+        writer._keep([google_crc32c.value(rest).to_bytes(4, "little") + rest])
         return writer
 
     async def add(self, buffers: Sequence[Buffer]) -> int:
-        """Append; returns the offset of the first byte."""
+        """Append; returns the offset of the first byte. The buffers are not changed from now on."""
+        offset = self._keep(buffers)
+        if self.offset - self._kept_from >= _WRITTEN_AT_ONCE:
+            await self._write()
+        return offset
+
+    def _keep(self, buffers: Sequence[Buffer]) -> int:
         offset = self.offset
-        await self._file.pwrite(offset, buffers)
+        self._kept.extend(buffers)
         self.offset += sum(len(buffer) for buffer in buffers)
         return offset
 
+    async def _write(self) -> None:
+        kept, at = self._kept, self._kept_from
+        self._kept, self._kept_from = [], self.offset
+        await self._file.pwrite(at, kept)
+
     async def finish(self, footer: bytes) -> SealedRef:
         """Footer, trailer, and all of it durable under its name."""
-        at = await self.add([footer])
+        at = self._keep([footer])
         rest = _TRAILER.pack(
             0, self._magic, self.group, self.number, at, len(footer), google_crc32c.value(footer)
         )[4:]
         crc = google_crc32c.value(rest)
-        await self.add([crc.to_bytes(4, "little") + rest])
+        self._keep([crc.to_bytes(4, "little") + rest])
+        await self._write()
         if not self.probe.bug("journal.renamed_before_sync"):
             await self._file.sync()
         await self._file.aclose()
