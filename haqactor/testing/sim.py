@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Final, Protocol
 
+from haqactor.sim.tripwires import tripwires
 from haqactor.testing.failure import Undetermined
 from haqactor.testing.run import Ending, run
 from haqactor.testing.story import html, parting, text
@@ -138,11 +139,14 @@ class Sim:
         again = self._audience.again(ending.seed)
         if seen.digest != ending.digest or seen.error is None:
             other = run(scene, ending.seed, nodes=nodes, profile=ending.profile, recording=True)
+            with tripwires() as escapes:
+                run(scene, ending.seed, nodes=nodes, profile=ending.profile)
+            guess = "such as the real time, random, a thread, or the order of a set"
             seen.error = Undetermined(
                 f"seed {ending.seed} ended by {ending.error!r:.300}\n"
                 f"and when it was run again by {seen.error!r:.300}:\n"
-                "the program under test asks something outside of the simulated world, "
-                "such as the real time, random, a thread, or the order of a set"
+                f"the program under test asks something outside of the simulated world, "
+                f"{escapes[0] if escapes else guess}"
             )
             report = parting(seen, other)
         else:

@@ -1,6 +1,7 @@
 """Scenarios in a simulated world: what they can do to it, what is written down of them, how they fail."""
 
 import signal
+import time
 from collections.abc import Awaitable, Callable
 from itertools import count
 
@@ -347,6 +348,15 @@ def test_what_the_seed_does_not_decide_is_found() -> None:
     with pytest.raises(Undetermined, match="asks something outside") as caught:
         Sim().run(scene, seeds=1, nodes=0)
     assert "part at event" in caught.value.__notes__[0]
+
+
+def test_what_reaches_out_of_the_world_is_named() -> None:
+    async def scene(_world: World) -> None:
+        await trio.sleep(time.time() % 7)
+        raise AssertionError
+
+    with pytest.raises(Undetermined, match=r"time\.time\(\) in .*scene:"):
+        Sim().run(scene, seeds=1, nodes=0)
 
 
 def test_mistakes_are_told() -> None:
