@@ -20,7 +20,7 @@ MAILBOX_SPARE = 64
 """What may be put into a full mailbox without waiting: notices of this node's own."""
 ENTRY_BYTES_MIN = 32
 SEGMENTS_MAX = 40
-COLD_FILES_EACH_MAX = 16
+COLD_FILES_EACH_MAX = 48
 FILES_MAX = 48
 FILES_EACH_MAX = 24
 OUTBOX_BYTES_MAX = 65 * 1024 * 1024

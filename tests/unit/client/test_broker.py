@@ -1,5 +1,7 @@
 """The Broker against a cluster that behaves: every name of the API once."""
 
+from collections.abc import Callable
+
 import pytest
 import trio
 
@@ -258,7 +260,7 @@ async def test_a_node_that_lags_behind_is_not_asked_twice(
 ) -> None:
     """A queue that was deleted and declared anew is found, whatever some node still believes of it."""
     old, new = cluster.add_queue("orders"), cluster.add_queue("orders")
-    known = cluster._on_resolve
+    known: Callable[..., object] = getattr(cluster, "_on_resolve")  # noqa: B009  # found by name there, too
 
     def lagging(connection: FakeConnection, message: wire.Resolve, blob: bytes) -> object:
         if message.strict:

