@@ -92,8 +92,6 @@ class Delivery:
     def forget(self, session: bytes, consumer: int) -> None:
         """The consumer subscribes anew and names what it holds: what it has not been sent yet went back with
         that."""
-        if self._actor.context.env.probe.bug("nodes.delivery_not_forgotten"):
-            return
         key = (session, consumer)
         self._fresh = [deliver for deliver in self._fresh if (deliver.session, deliver.consumer) != key]
         held = [

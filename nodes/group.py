@@ -321,8 +321,6 @@ class GroupActor:
     def serve_reads(self, now: int) -> None:
         """Answer the reads whose index has been applied."""
         applied = self.applier.applied
-        if self.context.env.probe.bug("nodes.read_before_applied"):
-            applied = self.core.last_index
         due = tuple(context for index, context in self._reads if index <= applied)
         if due:
             self._reads = [read for read in self._reads if read[0] > applied]

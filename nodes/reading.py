@@ -33,7 +33,10 @@ class Reads:
             self._context += 1
             self._asked[self._context] = self._fresh
             self._fresh = []
-            self._actor.read(self._context, now_ns)
+            if self._actor.context.env.probe.bug("nodes.read_at_once"):
+                self._actor.service.reads((self._context,), True, now_ns)
+            else:
+                self._actor.read(self._context, now_ns)
 
     def take(self, contexts: tuple[int, ...], ok: bool) -> list[Request]:
         """The requests whose ReadIndex is applied, each once; where the leadership was lost (not ``ok``) they

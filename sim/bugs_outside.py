@@ -182,15 +182,6 @@ ROWS: Final = (
         nodes="partition",
     ),
     Bug(
-        "N04",
-        "nodes.delivery_not_forgotten",
-        "what was on its way to a consumer's older subscription goes to the newer one",
-        ("S8", "S5", "S25", "L3", "crash"),
-        "connections break",
-        "",
-        nodes="partition",
-    ),
-    Bug(
         "N05",
         "nodes.overtaken_subscribes",
         "a subscription counts though a later one was here before",
@@ -209,11 +200,12 @@ ROWS: Final = (
     ),
     Bug(
         "N07",
-        "nodes.read_before_applied",
-        "a read is answered before its index has been applied",
+        "nodes.read_at_once",
+        "a read is answered without asking anybody",
         ("S18", "S17", "S25"),
-        "none",
+        "the old leader is cut off",
         "",
+        nodes="partition",
     ),
     Bug(
         "N08",
@@ -245,9 +237,10 @@ ROWS: Final = (
         "N11",
         "nodes.install_without_entries",
         "a snapshot is sent without the entries that it refers to",
-        ("S1", "S6", "L3", "S12", "crash"),
+        ("S19", "S1", "S6", "L3", "S12", "crash"),
         "a follower that is behind",
         "",
+        nodes="crash",
     ),
     Bug(
         "K01",

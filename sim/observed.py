@@ -131,7 +131,8 @@ class Apply:
 @dataclass(slots=True)
 class Snapshot:
     """A snapshot up to ``index`` was taken (``digest``: of a fresh machine made from it) or ``installed``
-    (``digest``: of the machine from then on)."""
+    (``digest``: of the machine from then on). ``lacking``: entries that its state refers to, and that
+    the host does not have."""
 
     at_ns: int
     host: str
@@ -140,6 +141,7 @@ class Snapshot:
     term: int
     digest: bytes
     installed: bool = False
+    lacking: int = 0
 
 
 @dataclass(slots=True)

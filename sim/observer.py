@@ -7,6 +7,8 @@ keeps nothing of a host that crashed.
 from collections.abc import Callable
 from typing import Any
 
+import google_crc32c
+
 from haqactor.entry import Entry, Kind
 from haqactor.ids import NO_NODE, GroupId, Index, NodeId, Term
 from haqactor.machine.actions import Deliver
@@ -108,7 +110,7 @@ class Watch:
         )
         for entry in entries:
             if entry.index > snapshot.index:  # below it only those are kept that messages still need
-                self._append(entry, now)
+                self._append(entry, now, crc_of(entry))
         self._stand_between()
 
     def _stand_between(self) -> None:
@@ -147,15 +149,13 @@ class Watch:
 
     # -- what is seen
 
-    def _append(self, entry: Entry, now: int) -> None:
-        self._tell(
-            observed.Append(now, self._host, self._group, int(entry.index), int(entry.term), entry.crc)
-        )
+    def _append(self, entry: Entry, now: int, crc: int) -> None:
+        self._tell(observed.Append(now, self._host, self._group, int(entry.index), int(entry.term), crc))
 
     def _remembers(self, entries: tuple[Entry, ...]) -> None:
         now = self._now_ns()
         for entry in entries:
-            self._append(entry, now)
+            self._append(entry, now, entry.crc)
 
     def _sends(self, messages: "list[tuple[NodeId, Message]] | tuple[tuple[NodeId, Message], ...]") -> None:
         self._commits()
@@ -173,7 +173,7 @@ class Watch:
             elif isinstance(message, AppendMessage):
                 for entry in message.entries:
                     self._tell(
-                        observed.Served(now, host, group, int(entry.index), int(entry.term), entry.crc)
+                        observed.Served(now, host, group, int(entry.index), int(entry.term), crc_of(entry))
                     )
 
     def _durable(self, write: Write, _now: int) -> None:
@@ -239,10 +239,21 @@ class Watch:
         digest = self._actor.service.digest()
         self._tell(
             observed.Snapshot(
-                now, self._host, self._group, int(meta.index), int(meta.term), digest, installed=True
+                now, self._host, self._group, int(meta.index), int(meta.term), digest, True, self._lacking()
             )
         )
         self._tell_synced()
+
+    def _lacking(self) -> int:
+        """Entries that the state refers to, and the journal does not have."""
+        actor = self._actor
+        held = actor.context.journal.groups.get(actor.group)
+        if held is None:
+            return 0
+        return sum(
+            last - first + 1 - len(list(held.index.locate(first, last)))
+            for first, last in actor.service.live_entries()
+        )
 
     def _applied(self, entry: Entry, _now: int) -> None:
         commands, replies, self._replies = entry.kind is Kind.COMMAND, self._replies, None
@@ -319,3 +330,8 @@ class Watch:
 
         self._wrap(delivery, "add", chosen)
         self._wrap(delivery, "seal", sealed)
+
+
+def crc_of(entry: Entry) -> int:
+    """Of the bytes that are there, whatever they say of themselves."""
+    return int(google_crc32c.value(entry.frame[4:]))

@@ -29,6 +29,10 @@ class SnapshotIsReplay(Rule):
             for snapshot in self._waiting.pop(key, ()):
                 self._judge(applied, snapshot)
         elif isinstance(event, Snapshot):
+            if event.lacking:
+                raise self.broken(
+                    f"a snapshot came without {event.lacking} of the entries it refers to", event
+                )
             key = (event.group, event.index)
             found = self._applied.get(key)
             if found is None:
