@@ -48,7 +48,7 @@ class Order(Protocol):
 class GuestRun:
     """One trio run. ``result``: its outcome, once it ended."""
 
-    __slots__ = ("_begun", "_hooks", "_order", "_queue", "_runner", "_state", "result")
+    __slots__ = ("_begun", "_finalizer", "_firstiter", "_order", "_queue", "_runner", "_state", "result")
 
     def __init__(self, main: Callable[[], Awaitable[object]], clock: trio.abc.Clock, order: Order) -> None:
         self._order = order
@@ -67,7 +67,9 @@ class GuestRun:
                 restrict_keyboard_interrupt_to_checkpoints=True,
                 strict_exception_groups=True,
             )
-            self._hooks: Any = sys.get_asyncgen_hooks()
+            self._firstiter: Any
+            self._finalizer: Any
+            self._firstiter, self._finalizer = sys.get_asyncgen_hooks()
             sys.set_asyncgen_hooks(None, None)
             self._runner: Any = _current.runner
             self._runner.ki_manager.close()  # Ctrl-C is for whoever runs the world, not for one of its hosts
@@ -95,7 +97,7 @@ class GuestRun:
         runner = self._runner
         _current.runner, _trio._r = runner, self._order
         # Else a run that ends would close the async generators of all runs that began before it.
-        sys.set_asyncgen_hooks(*self._hooks)
+        sys.set_asyncgen_hooks(self._firstiter, self._finalizer)
         try:
             if callback is not None:
                 callback()
@@ -171,7 +173,7 @@ class GuestRun:
         """Forget a run that is over. CPython keeps the last finalizer of asynchronous generators of each run
         for ever, and trio's leads to the runner, and so to the whole world of its clock."""
         runner: Any = self._runner
-        self._runner = self._state = self._queue = self._hooks = None
+        self._runner = self._state = self._queue = self._firstiter = self._finalizer = None
         if runner is not None:
             for name in type(runner).__slots__:
                 if name != "__weakref__" and hasattr(runner, name):
