@@ -175,7 +175,8 @@ class RaftCore(RaftView):
         state.now_ns = now_ns
         if follower.heard(state, sender, row.term):
             state.heard_context = max(state.heard_context, row.context)
-            follower.follow_commit(state, row.commit)
+            if row.commit > state.commit:
+                follower.follow_commit(state, row.commit)
 
     def answer_row(self) -> AnswerRow:
         """This group's row in the answer to a beat, as of now."""
@@ -322,7 +323,7 @@ class RaftCore(RaftView):
             state.sending
             or state.now
             or state.after
-            or log.has_unstable
+            or log.unstable <= log.last_index
             or (state.commit > state.handed and self._committable() > state.handed)
             or (state.ack_due and follower.ack_ready(state))
             or state.hard_changed

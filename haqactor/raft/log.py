@@ -28,8 +28,8 @@ class Log:
     """Entries above the snapshot. Indices are absolute."""
 
     __slots__ = (
-        "_entries", "_firsts", "_offset", "_terms", "_unstable", "_writes",
-        "durable_index", "last_index", "last_term", "memory_bytes", "snapshot",
+        "_entries", "_firsts", "_offset", "_terms", "_writes",
+        "durable_index", "last_index", "last_term", "memory_bytes", "snapshot", "unstable",
     )  # fmt: skip
 
     def __init__(self, snapshot: SnapshotMeta, runs: Sequence[tuple[Index, Term]], last_index: Index) -> None:
@@ -45,7 +45,7 @@ class Log:
         self.durable_index: Index = self.last_index
         self._entries: list[Entry] = []
         self._offset = self.last_index + 1  # index of _entries[0]
-        self._unstable = self.last_index + 1  # first entry not handed out for writing yet
+        self.unstable = self.last_index + 1  # first entry not handed out for writing yet; others only read it
         self._writes: deque[Write] = deque()
         self.memory_bytes = 0
 
@@ -140,7 +140,7 @@ class Log:
         self.memory_bytes -= sum(len(entry.frame) for entry in self._entries[cut:])
         del self._entries[cut:]
         self._offset = min(self._offset, first)
-        self._unstable = min(self._unstable, first)
+        self.unstable = min(self.unstable, first)
         self.durable_index = min(self.durable_index, self.last_index)
 
     def compact(self, meta: SnapshotMeta) -> bool:
@@ -167,13 +167,13 @@ class Log:
         self.last_index = self.durable_index = meta.index
         self.last_term = meta.term
         self._entries = []
-        self._offset = self._unstable = meta.index + 1
+        self._offset = self.unstable = meta.index + 1
         self._writes.clear()
         self.memory_bytes = 0
 
     def forget(self, upto: Index) -> None:
         """Let go of entry objects up to ``upto``; those not handed out for writing stay."""
-        count = min(upto, self._unstable - 1) - self._offset + 1
+        count = min(upto, self.unstable - 1) - self._offset + 1
         if count > 0:
             self.memory_bytes -= sum(len(entry.frame) for entry in self._entries[:count])
             del self._entries[:count]
@@ -195,34 +195,32 @@ class Log:
 
     # -- durability
 
-    @property
-    def has_unstable(self) -> bool:
-        """Are there entries that were not handed out for writing?"""
-        return self._unstable <= self.last_index
-
     def take_unstable(self, now_ns: int) -> tuple[Entry, ...]:
         """Hand out what has to be written."""
-        if self._unstable > self.last_index:
+        if self.unstable > self.last_index:
             return ()
-        entries = tuple(self._entries[self._unstable - self._offset :])
-        self._writes.append(Write(self.last_term, self.last_index, Index(self._unstable), now_ns))
-        self._unstable = self.last_index + 1
+        entries = tuple(self._entries[self.unstable - self._offset :])
+        self._writes.append(Write(self.last_term, self.last_index, Index(self.unstable), now_ns))
+        self.unstable = self.last_index + 1
         return entries
 
     def written(self, term: Term, index: Index) -> bool:
         """The disk reports that the write ending with (term, index), and all before it, are durable. False:
         unknown."""
         writes = self._writes
-        if not any(write.last == index and write.term == term for write in writes):
-            return False
-        while True:
-            done = writes.popleft()
-            if done.last == index and done.term == term:
+        count = 0
+        for write in writes:
+            count += 1
+            if write.last == index and write.term == term:
                 break
+        else:
+            return False
+        for _ in range(count):
+            writes.popleft()
         durable: int = max(index, self.durable_index)
         for write in writes:  # a later write may be replacing part of it
             durable = min(durable, write.first - 1)
-        self.durable_index = Index(min(durable, self._unstable - 1, self.last_index))
+        self.durable_index = Index(min(durable, self.unstable - 1, self.last_index))
         return True
 
     def oldest_write_ns(self) -> int | None:
