@@ -6,7 +6,7 @@ One rule: what is not newer than the last one from there is dropped, as ``raft.h
 from typing import TYPE_CHECKING
 
 from haqactor.ids import NodeId
-from haqactor.sim.cores.messages import Beat, BeatAnswer
+from haqactor.sim.cores.messages import BOOT, Beat, BeatAnswer
 
 if TYPE_CHECKING:
     from haqactor.sim.cores.replica import Replica
@@ -18,8 +18,10 @@ class Beats:
     def __init__(self, replica: "Replica") -> None:
         self._replica = replica
         self.number = 0
-        self._beats: dict[int, tuple[int, int]] = {}
-        self._answers: dict[int, tuple[int, int]] = {}
+        size = replica.harness.plan.replicas
+        self._send = replica.harness.links.send
+        self._beats = [0] * size
+        self._answers = [0] * size
 
     def time(self, boot: int) -> None:
         """The interval is over."""
@@ -36,33 +38,34 @@ class Beats:
         row = replica.core.row()
         if row is not None:
             self.number += 1
-            beat = Beat(replica.boot, self.number, row)
+            beat = Beat(replica.boot * BOOT + self.number, row)
             for peer in range(replica.harness.plan.replicas):
                 if peer != replica.node:
-                    replica.harness.links.send(replica.node, peer, beat)
+                    self._send(replica.node, peer, beat)
 
     def heard(self, source: int, beat: Beat, now: int) -> None:
         """A leader's beat arrived."""
-        replica = self._replica
-        number = beat[:2]
-        if number <= self._beats.get(source, (0, 0)):
+        serial, row = beat
+        if serial <= self._beats[source]:
             return
-        self._beats[source] = number
+        self._beats[source] = serial
+        replica = self._replica
         core = replica.core
-        core.beat(NodeId(source), beat.row, now)
-        answer = BeatAnswer(replica.boot, beat.number, core.answer_row())
-        replica.harness.links.send(replica.node, source, answer)
+        core.beat(NodeId(source), row, now)
+        answer = BeatAnswer(replica.boot * BOOT + serial % BOOT, core.answer_row())
+        self._send(replica.node, source, answer)
 
     def answered(self, source: int, answer: BeatAnswer, now: int) -> None:
         """An answer arrived."""
-        replica = self._replica
-        number = answer[:2]
-        if number <= self._answers.get(source, (0, 0)) or answer.number > self.number:
+        serial, row = answer
+        if serial <= self._answers[source] or serial % BOOT > self.number:
             return
-        self._answers[source] = number
-        covered = replica.core.covered
-        replica.core.beat_answer(NodeId(source), answer.row, now)
+        self._answers[source] = serial
+        replica = self._replica
+        core = replica.core
+        covered = core.covered
+        core.beat_answer(NodeId(source), row, now)
         for look in replica.watch.answered:
-            look(replica, answer.row.term)
-        if replica.core.covered != covered:
+            look(replica, row.term)
+        if core.covered != covered:
             replica.wake()

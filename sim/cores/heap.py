@@ -33,8 +33,8 @@ class Timeline:
 
     def run(self, until_ns: int) -> None:
         """Everything that is due up to then."""
-        heap = self.heap
+        heap, pop = self.heap, heappop
         while heap and heap[0][0] <= until_ns:
-            self.now_ns, _, happening, argument = heappop(heap)
+            self.now_ns, _, happening, argument = pop(heap)
             happening(argument)
         self.now_ns = until_ns

@@ -4,7 +4,7 @@ One rule: everything is a value that may arrive late, twice or never; only a cli
 """
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from haqactor.raft.heartbeat import AnswerRow, BeatRow
 from haqactor.raft.messages import InstallSnapshot
@@ -14,20 +14,22 @@ if TYPE_CHECKING:
 
 
 class Beat(NamedTuple):
-    """A leader's beat. ``boot``, ``number``: what is not newer than the last one is dropped, as by
-    ``raft.heartbeat``."""
+    """A leader's beat. ``serial``: its sender's boot, and its number below that; what is not newer than the
+    last one is dropped, as by ``raft.heartbeat``."""
 
-    boot: int
-    number: int
+    serial: int
     row: BeatRow
 
 
 class BeatAnswer(NamedTuple):
-    """The answer to the beat ``number``. ``boot``: the answering replica's."""
+    """``serial``: the answering replica's boot, and the number of the beat."""
 
-    boot: int
-    number: int
+    serial: int
     row: AnswerRow
+
+
+BOOT: Final = 1 << 32
+"""A boot's part of a serial."""
 
 
 class Shipment(NamedTuple):

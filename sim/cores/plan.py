@@ -117,7 +117,7 @@ def draw(seed: int, profile: str = "swarm") -> Plan:
         turn_ns=random.choice((20, 100, 500)) * US,
         sync_ns=random.choice((100, 500, 2_000, 5_000)) * US,
         snapshot_entries=random.choice((8, 20, 60)),
-        digest_every=random.choice((1, 2, 5)),
+        digest_every=random.choice((4, 8, 16)),
         drift_ppm=tuple(
             random.randrange(-50_000, 50_000) if "drift" in kinds else 0 for _ in range(replicas)
         ),

@@ -160,7 +160,7 @@ class Replica:
         """Something arrived. ``source``: a peer, or -1."""
         if not self.up:
             return
-        kind = cast(type[object], type(item))
+        kind: type[object] = type(item)
         if (kind is Beat or kind is BeatAnswer) and not self.paused:  # heard outside of turns
             if kind is Beat:
                 self.beats.heard(source, item, self.now())
@@ -350,7 +350,7 @@ class Replica:
 
     def send(self, target: NodeId, message: Any) -> None:
         """To a peer."""
-        for look in self.watch.sent:
+        for look in self.watch.sent.get(type(message), ()):
             look(self, target, message)
         self.harness.links.send(self.node, target, message)
 
@@ -391,6 +391,9 @@ class Replica:
             for look in watch.digest:
                 look(self, entry.index, state.digest(machine))
         if self.serving is not None:
+            if applied.effects and self.is_serving:
+                for look in watch.led:
+                    look(self, applied)
             self.serving.applied(applied)
         if entry.kind is Kind.NOOP and self.core.is_leader and entry.term == self.core.term:
             self.serving = Serving(self, entry.term, now)

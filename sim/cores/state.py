@@ -19,7 +19,8 @@ def digest(machine: GroupMachine) -> bytes:
         if len(batches):
             parts += [getattr(batches, name)[head:].tobytes() for name, _code in COLUMNS]
         if queue.deferrals or queue.holders or queue.origins:
-            rest = (sorted(queue.deferrals), list(queue.holders), list(queue.origins.items()))
+            origins = [(o.uid, o.seq, o.reason, o.attempts, o.died_ns) for o in queue.origins.values()]
+            rest = (sorted(queue.deferrals), list(queue.holders), list(queue.origins), origins)
             parts.append(repr(rest).encode())
         parts.append(b"|")
     return blake2b(b"".join(parts), digest_size=16).digest()

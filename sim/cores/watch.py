@@ -31,6 +31,9 @@ class Violation(Exception):
 class Checker:
     """One invariant, or a few that look at the same things. Raise ``Violation`` from any method."""
 
+    hears: tuple[type[Any], ...] = ()
+    """The types of messages that ``sent`` is told of."""
+
     def __init__(self, harness: "Harness") -> None:
         self.harness = harness
 
@@ -38,7 +41,7 @@ class Checker:
         """It starts from what is durable; its core is made."""
 
     def sent(self, replica: "Replica", target: int, message: Any) -> None:
-        """A Raft message leaves a replica."""
+        """A Raft message of one of the types that it ``hears`` leaves a replica."""
 
     def answered(self, replica: "Replica", term: int) -> None:
         """A leader took in the answer to its beat by somebody who is in ``term``."""
@@ -54,6 +57,9 @@ class Checker:
 
     def applied(self, replica: "Replica", entry: Entry, applied: Applied) -> None:
         """A replica applied an entry."""
+
+    def led(self, replica: "Replica", applied: Applied) -> None:
+        """A leader that serves applied an entry with effects."""
 
     def digest(self, replica: "Replica", index: Index, digest: bytes) -> None:
         """The digest of a replica's machine at ``index``."""
@@ -108,12 +114,16 @@ class Watch:
             return [getattr(each, name) for each in checkers if getattr(type(each), name) is not base]
 
         self.started = those("started")
-        self.sent = those("sent")
+        self.sent: dict[type[Any], list[Any]] = {
+            kind: [each.sent for each in checkers if kind in each.hears]
+            for kind in dict.fromkeys(kind for each in checkers for kind in each.hears)
+        }
         self.answered = those("answered")
         self.role = those("role")
         self.commit = those("commit")
         self.durable = those("durable")
         self.applied = those("applied")
+        self.led = those("led")
         self.digest = those("digest")
         self.installed = those("installed")
         self.read = those("read")

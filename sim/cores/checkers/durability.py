@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 class Votes(Checker):
     """S13: a vote is durable before it is told, told once a term, and survives."""
 
+    hears = (Vote, RequestVote)
+
     def __init__(self, harness: "Harness") -> None:
         super().__init__(harness)
         self.votes: dict[tuple[int, int], int] = {}
@@ -50,6 +52,8 @@ class Votes(Checker):
 
 class Durability(Checker):
     """S14: what an acknowledgement claims is on its sender's disk."""
+
+    hears = (AppendReply,)
 
     def sent(self, replica: "Replica", target: int, message: Any) -> None:
         if type(message) is AppendReply:

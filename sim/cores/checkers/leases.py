@@ -7,7 +7,6 @@ what consumers claimed; never by the dispatcher's own tables.
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from haqactor.entry import Entry
 from haqactor.machine.actions import Deliver
 from haqactor.machine.commands import Range
 from haqactor.machine.effects import Applied, Awake, Purged
@@ -38,9 +37,7 @@ class Leases(Checker):
         self.given[term] = {}
         self.heard[term] = {}
 
-    def applied(self, replica: "Replica", entry: Entry, applied: Applied) -> None:
-        if not replica.is_serving:
-            return
+    def led(self, replica: "Replica", applied: Applied) -> None:
         leased = self.terms.get(replica.core.term)
         if not leased:
             return
@@ -143,9 +140,7 @@ class Order(Checker):
         self.acking[replica.core.term] = {}
         self.ever[replica.core.term] = 0
 
-    def applied(self, replica: "Replica", entry: Entry, applied: Applied) -> None:
-        if not replica.is_serving:
-            return
+    def led(self, replica: "Replica", applied: Applied) -> None:
         returned = self.returned.get(replica.core.term)
         if returned is None:
             return
