@@ -120,6 +120,7 @@ class Journal:
         identity = await _load_identity(disk, directory)
         recovery = Recovery(disk, directory, identity.current, probe)
         found = await recovery.run()
+        await recovery.settle()
         current = identity.current
         if found.cut is not None:
             probe.mark("journal.tail_cut")

@@ -182,6 +182,15 @@ class Recovery:
             what = f"blocks {found.sequence + 1}..{self._identity.durable_upto} were durable and are gone"
             raise damaged(path, found.offset, what, () if at is None else at.groups or ())
 
+    async def settle(self) -> None:
+        """Make what was found durable before anybody believes it: a program that was killed leaves blocks and
+        names in the cache of the operating system, and the power may go yet. Raises DiskError."""
+        found = self._found
+        last = found.segments.get(found.current)
+        if last is not None:
+            await last.file.sync()
+            await self._disk.sync_directory(self._directory)
+
     def describe(self, identity: Identity) -> None:
         """Fill ``recovered``, with the suspicion that ``identity`` holds by now."""
         for group_id, group in self._found.groups.items():

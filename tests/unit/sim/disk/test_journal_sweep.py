@@ -13,7 +13,7 @@ from haqactor.env import NullProbe, Probe
 from haqactor.errors import DataDamaged, Error, StorageFailed
 from haqactor.ids import GroupId, Index
 from haqactor.journal import Journal
-from haqactor.sim.disk import Kind, SimDisk, Survival, cut_power_after
+from haqactor.sim.disk import Kind, SimDisk, Survival, cut_power, cut_power_after
 from tests.builders.journal_bench import (
     DIRECTORY,
     SMALL,
@@ -207,6 +207,37 @@ def test_the_sweep_can_fail(workload: Workload, bug: str, faults: tuple[Kind, ..
     with pytest.raises((Error, ExceptionGroup, AssertionError)) as failure:
         sweep(workload, Survival.NOTHING, Bugs(bug), faults)
     assert "power lost after operation" in "".join(failure.value.__notes__)
+
+
+def test_what_a_killed_program_left_in_the_cache_is_durable_once_it_is_believed() -> None:
+    """The program is killed in each sync in turn, its successor opens the journal, and then the power goes:
+    what that one has read, and may have told others, is there."""
+    syncs = 0
+    for at_ns in range(3_000_000, 30_000_000, 500_000):
+        with DiskBench(at_ns) as bench:
+            story = Story()
+            bench.start(lambda disk, story=story: work(disk, appending, story, NullProbe()))  # type: ignore[misc]
+            bench.world.run(at_ns)
+            syncs += any(inode.pending for inode in bench.medium.tree.names.inodes())
+            bench.host.crash()
+            found: dict[int, Index] = {}
+
+            async def opens(disk: SimDisk, found: dict[int, Index] = found) -> None:
+                journal = await Journal.open(disk, DIRECTORY, SMALL, probe=NullProbe())
+                found.update({int(group): state.last_index for group, state in journal.recovered.items()})
+                await trio.sleep_forever()
+
+            bench.start(opens)
+            bench.world.run(bench.world.now_ns + 500_000_000)
+            cut_power(bench.host, bench.medium, Survival.NOTHING)
+
+            async def again(disk: SimDisk, found: dict[int, Index] = found) -> None:
+                async with running(disk) as journal:
+                    left = {int(group): state.last_index for group, state in journal.recovered.items()}
+                    assert left == found
+
+            bench.run(again)
+    assert syncs > 5
 
 
 def test_rot_is_refused_and_never_served() -> None:
