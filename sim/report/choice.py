@@ -1,6 +1,7 @@
 """Which events of a long run a page shows.
 
-One rule: the violation, what led to it and what went wrong come first; then everything near the violation;
+One rule: the violation, what led to it and what went wrong come first; then everything near the violation, or
+near the last change of all where the violation is that nothing happened;
 and a part of the room is kept for a sample of all the rest, so that no stretch of the run looks empty. What
 happens on disks, but for what makes things durable, and messages that only say "still here" give way.
 """
@@ -11,20 +12,22 @@ from dataclasses import dataclass
 from typing import Final
 
 from haqactor.sim.artefact import Artefact
-from haqactor.sim.report.story import MILESTONES, Row, Span, Story
+from haqactor.sim.report.story import BEATS, MILESTONES, Row, Span, Story
+from haqactor.sim.verdict import Verdict
 
 ROWS_MAX: Final = 4000  #: more than that no browser draws at once with ease
 SAMPLE_SHARE: Final = 4  #: one part of so many
 CHAIN_MAX: Final = 300
 MILESTONES_MAX: Final = 400
 OPERATIONS_MAX: Final = 400
+END_MAX: Final = 150
 SPANS_MAX: Final = 300
 _ROW_BYTES: Final = 30
 _AT_ONCE: Final = 5  #: an event, both ends of its message, and their causes
 QUIET: Final = (
     *("write", "create", "unlink", "rename", "allocate", "truncate", "make_directory", "lock", "dial"),
 )
-BEATS: Final = ("Beat", "BeatAnswer", "Ping", "Pong")  #: messages that say "still here", hidden at first
+_CHANGES: Final = ("start", "crash", "pause", "resume", "partition", "heal")
 _CLIENT: Final = "client."
 _OPERATIONS: Final = ("call", "unanswered")
 
@@ -48,6 +51,9 @@ def choose(story: Story, artefact: Artefact, bytes_max: int) -> Choice:
     ]
     centre = bisect_left(numbers, violation) if violation >= 0 else len(numbers)
     picked = _Picked(story, bytes_max)
+    if artefact.verdict is Verdict.LIVENESS:
+        picked.take_all(_outward(numbers, centre), END_MAX)
+        centre = _last_change(story, numbers, centre)
     picked.take_all(_first(story, artefact, violation), CHAIN_MAX * 4)
     picked.take_all(_told_of(story, artefact), OPERATIONS_MAX)
     picked.take_all(_milestones(story, numbers, centre), MILESTONES_MAX)
@@ -96,6 +102,14 @@ def _first(story: Story, artefact: Artefact, violation: int) -> Iterator[int]:
 
 def _milestones(story: Story, numbers: list[int], centre: int) -> Iterator[int]:
     return (number for number in _outward(numbers, centre) if story.rows[number].event.kind in MILESTONES)
+
+
+def _last_change(story: Story, numbers: list[int], centre: int) -> int:
+    """Where things last happened to hosts: what nobody comes to rest of began there, long before its end."""
+    for place in range(min(centre, len(numbers) - 1), -1, -1):
+        if story.rows[numbers[place]].event.kind in _CHANGES:
+            return place
+    return centre
 
 
 def _told_of(story: Story, artefact: Artefact) -> Iterator[int]:

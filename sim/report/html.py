@@ -14,8 +14,8 @@ from typing import Any, Final
 from haqactor.sim.artefact import Artefact
 from haqactor.sim.plan import seconds
 from haqactor.sim.report import text
-from haqactor.sim.report.choice import BEATS, QUIET, Choice, choose
-from haqactor.sim.report.story import Describe, Row, Story, tell
+from haqactor.sim.report.choice import QUIET, Choice, choose
+from haqactor.sim.report.story import BEATS, Describe, Row, Story, tell
 from haqactor.sim.trace import Event
 
 BYTES_MAX: Final = 200_000

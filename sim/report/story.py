@@ -24,6 +24,7 @@ MESSAGES: Final = ("send", "recv", "drop")
 MILESTONES: Final = (
     *("start", "restart", "ended", "crash", "pause", "resume", "partition", "heal", "fault", "violation"),
 )
+BEATS: Final = ("Beat", "BeatAnswer", "Ping", "Pong")  #: messages that say "still here", hidden at first
 _CONSEQUENCES: Final = ("send", "drop", "log", "mark", "dial", "reset")  # they lead to nothing on their host
 _SLOW: Final = ("write", "fsync", "violation")
 _UNCAUSED: Final = ("start", "crash")

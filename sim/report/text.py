@@ -9,7 +9,7 @@ from typing import Final
 
 from haqactor.sim.artefact import Artefact, Record
 from haqactor.sim.plan import NS
-from haqactor.sim.report.story import MESSAGES, MILESTONES, Describe
+from haqactor.sim.report.story import BEATS, MESSAGES, MILESTONES, Describe
 from haqactor.sim.report.words import data_text, message_text
 from haqactor.sim.trace import Event
 from haqactor.sim.verdict import Verdict
@@ -108,7 +108,8 @@ def _last(artefact: Artefact, events: Sequence[Event], most: int, describe: Desc
     ]
     if not own:
         return []
-    near = own[-most * 4 :]
+    sends = {event.number: event for event in events if event.kind == "send"}
+    near = _telling(own, sends, most * 4, describe)
     told = nlargest(most, near, key=lambda event: (_weight(event), event.number))
     names = ", ".join(hosts) or "all hosts"
     said = _sayings(events, told, describe)
@@ -116,6 +117,21 @@ def _last(artefact: Artefact, events: Sequence[Event], most: int, describe: Desc
         f"last events of {names}",
         *(_event(event, said) for event in sorted(told, key=lambda event: event.number)),
     ]
+
+
+def _telling(own: list[Event], sends: dict[int, Event], most: int, describe: Describe | None) -> list[Event]:
+    """The last ones, without messages that only say "still here"."""
+    if describe is None:
+        return own[-most:]
+    found: list[Event] = []
+    for event in reversed(own):
+        if len(found) >= most:
+            break
+        sent = sends.get(event.number if event.kind == "send" else event.cause)
+        said = None if sent is None else describe(sent)
+        if said is None or said[0] not in BEATS:
+            found.append(event)
+    return found[::-1]
 
 
 def _before(event: Event, artefact: Artefact) -> bool:
