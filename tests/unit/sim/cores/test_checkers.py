@@ -1,5 +1,6 @@
 """Each checker is shown failing: a calm run is stopped, and something is told that cannot be."""
 
+import inspect
 from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any, cast
@@ -274,3 +275,9 @@ def test_a_checker_of_ones_own() -> None:
     harness = Harness(draw(0, "calm"), (), (*ALL, cast(type[Checker], NoEntries)))
     with pytest.raises(Violation, match="S99"):
         harness.timeline.run(SECOND)
+
+
+def test_every_checker_is_shown_failing() -> None:
+    """By name, in the cases above: one that cannot fail is a defect."""
+    shown = "\n".join(inspect.getsource(tell) for _, tell in CASES)
+    assert [each.__name__ for each in ALL if f'"{each.__name__}"' not in shown] == []
