@@ -241,8 +241,10 @@ def _pass(runner: Any, ready: Any, order: Order) -> None:
             runner.task_exited(task, ended)
         else:
             task._schedule_points += 1
-            if message is _SHIELDED:
-                runner.reschedule(task)
+            if message is _SHIELDED:  # as ``reschedule`` does it
+                task._next_send_fn, task._next_send = task.coro.send, outcome.Value(None)
+                task._abort_func = task.custom_sleep_data = None
+                ready.append(task)
             elif type(message) is _WAITS:
                 task._cancel_points += 1
                 task._abort_func = message.abort_func
