@@ -16,15 +16,15 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from haqactor.testing.failure import NodeFailed, PromiseBroken, Stuck, Undetermined
     from haqactor.testing.faults import NetworkFaults
-    from haqactor.testing.scenario import Scenario, scenario
-    from haqactor.testing.sim import Sim
+    from haqactor.testing.scenario import scenario
+    from haqactor.testing.sim import Scenario, Sim
     from haqactor.testing.world import World
 
 _EXPORTS: Final[dict[str, str]] = {
     "NetworkFaults": "haqactor.testing.faults",
     "NodeFailed": "haqactor.testing.failure",
     "PromiseBroken": "haqactor.testing.failure",
-    "Scenario": "haqactor.testing.scenario",
+    "Scenario": "haqactor.testing.sim",
     "Sim": "haqactor.testing.sim",
     "Stuck": "haqactor.testing.failure",
     "Undetermined": "haqactor.testing.failure",

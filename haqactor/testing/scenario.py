@@ -4,26 +4,13 @@ One rule: what the decorator returns is a plain synchronous function that asks f
 for every other fixture that the scenario names; no test runner has to know more about it.
 """
 
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from collections.abc import Callable
 from inspect import Parameter, Signature, iscoroutinefunction, signature
 from typing import Any, Final
 
-from haqactor.testing.sim import SEEDS, Sim
+from haqactor.testing.sim import SEEDS, Body, Scenario, Sim
 
 FIXTURE: Final = "sim"
-
-Body = Callable[..., Awaitable[object]]
-
-
-@dataclass(frozen=True, slots=True)
-class Scenario:
-    """What a decorated function has as ``.scenario``. ``body``: the function as it was written."""
-
-    body: Body
-    nodes: int
-    seeds: int
-    profile: str
 
 
 def scenario(
@@ -45,7 +32,7 @@ def scenario(
         def test(**fixtures: Any) -> None:
             __tracebackhide__ = True
             sim = fixtures.pop(FIXTURE, None) or Sim()
-            sim.run(made.body, nodes=made.nodes, seeds=made.seeds, profile=made.profile, given=fixtures)
+            sim.run(test, given=fixtures)
 
         asked = [Parameter(FIXTURE, Parameter.KEYWORD_ONLY, default=Parameter.empty)]
         asked += [each.replace(kind=Parameter.KEYWORD_ONLY) for each in names[1:] if each.name != FIXTURE]

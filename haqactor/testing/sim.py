@@ -7,7 +7,7 @@ that is the failure.
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, cast
 
 from haqactor.sim.tripwires import tripwires
 from haqactor.testing.failure import Undetermined
@@ -15,6 +15,20 @@ from haqactor.testing.run import Ending, run
 from haqactor.testing.story import html, parting, text
 
 SEEDS: Final = 20
+
+
+Body = Callable[..., Awaitable[object]]
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    """``body``: an async function of a ``World``. ``nodes``: of its cluster. ``seeds``: how many, from 0
+    on."""
+
+    body: Body
+    nodes: int = 3
+    seeds: int = SEEDS
+    profile: str = "calm"
 
 
 @dataclass(slots=True)
@@ -103,27 +117,30 @@ class Sim:
 
     def run(
         self,
-        body: Callable[..., Awaitable[object]],
+        body: Body | Callable[..., None],
         *,
-        nodes: int = 3,
-        seeds: int | Sequence[int] = SEEDS,
-        profile: str = "calm",
+        nodes: int | None = None,
+        seeds: int | Sequence[int] | None = None,
+        profile: str | None = None,
         given: Mapping[str, Any] | None = None,
     ) -> Tally:
-        """Run an async function of a ``World``, or what ``@scenario`` made of one, over ``seeds``: so many
-        from 0 on, or those. ``given``: more arguments, by name. Returns what was run; raises the error of the
-        first seed that fails."""
+        """Run an async function of a ``World`` over ``seeds``: so many from 0 on, or those. What is not given
+        is as ``@scenario`` says, if it made the function; else 3 nodes, 20 seeds, ``calm``. ``given``: more
+        arguments, by name. Returns what was run; raises the error of the first seed that fails."""
         __tracebackhide__ = True
-        made = getattr(body, "scenario", None)
-        wanted, settings = getattr(made, "body", body), self._settings
-        scene = partial(wanted, **given) if given else wanted
-        chosen = range(settings.seeds or seeds) if isinstance(seeds, int) else seeds
+        settings = self._settings
+        made: Scenario = getattr(body, "scenario", None) or Scenario(cast("Body", body))
+        scene = partial(made.body, **given) if given else made.body
+        nodes = made.nodes if nodes is None else nodes
+        profile = settings.profile or profile or made.profile
+        wanted = made.seeds if seeds is None else seeds
+        chosen = range(settings.seeds or wanted) if isinstance(wanted, int) else wanted
         if settings.seed is not None:
             chosen = (settings.seed,)
         tally = Tally()
         for number, seed in enumerate(chosen):
             self._audience.progress(number, len(chosen))
-            ending = run(scene, seed, nodes=nodes, profile=settings.profile or profile)
+            ending = run(scene, seed, nodes=nodes, profile=profile)
             if ending.error is not None:
                 if not _is_finding(ending.error):
                     raise ending.error
@@ -133,7 +150,7 @@ class Sim:
         self._audience.finished(tally)
         return tally
 
-    def _told(self, scene: Callable[..., Awaitable[object]], ending: Ending, nodes: int) -> BaseException:
+    def _told(self, scene: Body, ending: Ending, nodes: int) -> BaseException:
         """See it again, write it up; what is to be raised."""
         seen = run(scene, ending.seed, nodes=nodes, profile=ending.profile, recording=True)
         again = self._audience.again(ending.seed)
