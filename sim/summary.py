@@ -4,10 +4,10 @@ One rule: what was asked for and did not happen is named; a fault that never fir
 """
 
 from dataclasses import dataclass, field
-from importlib import import_module
 from statistics import median_low
 from typing import Any, Final
 
+from haqactor.sim.families import families
 from haqactor.sim.seedrun import CORES, NODES, Outcome, interned
 from haqactor.sim.verdict import Verdict
 
@@ -19,7 +19,8 @@ NO_FAULT: Final = "none"
 @dataclass(slots=True)
 class Summary:
     """``results``: in the order of seeds; ``interrupted``: Ctrl-C ended it. ``hours_ns``: simulated time of
-    the seeds in which a kind of fault fired; ``broken``: how often each invariant was, by kind of fault."""
+    the seeds in which a kind of fault fired; ``broken``: how often each invariant was, by kind of fault;
+    ``families_ns`` and ``broken_families``: the same by family, see ``families``."""
 
     profile: str = "swarm"
     bugs: tuple[str, ...] = ()
@@ -30,6 +31,8 @@ class Summary:
     hours_ns: dict[str, int] = field(default_factory=dict[str, int])
     seeds_with: dict[str, int] = field(default_factory=dict[str, int])
     broken: dict[str, dict[str, int]] = field(default_factory=dict[str, dict[str, int]])
+    families_ns: dict[str, int] = field(default_factory=dict[str, int])
+    broken_families: dict[str, dict[str, int]] = field(default_factory=dict[str, dict[str, int]])
     interrupted: bool = False
     wall_s: float = 0.0
 
@@ -44,6 +47,10 @@ class Summary:
             _count(self.seeds_with, {kind: 1})
             if outcome.verdict.failed:
                 _count(self.broken.setdefault(outcome.invariant, {}), {kind: 1})
+        for name in families(outcome.fired):
+            _count(self.families_ns, {name: outcome.simulated_ns})
+            if outcome.verdict.failed:
+                _count(self.broken_families.setdefault(outcome.invariant, {}), {name: 1})
 
     @property
     def failures(self) -> list[Outcome]:
@@ -79,11 +86,9 @@ class Summary:
         """Marks that no seed reached and that have no reason for it."""
         if self.simulator == CORES:
             return []
-        try:
-            found: list[str] = import_module("haqactor.sim.marks").unreached(self.marks)
-        except ImportError:
-            return []
-        return found
+        from haqactor.sim.marks import unreached
+
+        return unreached(self.marks)
 
     @property
     def confirmed_median(self) -> int:
@@ -127,6 +132,10 @@ class Summary:
             "hours": {kind: round(ns / _HOUR_NS, 4) for kind, ns in sorted(self.hours_ns.items())},
             "seeds_with": dict(sorted(self.seeds_with.items())),
             "broken": {name: dict(sorted(row.items())) for name, row in sorted(self.broken.items())},
+            "families": {name: round(ns / _HOUR_NS, 4) for name, ns in sorted(self.families_ns.items())},
+            "broken_families": {
+                name: dict(sorted(row.items())) for name, row in sorted(self.broken_families.items())
+            },
             "run_twice": sum(outcome.checked for outcome in self.results),
             "cpu_s": round(self.cpu_s, 3),
             "wall_s": round(self.wall_s, 3),

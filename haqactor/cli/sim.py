@@ -5,7 +5,7 @@ One rule: the commands stand in modules of their own, by what they are for.
 
 import click
 
-from haqactor.cli import sim_failure, sim_prove, sim_run
+from haqactor.cli import sim_failure, sim_figures, sim_prove, sim_run
 from haqactor.cli.command import Group
 
 
@@ -29,5 +29,9 @@ for command in (
     sim_failure.diff,
     sim_prove.profiles,
     sim_prove.selfcheck,
+    sim_prove.mutants,
+    sim_prove.sweep,
+    sim_figures.bench,
+    sim_figures.guarantees,
 ):
     group.add_command(command)

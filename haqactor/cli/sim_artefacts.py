@@ -65,6 +65,7 @@ def load(path: str) -> "Artefact":
     """Read ``fail.json``. Raises UsageError for what is none."""
     from haqactor.sim.artefact import ArtefactError, loads
     from haqactor.sim.bugs import BUGS
+    from haqactor.sim.checkers.canary import CANARY
 
     try:
         artefact = loads(Path(path).read_bytes())
@@ -72,7 +73,7 @@ def load(path: str) -> "Artefact":
         raise click.UsageError(f"{path}: {error}") from None
     except UnicodeDecodeError:
         raise click.UsageError(f"{path}: not JSON: hand in the fail.json that a failed run wrote") from None
-    known = {bug.name for bug in BUGS.values()}
+    known = [CANARY, *(bug.name for bug in BUGS.values())]
     gone = [name for name in artefact.bugs if name not in known]
     if gone:
         raise click.UsageError(f"{path}: there is no planted bug {', '.join(gone)} in this version")

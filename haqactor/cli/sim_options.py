@@ -73,14 +73,17 @@ class Profile(click.ParamType[str]):
 
 
 class BugName(click.ParamType[str]):
-    """A planted bug, by its name or its id."""
+    """A planted bug, by its name or its id, or the canary."""
 
     name = "bug"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
         """Its name."""
         from haqactor.sim.bugs import BUGS
+        from haqactor.sim.checkers.canary import CANARY
 
+        if value == CANARY:
+            return CANARY
         found = next((bug.name for bug in BUGS.values() if value in (bug.name, bug.id)), None)
         if found is None:
             self.fail(f"there is no planted bug {value!r}; `haq sim mutants --list` names them", param, ctx)

@@ -1,4 +1,5 @@
-"""``haq sim profiles`` and ``selfcheck``: what there is to draw from, and whether a seed alone decides.
+"""``haq sim profiles``, ``selfcheck``, ``mutants``, ``sweep``: what there is to draw from, and whether the
+simulator is any good.
 
 One rule: a check that could not be made is not passed.
 """
@@ -8,7 +9,15 @@ import click
 from haqactor.cli import exits
 from haqactor.cli.command import Command, output_option
 from haqactor.cli.output import print_json, print_table, progress, say
-from haqactor.cli.sim_options import Seeds, jobs_option, profile_of, profile_option
+from haqactor.cli.sim_options import (
+    BugName,
+    Seeds,
+    Span,
+    artefacts_option,
+    jobs_option,
+    profile_of,
+    profile_option,
+)
 
 
 @click.command(cls=Command, examples=("haq sim profiles", "haq sim profiles -o json | jq '.[].profile'"))
@@ -91,3 +100,105 @@ def _plain(found: object) -> dict[str, object]:
 
     made: dict[str, object] = plain(found)
     return made
+
+
+@click.command(
+    cls=Command,
+    examples=(
+        "haq sim mutants --jobs 2",
+        "haq sim mutants --bug M01 --bug raft.vote_twice -o json",
+        "haq sim mutants --list",
+    ),
+)
+@click.option("--bug", "bugs", multiple=True, type=BugName(), help="Only this one; may be repeated.")
+@click.option("--budget", type=Span(), help="No seed begins after so long, such as 10m.")
+@click.option("--list", "listing", is_flag=True, help="Only say which there are.")
+@jobs_option
+@output_option
+def mutants(bugs: tuple[str, ...], budget: float | None, listing: bool, jobs: int, output: str) -> None:
+    """Hunt the planted bugs, in whole nodes and in the cores, and say how many seeds it took to find each, by
+    which checker, and which faults it needed. Exit code 1 if any was not found."""
+    from haqactor.sim.bugs import BUGS
+    from haqactor.sim.mutants import Row, Rules
+    from haqactor.sim.mutants import mutants as hunt
+
+    if any(name not in BUGS for name in bugs):
+        raise click.UsageError("the canary is no planted bug: `haq sim swarm --bug canary` lets it sing")
+    if listing:
+        known = [BUGS[name] for name in bugs or BUGS]
+        if output == "json":
+            print_json(
+                [{"id": bug.id, "name": bug.name, "what": bug.what, "needs": bug.fault} for bug in known]
+            )
+        else:
+            print_table(
+                ("id", "name", "what", "needs"), [(bug.id, bug.name, bug.what, bug.fault) for bug in known]
+            )
+        return
+    with progress("hunting planted bugs", len(bugs or BUGS)) as step:
+
+        def told(row: Row) -> None:
+            step(1)
+            if not row.killed:
+                say(f"{row.id} {row.name}: not found in {row.seeds:,} seeds")
+
+        rows = hunt(bugs, jobs, told, rules=Rules(budget_s=budget))
+    if output == "json":
+        print_json([row.to_json() for row in rows])
+    else:
+        columns = ("id", "name", "killed", "seeds", "by", "in", "fault", "CPU s")
+        print_table(
+            columns,
+            [
+                (row.id, row.name, row.killed, row.seeds, row.checker, row.simulator, row.fault, row.cpu_s)
+                for row in rows
+            ],
+        )
+        say(f"{sum(row.killed for row in rows)} of {len(rows)} found")
+    if not all(row.killed for row in rows):
+        raise click.exceptions.Exit(exits.FAILED)
+
+
+@click.command(
+    cls=Command,
+    examples=("haq sim sweep", "haq sim sweep --host n0 --every 10 --seed 3 -o json"),
+)
+@click.option("--seed", type=click.IntRange(min=0), default=1, show_default=True, help="Of the run.")
+@click.option("--host", default="n1", show_default=True, help="Which node loses its power.")
+@click.option(
+    "--every", type=click.IntRange(min=1), default=1, show_default=True, help="Only each so many-th."
+)
+@click.option("--bug", "bugs", multiple=True, type=BugName(), help="Switch on a planted bug.")
+@artefacts_option
+@output_option
+def sweep(seed: int, host: str, every: int, bugs: tuple[str, ...], artefacts: str, output: str) -> None:
+    """Run a small run again and again, and cut a node's power after each operation of its disk in turn. Exit
+    code 1 at the first that fails, which is written down."""
+    from haqactor.cli.sim_artefacts import failure, folder
+    from haqactor.sim.sweep import SUBJECT, Step
+    from haqactor.sim.sweep import sweep as run_sweep
+
+    if host not in [f"n{number}" for number in range(SUBJECT.nodes)]:
+        raise click.UsageError(f"--host {host}: the run has n0 to n{SUBJECT.nodes - 1}")
+    with progress(f"cutting the power of {host}") as step:
+
+        def told(shown: Step) -> None:
+            step(1, shown.points)
+
+        found = run_sweep(seed, host, bugs=bugs, step=every, progress=told)
+    row = {
+        "seed": seed,
+        "host": found.host,
+        "operations": found.operations,
+        "points": len(found.tried),
+        "crashed": found.crashed,
+        "verdict": found.failures[0].verdict.value if found.failures else "pass",
+        "invariant": found.failures[0].invariant if found.failures else "",
+    }
+    if output == "json":
+        print_json(row)
+    else:
+        print_table(tuple(row), [tuple(str(value) for value in row.values())])
+    for failed in found.failures[:1]:
+        say(failure(failed, folder(artefacts, seed, f"sweep-{host}", bugs))[2].rstrip())
+        raise click.exceptions.Exit(exits.FAILED)

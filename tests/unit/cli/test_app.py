@@ -25,7 +25,10 @@ def commands(
 
 
 EVERY = list(commands())
-SIM = ("run", "swarm", "replay", "shrink", "diff", "profiles", "selfcheck")
+SIM = (
+    *("run", "swarm", "replay", "shrink", "diff", "profiles", "selfcheck", "mutants", "sweep", "bench"),
+    "guarantees",
+)
 
 
 @pytest.mark.parametrize("path", [path for path, _ in EVERY], ids=" ".join)

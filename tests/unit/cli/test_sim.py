@@ -135,6 +135,11 @@ def test_profiles_are_listed() -> None:
         (["replay", __file__], "not JSON"),
         (["shrink", __file__], "not JSON"),
         (["selfcheck", "--seeds", "1", "--processes", "1"], "--processes"),
+        (["mutants", "--bug", "none"], "no planted bug"),
+        (["mutants", "--bug", "canary"], "is no planted bug"),
+        (["sweep", "--host", "n9"], "n0 to n2"),
+        (["guarantees"], "RESULTS"),
+        (["guarantees", __file__], "not JSON"),
     ],
 )
 def test_errors_of_users_are_said_in_a_line(arguments: list[str], why: str) -> None:
@@ -149,3 +154,45 @@ def test_a_seed_goes_one_way() -> None:
     found = haq("selfcheck", "--core", "--seeds", "1", "--profile", "calm", "--processes", "2", "-o", "json")
     told = row(found)
     assert (found.exit_code, told["ok"], told["seeds"], told["processes"]) == (0, True, 1, 2)
+
+
+def test_planted_bugs_are_listed_and_hunted() -> None:
+    listed = row(haq("mutants", "--list", "-o", "json"))
+    assert {"M01", "M03"} <= {each["id"] for each in listed}
+    found = haq("mutants", "--bug", "M01", "--jobs", "1", "-o", "json")
+    (told,) = row(found)
+    assert (found.exit_code, told["id"], told["killed"], told["checker"]) == (0, "M01", True, "S13")
+    assert set(told) >= {"id", "killed", "seeds", "checker", "fault"}
+
+
+def test_a_crash_point_is_swept(tmp_path: Path) -> None:
+    found = haq("sweep", "--every", "100000", "-o", "json", "--artefacts", str(tmp_path))
+    told = row(found)
+    assert (found.exit_code, told["verdict"], told["points"], told["crashed"]) == (0, "pass", 1, 1)
+
+
+def test_figures_are_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    from haqactor.sim import bench
+
+    shown = [bench.Figure("messages", 12_345.6, "messages/CPU-s", 10_000), bench.Figure("plain", 0.5, "s")]
+
+    def part(_size: bench.Size) -> list[bench.Figure]:
+        return shown
+
+    monkeypatch.setattr(bench, "PARTS", {"one": part})
+    assert row(haq("bench", "--quick", "-o", "json"))[0]["met"]
+    assert "at least 10,000" in haq("bench").stdout
+
+
+def test_a_page_of_guarantees_is_written(tmp_path: Path) -> None:
+    from haqactor.sim.guarantees import BEGIN, END
+
+    result, page = tmp_path / "swarm.json", tmp_path / "page.md"
+    result.write_text(haq("swarm", "--core", "--seeds", "1", "--profile", "calm", "-o", "json").stdout)
+    page.write_text("# Promises\n")
+    assert haq("guarantees", str(result), "--page", str(page)).exit_code == exits.USAGE
+    page.write_text(f"# Promises\n\n{BEGIN}\n{END}\n")
+    found = haq("guarantees", str(result), "--page", str(page))
+    assert (found.exit_code, found.stderr) == (0, f"wrote {page}\n")
+    assert "| pure cores | calm | 1 |" in page.read_text()
+    assert "| pure cores | calm | 1 |" in haq("guarantees", str(result)).stdout
