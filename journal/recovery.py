@@ -12,7 +12,7 @@ from haqactor.errors import DataDamaged
 from haqactor.ids import GroupId
 from haqactor.journal.block import END, BlockHeader
 from haqactor.journal.config import SECTOR_BYTES
-from haqactor.journal.files import DataFile, damaged, parse_name, segment_name
+from haqactor.journal.files import IDENTITY, DataFile, damaged, parse_name, segment_name
 from haqactor.journal.group import Group, RecoveredGroup
 from haqactor.journal.identity import Identity
 from haqactor.journal.replay import Replay
@@ -176,6 +176,9 @@ class Recovery:
                 raise damaged(
                     path, clean.offset, f"the end block {clean.sequence} of a clean stop is not there"
                 )
+        if last is not None and last.boot > self._identity.boot:
+            what = f"the newest copy is gone: block {last.sequence} is of boot {last.boot}"
+            raise damaged(f"{self._directory}/{IDENTITY}", 0, f"{what}, this one of {self._identity.boot}")
         if found.sequence < self._identity.durable_upto:
             at = found.cut
             path = f"{self._directory}/{segment_name(found.current)}" if at is None else at.path

@@ -16,9 +16,9 @@ from haqactor.errors import DataDamaged, StorageFailed
 from haqactor.ids import GroupId
 from haqactor.journal import Journal
 from haqactor.sim.disk import Medium, SimDisk, Survival, cut_power
-from tests.builders.journal_bench import DIRECTORY, SMALL, check
+from tests.builders.journal_bench import DIRECTORY, SMALL, check, entries, running
 from tests.builders.sim_disk import DiskBench
-from tests.unit.sim.disk.test_journal_sweep import Story, Workload, appending, compacting
+from tests.unit.sim.disk.test_journal_sweep import PatientLedger, Story, Workload, appending, compacting
 
 SECTOR = 512
 
@@ -128,6 +128,31 @@ def test_damage_is_refused_suspected_or_harmless(workload: Workload, way: str) -
     silent = [f"{place}: {text}" for place, text in said.items() if text.startswith("lost")]
     assert silent == [], "\n".join(silent)
     assert "refused" in said.values()
+
+
+def test_an_identity_that_has_forgotten_a_boot_is_refused() -> None:
+    """Of its two copies the newest has rotted: the older one knows nothing of what was suspected since."""
+    for slot in (0, 1):
+        with DiskBench() as bench:
+            refused: list[str] = []
+
+            async def lives(disk: SimDisk, refused: list[str] = refused) -> None:
+                try:
+                    async with running(disk, clean=False) as journal:
+                        ledger = PatientLedger(journal, {})
+                        first = journal.recovered[GroupId(1)].last_index + 1 if journal.recovered else 1
+                        ledger.submit(1, entries(1, first, first))
+                        await ledger.wait()
+                except DataDamaged as error:
+                    refused.append(str(error))
+
+            for _boot in range(5 - slot):
+                bench.run(lives)
+            assert refused == []
+            newest = slot * 65_536
+            bench.medium.flip(f"{DIRECTORY}/identity", newest + 8)
+            bench.run(lives)
+            assert [("newest copy is gone" in text) for text in refused] == [True]
 
 
 def test_a_last_block_that_never_arrived_cannot_be_missed() -> None:
