@@ -19,7 +19,7 @@ EVERY_NS = 250_000_000
 MAILBOX_SPARE = 64
 """What may be put into a full mailbox without waiting: notices of this node's own."""
 ENTRY_BYTES_MIN = 32
-SEGMENTS_MAX = 40
+SEGMENTS_MAX = 96
 COLD_FILES_EACH_MAX = 48
 FILES_MAX = 48
 FILES_EACH_MAX = 24

@@ -85,12 +85,13 @@ class Clients:
 
     def failed(self, op: Op, error: Error) -> None:
         """It ended by an error: it did not happen, or that is not known. A publish that is refused because
-        its queue is gone may have been stored before; a settlement that met no leader is driven on."""
+        its queue is gone may have been stored before; a settlement that met no leader is driven on, and what
+        is refused of it may have been done by an earlier sending, unless it is an acknowledgement."""
         nothing = isinstance(error, _NOTHING_DONE)
         if op.kind == "publish" and isinstance(error, NotFound):
             nothing = False
         elif op.kind in _SETTLING:
-            nothing = isinstance(error, LeaseLost)
+            nothing = op.kind == "ack" and isinstance(error, LeaseLost)
         del self._open[op.client][op.i]
         self._history.returned(op, self.world.now_ns, FAIL if nothing else INFO, error=error.code)
 
