@@ -143,8 +143,9 @@ class SimDisk:
 
     # -- for its files
 
-    async def look(self, path: str, between: Range, act: Callable[[], T], size: int = 0) -> T:
-        """Something that changes nothing. Raises DiskError once the host has died."""
+    async def look(self, path: str, between: Range | None, act: Callable[[], T], size: int = 0) -> T:
+        """Something that changes nothing; ``between`` None: at once. Raises DiskError once the host has
+        died."""
         await self._take_time(path, between, size)
         return act()
 
@@ -152,7 +153,7 @@ class SimDisk:
         self,
         kind: str,
         path: str,
-        between: Range,
+        between: Range | None,
         act: Callable[[], T],
         size: int = 0,
         *,
@@ -169,13 +170,14 @@ class SimDisk:
                 await self._stand_still()
         return result
 
-    async def _take_time(self, path: str, between: Range, size: int, begun: bool = False) -> None:
+    async def _take_time(self, path: str, between: Range | None, size: int, begun: bool = False) -> None:
         if not begun:
             await trio.lowlevel.checkpoint_if_cancelled()
         self._use()
-        base_ns = self.latency.draw(self._stream, between, size)
-        slow = self.medium.faults.firing(Kind.SLOW, path)
-        await self._host.rest(base_ns if slow is None else slow.slowed(base_ns))
+        if between is not None:
+            base_ns = self.latency.draw(self._stream, between, size)
+            slow = self.medium.faults.firing(Kind.SLOW, path)
+            await self._host.rest(base_ns if slow is None else slow.slowed(base_ns))
         if self.medium.stopped:
             await self._stand_still()
         self._refuse_if_dead()

@@ -21,7 +21,7 @@ class Owner(Protocol):
     medium: Medium
     latency: Latency
 
-    async def look(self, path: str, between: Range, act: Callable[[], T], size: int = 0) -> T:
+    async def look(self, path: str, between: Range | None, act: Callable[[], T], size: int = 0) -> T:
         """Something that changes nothing."""
         ...
 
@@ -29,7 +29,7 @@ class Owner(Protocol):
         self,
         kind: str,
         path: str,
-        between: Range,
+        between: Range | None,
         act: Callable[[], T],
         size: int = 0,
         *,
@@ -64,7 +64,9 @@ class SimFile:
         """Bytes."""
         self._enter("stat")
         try:
-            return await self._disk.look(self._known, self._disk.latency.write_ns, lambda: self.inode.size)
+            size = await self._disk.look(self._known, None, lambda: self.inode.size)
+            await trio.lowlevel.cancel_shielded_checkpoint()
+            return size
         finally:
             self._leave()
 
@@ -92,16 +94,17 @@ class SimFile:
             self._leave()
 
     async def write_durable(self, offset: int, buffers: Sequence[Buffer]) -> None:
-        """Write and sync, with nothing in between but a crash. Whatever goes wrong once it began, the file
-        refuses from then on."""
+        """Write and sync, with nothing in between but a crash, and all the time it takes behind the write.
+        Whatever goes wrong once it began, the file refuses from then on."""
         self._refuse_if_failed()
         if self._writing:
             raise trio.BusyResourceError(f"{self._path}: the writer of a file is one task")
         self._enter("write durably to")
         self._writing = True
         try:
-            await self._write(offset, b"".join(buffers))
-            await self._sync(begun=True)
+            data = b"".join(buffers)
+            await self._write(offset, data, at_once=True)
+            await self._sync(len(data), begun=True)
         except DiskError as error:
             self._failure = str(error)
             raise
@@ -148,17 +151,17 @@ class SimFile:
             with trio.CancelScope(shield=True):
                 await self._idle.wait()
 
-    async def _write(self, offset: int, data: bytes) -> None:
+    async def _write(self, offset: int, data: bytes, *, at_once: bool = False) -> None:
         disk = self._disk
         await disk.change(
             "write",
             self._known,
-            disk.latency.write_ns,
+            None if at_once else disk.latency.write_ns,
             lambda: disk.medium.write(self.inode, self._known, offset, data),
             len(data),
         )
 
-    async def _sync(self, *, begun: bool = False) -> None:
+    async def _sync(self, size: int = 0, *, begun: bool = False) -> None:
         """What was written when it began is durable when it ends."""
         disk, upto = self._disk, self.inode.last
         await disk.change(
@@ -166,6 +169,7 @@ class SimFile:
             self._known,
             disk.latency.sync_ns,
             lambda: disk.medium.sync(self.inode, self._known, upto),
+            size,
             begun=begun,
         )
 
