@@ -120,7 +120,7 @@ class Nemesis:
             node.medium.on_operation = None
             if node.host.paused:
                 node.host.resume()
-            self._stage.start(node)
+            self._stage.start_for_ever(node)
 
     def ended(self, host: Host, error: BaseException) -> bool:
         """A host's program ended by an error. Was that right? Then, if its disk has only refused something,

@@ -48,7 +48,7 @@ class Processes:
 
     def _stop(self, fault: Fault, node: SimNode) -> None:
         """Ask it to end, as SIGTERM does; it drains first."""
-        node.stop()
+        self._stage.stop(node)
         self._stage.later(fault, partial(self._stage.start_after, node, node.host.incarnation))
 
     def _pause(self, fault: Fault, node: SimNode) -> None:

@@ -48,6 +48,7 @@ class Stage:
         self.roster = ClusterRoster(cluster)
         self.fired: dict[str, int] = {}
         self.closed = False
+        self._stopping: dict[str, int] = {}
 
     def victims(self, fault: Fault) -> list[SimNode]:
         """Whom it hits now."""
@@ -95,6 +96,11 @@ class Stage:
         if not node.host.alive:
             node.start()
 
+    def stop(self, node: SimNode) -> None:
+        """Ask it to end, as SIGTERM does; it drains first."""
+        self._stopping[node.host.name] = node.host.incarnation
+        node.stop()
+
     def start_after(self, node: SimNode, incarnation: int) -> None:
         """Switch it on as soon as that incarnation has ended by itself."""
         if node.host.incarnation == incarnation:
@@ -102,6 +108,13 @@ class Stage:
                 self.after(_LOOK_NS, partial(self.start_after, node, incarnation))
             else:
                 node.start()
+
+    def start_for_ever(self, node: SimNode) -> None:
+        """Switch it on, if it is off, or once it is, if it was asked to end; the stage may be closed."""
+        if not node.host.alive:
+            node.start()
+        elif self._stopping.get(node.host.name) == node.host.incarnation:
+            self.cluster.world.call_after(_LOOK_NS, partial(self.start_for_ever, node))
 
     def sound(self, name: str) -> bool:
         """Is that node at work, and none of its replicas a suspect?"""

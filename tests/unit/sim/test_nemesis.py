@@ -168,3 +168,13 @@ def test_who_is_dead_outside_of_the_core_stays_dead(bench: Bench) -> None:
 def test_a_kind_that_nobody_knows_is_refused(bench: Bench) -> None:
     with pytest.raises(ValueError, match="no fault 'flood'"):
         bench.nemesis.follow(Plan((Fault(0, "flood", "n0"),)))
+
+
+def test_who_is_just_ending_when_all_is_healed_comes_back(bench: Bench) -> None:
+    bench.plan(at("restart", for_ns=2 * NS), for_ns=0)
+    bench.world.run(bench.world.now_ns + MS)
+    node = bench.cluster.nodes[1]
+    assert (node.host.alive, node.host.incarnation) == (True, 1)
+    assert "n1" in bench.nemesis.settle()
+    bench.world.run(bench.world.now_ns + 5 * NS)
+    assert (node.host.alive, node.host.incarnation) == (True, 2)
