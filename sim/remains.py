@@ -25,7 +25,7 @@ _BYTES_MAX = 1 << 30
 
 
 class Remains:
-    """``begin``, and let time pass until ``done``. ``found``: place to state and body; None where a group had
+    """Let time pass until ``ready``, ``begin``, and again until ``done``. ``found``: place to state and body; None where a group had
     no leader that serves."""
 
     def __init__(self, cluster: SimCluster, groups: int) -> None:
@@ -33,6 +33,15 @@ class Remains:
         self._cluster = cluster
         self._groups = groups
         self._reading = 0
+
+    @property
+    def ready(self) -> bool:
+        """Every group has a leader that serves: leadership may be on its way to somebody else just now."""
+        return all(self._serving(group) is not None for group in range(1, self._groups + 1))
+
+    def _serving(self, group: int) -> GroupActor | None:
+        node = self._cluster.leader(group)
+        return None if node is None else _actor(node, group)
 
     @property
     def done(self) -> bool:
