@@ -202,6 +202,7 @@ class Run:
         in_time = self._ended or self._come_to_rest(healed_ns + patience_ns)
         self._pass_time(lambda: False, self._world.now_ns + REST_NS)
         remains = Remains(self._cluster, self._drawn.groups)
+        self._pass_time(lambda: remains.ready, self._world.now_ns + READING_NS)
         remains.begin()
         self._pass_time(lambda: remains.done, self._world.now_ns + READING_NS)
         end = self._look(healed_ns, remains)
