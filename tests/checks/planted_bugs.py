@@ -50,7 +50,8 @@ def page(results: list[dict[str, Any]]) -> str:
             where = _SIMULATORS[row["simulator"]]
             found = f"| {where} | {row['seeds']} | {row['checker']} | {row['fault']} |"
         elif row is not None:
-            found = f"| **not found** | {row['seeds']} tried | | |"
+            given_up = row["seeds"] >= NODES_MAX
+            found = f"| **not found{'' if given_up else ' yet'}** | {row['seeds']} tried | | |"
         lines.append(f"| {bug.id} | `{bug.name}` | {bug.what} {found}")
     return "\n".join(lines) + "\n"
 
