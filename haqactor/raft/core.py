@@ -372,7 +372,11 @@ class RaftCore(RaftView):
         )
         state.hard_changed = state.role_changed = state.cured = False
         state.dropped_from = None
-        for box in (state.now, state.after, reads.done, reads.failed, state.fetches, state.installs):
-            if box:
+        if state.now:
+            state.now.clear()
+        if state.after:
+            state.after.clear()
+        if reads.done or reads.failed or state.fetches or state.installs:
+            for box in (reads.done, reads.failed, state.fetches, state.installs):
                 box.clear()
         return ready

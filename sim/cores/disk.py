@@ -45,7 +45,7 @@ class LogDisk:
         self.pending: list[Block] = []
         self._syncing = 0
         self.syncs = 0
-        self._undo: tuple[HardState, list[Entry]] | None = None
+        self._undo: tuple[HardState, list[tuple[int, list[Entry]]]] | None = None
         self.on_durable: Callable[[Sequence[Block]], None] = lambda _blocks: None
 
     @property
@@ -87,7 +87,7 @@ class LogDisk:
         self.syncs += 1
         done = self.pending[: self._syncing]
         del self.pending[: self._syncing]
-        self._undo = (self.hard_state, list(self.entries)) if done[0].snapshot is None else None
+        self._undo = (self.hard_state, []) if done[0].snapshot is None else None
         for block in done:
             self._take(block)
         self._syncing = 0
@@ -106,8 +106,9 @@ class LogDisk:
             place = block.entries[0].index - self.meta.index - 1
             if place < 0:  # behind a snapshot that came in meanwhile
                 return
-            del self.entries[place:]
-            self.entries.extend(block.entries)
+            if self._undo is not None:
+                self._undo[1].append((place, self.entries[place:]))
+            self.entries[place:] = block.entries
 
     def _compact(self, meta: SnapshotMeta, chunks: tuple[bytes, ...], installed: bool) -> None:
         if meta.index <= self.meta.index:
@@ -139,7 +140,9 @@ class LogDisk:
         """The newest sync is lost though it was durable. False: it cannot be taken away any more."""
         if self._undo is None:
             return False
-        self.hard_state, self.entries = self._undo
+        self.hard_state, steps = self._undo
+        for place, replaced in reversed(steps):
+            self.entries[place:] = replaced
         self._undo = None
         self.suspect = True
         return True
