@@ -5,6 +5,7 @@ One rule: swarm testing (Groce et al., ISSTA 2012): a run with few kinds of faul
 of them hides; one seed in ten has none, and must be clean.
 """
 
+from dataclasses import replace
 from typing import Final
 
 from haqactor.sim.drawn import SAFETY_NS, Drawn
@@ -14,6 +15,9 @@ from haqactor.sim.workload.kinds import WORK
 from haqactor.sim.world import NS
 
 MS: Final = 1_000_000
+_MEANS_NS: Final = (NS, 2 * NS, 4 * NS)
+_OFTEN_NS: Final = (NS // 2, NS, 2 * NS)
+"""Between two faults of a kind, on average."""
 _BEGIN_NS: Final = NS
 """Until then a cluster founds itself in peace."""
 
@@ -37,6 +41,8 @@ DAMAGE: Final = (
     *("lost_file", "lost_disk", "wipe"),
 )
 """What takes durable bytes; let through by the atlas only."""
+_SHY: Final = (*DAMAGE, *REFUSALS, "power_cut")
+"""Those that need something of the disk to hit: they come more often than they fire."""
 LIES: Final = ("sync_lie", "lost_write")
 """What no program can notice: nothing is promised on such disks, and the checkers have to see it."""
 
@@ -63,7 +69,7 @@ CHANCES: Final[dict[str, tuple[float, ...]]] = {
     "reset_share": (0.0002, 0.002),
     "half_open_share": (0.2, 0.6),
     "late_share": (0.2, 0.6),
-    "dial_loss_share": (0.02, 0.2),
+    "dial_loss_share": (0.01, 0.05),
     "split_share": (0.0, 0.5, 0.9),
     "chop_share": (0.0, 0.3, 0.9),
     "buggify": (0.05, 0.25),
@@ -124,12 +130,16 @@ def _core(seed: int, nodes: int) -> tuple[str, ...]:
 def _plan(seed: int, kinds: tuple[str, ...], safety_ns: int) -> Plan:
     """Each kind from a stream of its own, so that taking one away leaves the others."""
     faults: list[Fault] = []
+    unlucky = f"n{keyed(seed, 'unlucky').randrange(3)}"
     for kind in kinds:
         stream = keyed(seed, "faults", kind)
-        mean_ns = stream.choice((1, 2, 4)) * NS
+        mean_ns = stream.choice(_OFTEN_NS if kind in _SHY else _MEANS_NS)
         at_ns = _BEGIN_NS + stream.randrange(max(1, min(mean_ns, safety_ns - _BEGIN_NS)))
         while at_ns < safety_ns:
-            faults.append(_fault(stream, kind, at_ns))
+            fault = _fault(stream, kind, at_ns)
+            if kind in DAMAGE and stream.random() < 0.8:  # what is lost already may be hurt again and again
+                fault = replace(fault, target=unlucky)
+            faults.append(fault)
             at_ns += 100 * MS + round(stream.expovariate(1 / mean_ns))
     return Plan(tuple(faults))
 
@@ -147,7 +157,9 @@ def _fault(stream: Stream, kind: str, at_ns: int) -> Fault:
     if kind == "drift":
         return Fault(at_ns, kind, who, {"ppb": stream.randrange(-50_000_000, 50_000_000)})
     if kind == "power_cut":
-        return Fault(at_ns, kind, who, {"for_ns": for_ns, "operations": 1 + stream.randrange(40)})
+        return Fault(at_ns, kind, who, {"for_ns": for_ns, "operations": 1 + stream.randrange(20)})
+    if kind in ("disk_full", "sync_error"):
+        return Fault(at_ns, kind, who, {"for_ns": NS + for_ns})
     if kind == "disk_slow":
         return Fault(at_ns, kind, who, {"for_ns": for_ns, "strength": stream.choice((3, 10, 50))})
     if kind == "bit_rot" and stream.random() < 0.4:

@@ -206,7 +206,7 @@ class Run:
         remains.begin()
         self._pass_time(lambda: remains.done, self._world.now_ns + READING_NS)
         end = self._look(healed_ns, remains)
-        level_ns = self._world.now_ns + LEVEL_NS
+        level_ns = self._world.now_ns + (LEVEL_NS if in_time else 0)
         while not self._ended and not end.level and self._world.now_ns < level_ns:
             self._pass_time(lambda: False, self._world.now_ns + _SLICE_NS)
             end = self._look(healed_ns, remains)

@@ -62,7 +62,9 @@ class Disks:
         what is left."""
         stage, name = self._stage, node.host.name
         wipe = fault.kind in _WIPES
-        if not stage.atlas.may_damage(name, wipe=wipe) or not self._hurts[fault.kind](fault, node):
+        if not stage.founded() or not stage.atlas.may_damage(name, wipe=wipe):
+            return
+        if not self._hurts[fault.kind](fault, node):
             return
         stage.atlas.damaged(name, fault.kind, wipe=wipe)
         stage.count(fault)

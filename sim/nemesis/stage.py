@@ -48,6 +48,7 @@ class Stage:
         self.roster = ClusterRoster(cluster)
         self.fired: dict[str, int] = {}
         self.closed = False
+        self._joined: dict[str, None] = {}
         self._stopping: dict[str, int] = {}
 
     def victims(self, fault: Fault) -> list[SimNode]:
@@ -115,6 +116,14 @@ class Stage:
             node.start()
         elif self._stopping.get(node.host.name) == node.host.incarnation:
             self.cluster.world.call_after(_LOOK_NS, partial(self.start_for_ever, node))
+
+    def founded(self) -> bool:
+        """Has every node joined the cluster, durably? Until then each of them is needed."""
+        for node in self.cluster.nodes:
+            journal = None if node.server is None else node.server.journal
+            if journal is not None and journal.identity.cluster_id is not None:
+                self._joined[node.host.name] = None
+        return len(self._joined) == len(self.cluster.nodes)
 
     def sound(self, name: str) -> bool:
         """Is that node at work, and none of its replicas a suspect?"""
