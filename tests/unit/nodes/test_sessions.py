@@ -258,6 +258,17 @@ async def test_requests_go_where_they_belong() -> None:
         assert asked.message == wire.Queues(3)
 
 
+async def test_a_group_that_is_not_here_yet_is_asked_for_elsewhere() -> None:
+    """A node that has just begun does not end its clients' consumers."""
+    async with place() as here:
+        del here.context.groups[GroupId(1)]
+        client = here.connect()
+        await client.greet()
+        await client.send(wire.Info(1, 1, 7), wire.Info(2, 3, 7))
+        answers = [await client.receive() for _ in range(2)]
+        assert [answer.code for answer in answers] == ["not_leader", "invalid_argument"]
+
+
 async def test_a_full_mailbox_holds_the_connection_not_the_memory() -> None:
     """And lets it go on when there is room."""
     async with place() as here:
