@@ -25,8 +25,8 @@ _BYTES_MAX = 1 << 30
 
 
 class Remains:
-    """Let time pass until ``ready``, ``begin``, and again until ``done``. ``found``: place to state and body; None where a group had
-    no leader that serves."""
+    """Let time pass until ``ready``, ``begin``, and again until ``done``. ``found``: place to state and body;
+    None where a group had no leader that serves."""
 
     def __init__(self, cluster: SimCluster, groups: int) -> None:
         self.found: dict[Place, tuple[str, bytes | None]] | None = {}
