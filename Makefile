@@ -15,7 +15,14 @@ COMPILE := pip-compile --quiet --generate-hashes --allow-unsafe --strip-extras -
 # One step of `make test`: its name before it, a loud line when it fails.
 step = @printf '\n==> %s\n' "$(1)"; $(2) || { printf '\n==> FAILED: %s\n' "$(1)" >&2; exit 1; }
 
-.PHONY: test lint types layers unit demo bench docs format lock clean
+# What `make sim` runs; `make sim SEEDS=1-100 CORE_SEEDS=1-500` is shorter, JOBS as many as there are cores.
+SEEDS ?= 1-1000
+CORE_SEEDS ?= 1-3000
+PROFILES ?= swarm crash partition clock disk beyond lying
+JOBS ?= 2
+RESULTS := build/sim
+
+.PHONY: test lint types layers unit sim sim-bench guarantees demo bench docs format lock clean
 
 $(STAMP): requirements.lock pyproject.toml
 	@printf '==> making %s with %s (a minute or two the first time)\n' "$(VENV)" "$(PYTHON)"
@@ -46,6 +53,20 @@ unit: $(STAMP)
 
 demo: $(STAMP)
 	@$(BIN)/python examples/departments/main.py
+
+sim: $(STAMP)
+	@mkdir -p $(RESULTS)
+	@for profile in $(PROFILES); do printf '\n==> %s\n' "$$profile"; \
+		$(BIN)/haq sim swarm --profile "$$profile" --seeds $(SEEDS) --jobs $(JOBS) -o json > $(RESULTS)/$$profile.json || { \
+		printf '\n==> FAILED: %s: see %s\n' "$$profile" "$(RESULTS)/$$profile.json" >&2; exit 1; }; done
+	@printf '\n==> cores\n'; $(BIN)/haq sim swarm --core --seeds $(CORE_SEEDS) --jobs $(JOBS) -o json > $(RESULTS)/cores.json
+	@$(BIN)/haq sim guarantees $(RESULTS)/*.json
+
+sim-bench: $(STAMP)
+	@$(BIN)/haq sim bench
+
+guarantees: $(STAMP)
+	@$(BIN)/haq sim guarantees $(RESULTS)/*.json --page docs/guarantees.md
 
 bench: $(STAMP)
 	@$(BIN)/python -m benchmarks

@@ -15,7 +15,6 @@ FAMILIES: Final = (NO_FAULT, PROCESSES, NETWORK, CLOCKS, DISKS)
 
 _WORDS: Final = {
     "crash": PROCESSES,
-    "gone": PROCESSES,
     "unsynced": DISKS,
     "stopped": DISKS,
 }
