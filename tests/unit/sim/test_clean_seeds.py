@@ -1,4 +1,4 @@
-"""A dozen seeds of the profile in which planted bugs are hunted pass: a short slice of what ``make sim`` runs."""
+"""A dozen seeds of the profile in which planted bugs are hunted pass: a short slice of ``make sim``."""
 
 from haqactor.sim.settings import read
 from haqactor.sim.swarm import Rules, swarm
