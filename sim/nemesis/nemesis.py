@@ -72,6 +72,7 @@ class Nemesis:
     def _happen(self, fault: Fault) -> None:
         if self._stage.closed:
             return
+        self._stage.founded()
         self.atlas.settle(self._stage.sound)
         everywhere = self._everywhere.get(fault.kind)
         if everywhere is not None:
@@ -96,7 +97,7 @@ class Nemesis:
         self._stage.closed = True
         self._disks.stop()
         self.atlas.settle(self._stage.sound)
-        core = self.atlas.core(wanted)
+        core = self.atlas.core(wanted if self._stage.founded() else ())
         self._core = dict.fromkeys(core)
         self._join(core)
         self.heal([node for node in self._cluster.nodes if node.host.name in self._core])
