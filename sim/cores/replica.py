@@ -160,7 +160,7 @@ class Replica:
         """Something arrived. ``source``: a peer, or -1."""
         if not self.up:
             return
-        kind: type[object] = type(item)
+        kind: type[object] = item.__class__
         if (kind is Beat or kind is BeatAnswer) and not self.paused:  # heard outside of turns
             if kind is Beat:
                 self.beats.heard(source, item, self.now())
@@ -350,7 +350,7 @@ class Replica:
 
     def send(self, target: NodeId, message: Any) -> None:
         """To a peer."""
-        for look in self.watch.sent.get(type(message), ()):
+        for look in self.watch.sent.get(message.__class__, ()):
             look(self, target, message)
         self.harness.links.send(self.node, target, message)
 
