@@ -214,6 +214,7 @@ class Replica:
             elif kind is BeatAnswer:
                 self.beats.answered(source, item, now)
             elif kind is Shipment:
+                self._perform_all(now)  # as a node takes it, between two turns: what is stored is on its way
                 self.snapshots.take(source, item, now)
             elif not (self.snapshots.installing and kind is Append):
                 self.core.step(NodeId(source), item, now)

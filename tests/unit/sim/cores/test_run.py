@@ -67,3 +67,10 @@ def test_unknown_names() -> None:
         run(0, "calm", ("raft.no_such_bug",))
     with pytest.raises(InvalidArgument, match="whole nodes"):
         kill("journal.done_before_sync", 1)
+
+
+def test_a_snapshot_is_taken_between_two_turns() -> None:
+    """It once went to the disk ahead of entries that the core had stored before (S14)."""
+    verdict = run(12_249, "disk")
+    assert verdict.ok, f"{verdict.invariant}: {verdict.text}"
+    assert verdict.marks["raft.install_keeps_suffix"] > 0
