@@ -18,6 +18,11 @@ HOST: Final = "n1"
 PROFILE: Final = "crash"
 BACK_NS: Final = 300_000_000
 """How long the power is away."""
+KINDS: Final = (
+    *("create", "allocate", "write", "truncate", "fsync"),
+    *("rename", "unlink", "make_directory", "lock"),
+)
+"""Of the operations of a disk, as the trace names them."""
 SUBJECT: Final = Drawn(
     nodes=3, groups=1, producers=1, consumers=1, operations=30, pause_s=0.02, safety_ns=3 * NS // 2
 )
@@ -59,17 +64,20 @@ def sweep(
     bugs: tuple[str, ...] = (),
     first: int = 1,
     step: int = 1,
+    after: str = "",
     stop_early: bool = True,
     progress: Callable[[Step], None] | None = None,
 ) -> Swept:
-    """Run ``drawn`` once to count, then once for every ``step``-th operation from ``first`` on; to the first
-    failure where it is to ``stop_early``. A run that fails without a crash is the only one."""
-    whole = run(seed, PROFILE, drawn=drawn, bugs=bugs)
+    """Run ``drawn`` once to count, then once for every ``step``-th operation from ``first`` on (``after``: of
+    the operations of that kind, one of KINDS); to the first failure where it is to ``stop_early``. A run that
+    fails without a crash is the only one."""
+    whole = run(seed, PROFILE, drawn=drawn, bugs=bugs, recording=bool(after))
     swept = Swept(host, whole.operations.get(host, 0))
     if whole.verdict.failed:
         swept.failures.append(whole)
         return swept
-    points = range(first, swept.operations + 1, step)
+    numbers = _of_kind(whole, host, after) if after else list(range(1, swept.operations + 1))
+    points = numbers[first - 1 :: step]
     for done, operation in enumerate(points, 1):
         result = run(seed, PROFILE, drawn=point(drawn, host, operation), bugs=bugs)
         swept.tried.append(operation)
@@ -81,3 +89,11 @@ def sweep(
         if swept.failures and stop_early:
             break
     return swept
+
+
+def _of_kind(result: Result, host: str, kind: str) -> list[int]:
+    """The numbers of a disk's operations of one kind, as the trace tells them."""
+    if kind not in KINDS or result.trace is None:
+        raise ValueError(f"a disk has no operation {kind!r}; it has {', '.join(KINDS)}")
+    told = [event.kind for event in result.trace.events if event.host == host and event.kind in KINDS]
+    return [number for number, each in enumerate(told, 1) if each == kind]

@@ -25,12 +25,17 @@ def test_a_sound_node_gets_over_every_crash() -> None:
 
 
 @pytest.mark.parametrize(
-    ("bug", "first", "found"),
-    [("journal.done_before_sync", 1, "S14"), ("journal.unlink_first", 391, "crash")],
+    ("bug", "after", "found"),
+    [("journal.done_before_sync", "fsync", "S14"), ("journal.unlink_first", "unlink", "crash")],
 )
-def test_a_planted_bug_is_found(bug: str, first: int, found: str) -> None:
-    swept = sweep(first=first, step=10, bugs=(bug,))
+def test_a_planted_bug_is_found(bug: str, after: str, found: str) -> None:
+    swept = sweep(after=after, first=22, bugs=(bug,))
     assert [result.invariant for result in swept.failures] == [found]
+
+
+def test_there_is_no_other_kind_of_operation() -> None:
+    with pytest.raises(ValueError, match="no operation 'flush'"):
+        sweep(drawn=replace(SUBJECT, operations=1), after="flush")
 
 
 def test_a_rotten_tail_that_nobody_suspects_is_found() -> None:
