@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 import google_crc32c
+import trio
 
 from haqactor.entry import Entry, Kind
 from haqactor.ids import NO_NODE, GroupId, Index, NodeId, Term
@@ -42,24 +43,52 @@ class Observer:
 
     def _started(self, node: SimNode, server: Node) -> None:
         start_group = server._start_group  # its only way to a new actor
-        tell, world, host = self._tell, self._cluster.world, node.host
-        watched_groups: dict[GroupId, None] = {}
-        truths: list[Truth] = []
+        watched_server: Any = server
 
         async def watched(group: GroupId, *members: Any) -> None:
+            assembly: Any = server.assembly
+            if assembly is not None and not isinstance(assembly.make, _Making):
+                assembly.make = _Making(self, node, server, assembly.make)
             await start_group(group, *members)
-            context = server.context
-            if context is not None and group not in watched_groups and group in context.groups:
-                watched_groups[group] = None
-                actor = context.groups[group]
-                if not truths:
-                    truths.append(Truth(context.journal, node.medium))
-                watch = Watch(actor, host.name, lambda: world.now_ns, tell, truths[0])
-                entries = await context.journal.read(group, Index(1), actor.core.last_index, _READ_BYTES)
-                watch.begun(host.incarnation, entries)
 
-        watched_server: Any = server
         watched_server._start_group = watched
+
+    async def begin(self, node: SimNode, server: Node, actor: GroupActor, truth: Truth) -> None:
+        """Watch an actor that does not run yet: on a slow disk it takes long to read what it begins with."""
+        world, context = self._cluster.world, server.context
+        if context is None:
+            return
+        watch = Watch(actor, node.host.name, lambda: world.now_ns, self._tell, truth)
+        entries = await context.journal.read(actor.group, Index(1), actor.core.last_index, _READ_BYTES)
+        watch.begun(node.host.incarnation, entries)
+
+
+class _Making:
+    """In the place of ``Assembly.make`` of one node."""
+
+    def __init__(self, observer: Observer, node: SimNode, server: Node, make: Any) -> None:
+        self._observer = observer
+        self._node = node
+        self._server = server
+        self._make = make
+        self._truth: Truth | None = None
+        self._watched: dict[GroupId, trio.Event] = {}
+
+    async def __call__(self, group: GroupId, *members: Any) -> Any:
+        actor = await self._make(group, *members)
+        context = self._server.context
+        if context is None:
+            return actor
+        first = self._watched.get(group)
+        if first is not None:  # made twice at once: the one that is watched has to be the one that runs
+            await first.wait()
+            return actor
+        begun = self._watched[group] = trio.Event()
+        if self._truth is None:
+            self._truth = Truth(context.journal, self._node.medium)
+        await self._observer.begin(self._node, self._server, actor, self._truth)
+        begun.set()
+        return actor
 
 
 class Watch:
