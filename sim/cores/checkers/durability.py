@@ -51,14 +51,16 @@ class Votes(Checker):
 
 
 class Durability(Checker):
-    """S14: what an acknowledgement claims is on its sender's disk."""
+    """S14: what an acknowledgement claims is on its sender's disk. One of an older term than the disk's
+    claims what was there: the same sync may have replaced it for a new leader, behind it."""
 
     hears = (AppendReply,)
 
     def sent(self, replica: "Replica", target: int, message: Any) -> None:
         if type(message) is AppendReply:
             disk = replica.disk
-            if message.accepted and message.matched > disk.last_index:
+            of_now = message.term >= disk.hard_state.term
+            if message.accepted and of_now and message.matched > disk.last_index:
                 raise Violation(
                     "S14",
                     f"node {replica.node} acknowledges {message.matched}, but only {disk.last_index} is "

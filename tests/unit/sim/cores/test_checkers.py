@@ -137,8 +137,9 @@ def forgotten_vote(harness: Harness) -> None:
 
 
 def early_acknowledgement(harness: Harness) -> None:
-    reply = AppendReply(Term(0), True, Index(10_000))
-    checker(harness, "Durability").sent(harness.replicas[0], 1, reply)
+    replica = harness.replicas[0]
+    reply = AppendReply(replica.disk.hard_state.term, True, Index(10_000))
+    checker(harness, "Durability").sent(replica, 1, reply)
 
 
 def early_term(harness: Harness) -> None:
