@@ -8,7 +8,7 @@ import ast
 from pathlib import Path
 from typing import Any
 
-from setuptools.command.build_py import build_py
+from setuptools.command.build_py import build_py  # type: ignore[import-untyped]  # it ships no types
 
 
 def without_bugs(source: str) -> str:
@@ -29,7 +29,7 @@ def _switches(source: str) -> list[ast.Call]:
     ]
 
 
-class WithoutBugs(build_py):
+class WithoutBugs(build_py):  # type: ignore[misc]  # for the same reason
     """Copies modules as ever, and then takes the bugs out of the copies."""
 
     def build_module(self, module: Any, module_file: Any, package: Any) -> Any:

@@ -1,11 +1,11 @@
 """``python -m benchmarks.sim_cores [seeds]``: how fast the simulator of the pure cores is.
 
-One rule: it measures nothing itself; see ``haqactor.sim.bench_cores``.
+One rule: it measures nothing itself; see ``haqactor.sim.bench.cores``.
 """
 
 import sys
 
-from haqactor.sim.bench_cores import raft, whole
+from haqactor.sim.bench.cores import raft, whole
 
 
 def main() -> None:

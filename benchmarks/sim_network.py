@@ -1,12 +1,12 @@
 """``python -m benchmarks.sim_network``: how many messages a CPU second the simulated network carries, by how
 many are under way at a time.
 
-One rule: it measures nothing itself; see ``haqactor.sim.bench_network``.
+One rule: it measures nothing itself; see ``haqactor.sim.bench.network``.
 """
 
 import argparse
 
-from haqactor.sim.bench_network import measure
+from haqactor.sim.bench.network import measure
 
 
 def main() -> None:

@@ -10,7 +10,6 @@ from typing import Any, Final
 
 from haqactor.ids import METADATA_GROUP
 from haqactor.sim.atlas import Atlas
-from haqactor.sim.calls import Calls
 from haqactor.sim.checkers.canary import CANARY, Canary, sings
 from haqactor.sim.checkers.checker import Checker, Violation
 from haqactor.sim.checkers.final import Final as End
@@ -21,17 +20,18 @@ from haqactor.sim.cluster import Shape, SimCluster
 from haqactor.sim.disk.latency import STEADY as STEADY_DISK
 from haqactor.sim.disk.latency import Latency
 from haqactor.sim.drawn import Drawn
-from haqactor.sim.gauges import Gauges, disk_bound
 from haqactor.sim.host import Host
 from haqactor.sim.nemesis import Nemesis
 from haqactor.sim.network.links import STEADY as STEADY_LINKS
 from haqactor.sim.network.links import LinkSettings
-from haqactor.sim.observer import Observer
 from haqactor.sim.profiles import UNBOUNDED, draw
-from haqactor.sim.remains import Remains
 from haqactor.sim.trace import Trace
 from haqactor.sim.tripwires import tripwires
 from haqactor.sim.verdict import Verdict
+from haqactor.sim.watch.calls import Calls
+from haqactor.sim.watch.gauges import Gauges, disk_bound
+from haqactor.sim.watch.observer import Observer
+from haqactor.sim.watch.remains import Remains
 from haqactor.sim.workload import Clients, Staff
 from haqactor.sim.world import NS, World
 

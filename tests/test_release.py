@@ -8,7 +8,7 @@ import pytest
 
 from haqactor.env import NullProbe
 from haqactor.runtime.real import environment
-from haqactor.sim.bugs import BUGS, PLANTED
+from haqactor.sim.planted.bugs import BUGS, PLANTED
 from release import without_bugs
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -14,9 +14,9 @@ import click
 from haqactor.cli.output import say
 
 if TYPE_CHECKING:
-    from haqactor.sim.artefact import Artefact
+    from haqactor.sim.failure.artefact import Artefact
     from haqactor.sim.run import Result
-    from haqactor.sim.settings import Settings
+    from haqactor.sim.search.settings import Settings
     from haqactor.sim.trace import Event
 
 ROOT: Final = Path(__file__).resolve().parent.parent.parent
@@ -30,14 +30,14 @@ def folder(artefacts: str, seed: int, profile: str, bugs: tuple[str, ...] = ()) 
 
 def commit() -> str:
     """Of the code that runs, where it is a checkout."""
-    from haqactor.sim.replay import commit_of
+    from haqactor.sim.failure.replay import commit_of
 
     return commit_of(ROOT)
 
 
 def failure(result: "Result", where: Path) -> "tuple[Artefact, Result, str]":
     """Run a failed run again, write it down, and hand back what came of it and the report of it."""
-    from haqactor.sim.replay import TEXT, of, replay, write
+    from haqactor.sim.failure.replay import TEXT, of, replay, write
 
     artefact = of(result, commit=commit())
     again = replay(artefact) if result.trace is None else result
@@ -63,9 +63,9 @@ def failed_seed(
 
 def load(path: str) -> "Artefact":
     """Read ``fail.json``. Raises UsageError for what is none."""
-    from haqactor.sim.artefact import ArtefactError, loads
-    from haqactor.sim.bugs import BUGS
     from haqactor.sim.checkers.canary import CANARY
+    from haqactor.sim.failure.artefact import ArtefactError, loads
+    from haqactor.sim.planted.bugs import BUGS
 
     try:
         artefact = loads(Path(path).read_bytes())
@@ -85,7 +85,7 @@ def load(path: str) -> "Artefact":
 
 def write_trace(path: str, events: "Iterable[Event]") -> None:
     """Lines of JSON; compressed where the name ends in ``.zst``."""
-    from haqactor.sim.tracefile import lines
+    from haqactor.sim.failure.tracefile import lines
 
     text = "".join(f"{line}\n" for line in lines(events))
     data = text.encode()
@@ -99,7 +99,7 @@ def write_trace(path: str, events: "Iterable[Event]") -> None:
 
 def read_trace(path: str) -> "Iterator[Event]":
     """What ``write_trace`` wrote. Raises UsageError for anything else."""
-    from haqactor.sim.tracefile import TraceError, parse
+    from haqactor.sim.failure.tracefile import TraceError, parse
 
     data = Path(path).read_bytes()
     try:
@@ -129,7 +129,7 @@ def is_artefact(path: str) -> bool:
 
 def write_page(path: str, result: "Result") -> None:
     """The page of a recorded run, whatever came of it."""
-    from haqactor.sim.replay import of, upto
+    from haqactor.sim.failure.replay import of, upto
     from haqactor.sim.report import html
     from haqactor.sim.report.frames import Frames
 

@@ -14,7 +14,7 @@ from haqactor.cli.output import print_json, progress, say
 from haqactor.cli.sim_options import Span
 
 if TYPE_CHECKING:
-    from haqactor.sim.artefact import Artefact
+    from haqactor.sim.failure.artefact import Artefact
     from haqactor.sim.trace import Event
 
 _FILE = click.Path(exists=True, dir_okay=False)
@@ -35,11 +35,11 @@ _FILE = click.Path(exists=True, dir_okay=False)
 def replay(file: str, trace: str | None, html: str | None, log: bool, output: str) -> None:
     """Run a failure again, exactly. Exit code 1 if it fails again, and also if it goes another way."""
     from haqactor.cli.sim_artefacts import load, write_page, write_trace
-    from haqactor.sim import diff
-    from haqactor.sim.replay import files, upto
-    from haqactor.sim.replay import replay as run_again
-    from haqactor.sim.seedrun import outcome_of
-    from haqactor.sim.stopwatch import cpu_s
+    from haqactor.sim.failure import diff
+    from haqactor.sim.failure.replay import files, upto
+    from haqactor.sim.failure.replay import replay as run_again
+    from haqactor.sim.search.seedrun import outcome_of
+    from haqactor.sim.search.stopwatch import cpu_s
     from haqactor.sim.trace import Trace
     from haqactor.sim.verdict import Verdict
 
@@ -88,10 +88,10 @@ def replay(file: str, trace: str | None, html: str | None, log: bool, output: st
 def shrink(file: str, budget: float, runs: int, artefacts: str | None, output: str) -> None:
     """Make a failure small: the fewest faults, operations and seconds that still break the same promise."""
     from haqactor.cli.sim_artefacts import load
-    from haqactor.sim.replay import HTML, JSON, TEXT, write
-    from haqactor.sim.shrink import NotReproduced
-    from haqactor.sim.shrink_runs import shrink_failure
-    from haqactor.sim.stopwatch import cpu_s
+    from haqactor.sim.failure.replay import HTML, JSON, TEXT, write
+    from haqactor.sim.failure.shrink import NotReproduced
+    from haqactor.sim.failure.shrink_runs import shrink_failure
+    from haqactor.sim.search.stopwatch import cpu_s
 
     artefact = load(file)
     if not artefact.verdict.failed:
@@ -142,8 +142,8 @@ def diff(first: str, second: str | None) -> None:
     """Where two runs part: traces, or failures, which are run. A failure alone is run twice, in processes of
     different hash seeds. Exit code 1 if they differ."""
     from haqactor.cli.sim_artefacts import is_artefact
-    from haqactor.sim import diff as differences
-    from haqactor.sim.selfcheck import recorded_twice
+    from haqactor.sim.failure import diff as differences
+    from haqactor.sim.search.selfcheck import recorded_twice
 
     if second is None:
         if not is_artefact(first):
@@ -169,7 +169,7 @@ def _events_of(name: str) -> "list[Event]":
 
 
 def _run(artefact: "Artefact") -> "list[Event]":
-    from haqactor.sim.replay import replay as run_again
+    from haqactor.sim.failure.replay import replay as run_again
 
     result = run_again(artefact)
     return result.trace.events if result.trace is not None else []

@@ -19,8 +19,8 @@ from haqactor.cli.output import print_json, print_table, progress, say
 def bench(quick: bool, output: str) -> None:
     """Measure the simulator: messages, simulated seconds and seeds for a CPU second, beside what is asked
     for."""
-    from haqactor.sim.bench import PARTS, QUICK, Size
-    from haqactor.sim.bench import bench as measure
+    from haqactor.sim.bench.figures import PARTS, QUICK, Size
+    from haqactor.sim.bench.figures import bench as measure
 
     with progress("measuring", len(PARTS)) as step:
         figures = measure(QUICK if quick else Size(), lambda _name: step(1))
@@ -54,7 +54,7 @@ def bench(quick: bool, output: str) -> None:
 def guarantees(results: tuple[str, ...], page: str | None) -> None:
     """Tell which promises were watched under which faults, and for how many simulated hours, from what `haq
     sim swarm -o json` printed."""
-    from haqactor.sim.guarantees import GuaranteesError, filled, section
+    from haqactor.sim.search.guarantees import GuaranteesError, filled, section
 
     rows: list[dict[str, Any]] = []
     for name in results:

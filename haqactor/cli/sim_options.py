@@ -13,7 +13,7 @@ from click.shell_completion import CompletionItem
 from haqactor.cli.command import output_option
 
 if TYPE_CHECKING:
-    from haqactor.sim.settings import Settings
+    from haqactor.sim.search.settings import Settings
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -79,8 +79,8 @@ class BugName(click.ParamType[str]):
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
         """Its name."""
-        from haqactor.sim.bugs import BUGS
         from haqactor.sim.checkers.canary import CANARY
+        from haqactor.sim.planted.bugs import BUGS
 
         if value == CANARY:
             return CANARY
@@ -174,7 +174,7 @@ def settings_of(
 ) -> "Settings":
     """What ``--set``, ``--nodes`` and ``--for`` say. Raises UsageError."""
     from haqactor.sim.drawn import SAFETY_NS
-    from haqactor.sim.settings import SettingError, read
+    from haqactor.sim.search.settings import SettingError, read
 
     if core and (changes or nodes is not None or safety_s is not None):
         raise click.UsageError("--core draws everything from its seed: leave --set, --nodes and --for out")

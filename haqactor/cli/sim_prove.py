@@ -65,8 +65,8 @@ def selfcheck(seeds: range, processes: int, core: bool, jobs: int, profile: str,
     """Run seeds in several fresh processes, each with a random hash seed, holes in its heap and another past,
     and compare the hashes of their traces. Shows the first event in which two runs differ. Exit code 1 if
     any do."""
-    from haqactor.sim.selfcheck import cores, nodes
-    from haqactor.sim.selfcheck import selfcheck as check
+    from haqactor.sim.search.selfcheck import cores, nodes
+    from haqactor.sim.search.selfcheck import selfcheck as check
 
     profile_of(profile, cores=core)
     with progress(f"{len(seeds)} seeds in {processes} processes each", len(seeds) * processes) as step:
@@ -118,9 +118,9 @@ def _plain(found: object) -> dict[str, object]:
 def mutants(bugs: tuple[str, ...], budget: float | None, listing: bool, jobs: int, output: str) -> None:
     """Hunt the planted bugs, in whole nodes and in the cores, and say how many seeds it took to find each, by
     which checker, and which faults it needed. Exit code 1 if any was not found."""
-    from haqactor.sim.bugs import BUGS
-    from haqactor.sim.mutants import Row, Rules
-    from haqactor.sim.mutants import mutants as hunt
+    from haqactor.sim.planted.bugs import BUGS
+    from haqactor.sim.search.mutants import Row, Rules
+    from haqactor.sim.search.mutants import mutants as hunt
 
     if any(name not in BUGS for name in bugs):
         raise click.UsageError("the canary is no planted bug: `haq sim swarm --bug canary` lets it sing")
@@ -175,8 +175,8 @@ def sweep(seed: int, host: str, every: int, bugs: tuple[str, ...], artefacts: st
     """Run a small run again and again, and cut a node's power after each operation of its disk in turn. Exit
     code 1 at the first that fails, which is written down."""
     from haqactor.cli.sim_artefacts import failure, folder
-    from haqactor.sim.sweep import SUBJECT, Step
-    from haqactor.sim.sweep import sweep as run_sweep
+    from haqactor.sim.search.sweep import SUBJECT, Step
+    from haqactor.sim.search.sweep import sweep as run_sweep
 
     if host not in [f"n{number}" for number in range(SUBJECT.nodes)]:
         raise click.UsageError(f"--host {host}: the run has n0 to n{SUBJECT.nodes - 1}")

@@ -24,9 +24,9 @@ from haqactor.cli.sim_options import (
 from haqactor.cli.sim_tables import first_line, show_run, show_swarm
 
 if TYPE_CHECKING:
-    from haqactor.sim.seedrun import Outcome
-    from haqactor.sim.settings import Settings
-    from haqactor.sim.summary import Summary
+    from haqactor.sim.search.seedrun import Outcome
+    from haqactor.sim.search.settings import Settings
+    from haqactor.sim.search.summary import Summary
 
 ARTEFACTS_MAX: Final = 5
 """Of one swarm: so many failures are written; the others are named."""
@@ -70,7 +70,7 @@ def run(
     report, paths = "", list[str]()
     with progress(f"seed {seed}"):
         if core:
-            from haqactor.sim.seedrun import run_cores
+            from haqactor.sim.search.seedrun import run_cores
 
             outcome = run_cores(seed, profile, settings, bugs)
         else:
@@ -99,10 +99,10 @@ def _nodes(
 ) -> "tuple[Outcome, str, list[str]]":
     """The outcome, and the report and files of a failure."""
     from haqactor.cli.sim_artefacts import failure, folder, write_page, write_trace
-    from haqactor.sim.replay import HTML, JSON, TEXT
+    from haqactor.sim.failure.replay import HTML, JSON, TEXT
     from haqactor.sim.run import run as run_seed
-    from haqactor.sim.seedrun import outcome_of
-    from haqactor.sim.stopwatch import cpu_s
+    from haqactor.sim.search.seedrun import outcome_of
+    from haqactor.sim.search.stopwatch import cpu_s
 
     trace, html = wanted
     began = cpu_s()
@@ -153,10 +153,10 @@ def swarm(
 ) -> None:
     """Run many seeds in worker processes. One seed in twenty that passes runs twice, under another hash seed,
     and must go the same way. Names the faults that never fired and the marks that were never reached."""
-    from haqactor.sim.pool import Pool
-    from haqactor.sim.seedrun import CORES, NODES
-    from haqactor.sim.swarm import Rules
-    from haqactor.sim.swarm import swarm as run_swarm
+    from haqactor.sim.search.pool import Pool
+    from haqactor.sim.search.seedrun import CORES, NODES
+    from haqactor.sim.search.swarm import Rules
+    from haqactor.sim.search.swarm import swarm as run_swarm
 
     profile_of(profile, cores=core)
     settings = settings_of(changes, nodes, safety_s, core=core)
@@ -208,7 +208,7 @@ def _write_failures(
 ) -> dict[int, list[str]]:
     """The first few, each run again by a worker; prints the report of the first. Files by seed."""
     from haqactor.cli.sim_artefacts import failed_seed, folder
-    from haqactor.sim.replay import HTML, JSON, TEXT
+    from haqactor.sim.failure.replay import HTML, JSON, TEXT
 
     chosen = [outcome.seed for outcome in found.failures if outcome.digest][:ARTEFACTS_MAX]
     reports: dict[int, str] = {}

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 from haqactor.cli.output import print_table
 
 if TYPE_CHECKING:
-    from haqactor.sim.seedrun import Outcome
-    from haqactor.sim.summary import Summary
+    from haqactor.sim.search.seedrun import Outcome
+    from haqactor.sim.search.summary import Summary
 
 _MESSAGE_MAX = 90
 

@@ -10,7 +10,7 @@ from haqactor.client.consuming import Subscription
 from haqactor.client.part import Part
 from haqactor.client.settling import VERBS, Settlement
 from haqactor.errors import Error, ProtocolError
-from haqactor.sim.history import FAIL, INFO, OK, Op
+from haqactor.sim.watch.history import FAIL, INFO, OK, Op
 from haqactor.testing.notes import Notes
 
 Row = tuple[Part, int]

@@ -11,7 +11,7 @@ from haqactor.nodes.group import GroupActor
 from haqactor.nodes.queues import QueueService
 from haqactor.sim.checkers.final import Final, Group, Replica
 from haqactor.sim.cluster import SimCluster, SimNode
-from haqactor.sim.remains import Remains
+from haqactor.sim.watch.remains import Remains
 
 
 def leader_of(cluster: SimCluster, queue: str) -> SimNode | None:

@@ -6,7 +6,7 @@ its remains do at the end of the world is not recorded.
 
 from typing import Any
 
-from haqactor.sim.history import INFO, History, Kind, Op, Outcome
+from haqactor.sim.watch.history import INFO, History, Kind, Op, Outcome
 from haqactor.sim.world import World
 
 

@@ -15,7 +15,7 @@ from haqactor.errors import Error
 from haqactor.runtime.surroundings import within
 from haqactor.sim.cluster import BEGAN_NS, NodeLog, SimCluster
 from haqactor.sim.disk.medium import Medium
-from haqactor.sim.history import History
+from haqactor.sim.watch.history import History
 from haqactor.sim.world import NS
 from haqactor.testing.failure import single, without_our_frames
 from haqactor.testing.notes import Notes

@@ -21,7 +21,7 @@ from haqactor.errors import (
     Overloaded,
     TooLarge,
 )
-from haqactor.sim.history import FAIL, INFO, OK, Kind, Outcome
+from haqactor.sim.watch.history import FAIL, INFO, OK, Kind, Outcome
 from haqactor.testing.deliveries import RecordedSubscription
 from haqactor.testing.notes import Notes
 

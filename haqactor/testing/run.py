@@ -10,20 +10,20 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 from haqactor.sim.atlas import Atlas
-from haqactor.sim.calls import Calls
 from haqactor.sim.checkers.checker import Violation
 from haqactor.sim.checkers.panel import Panel
 from haqactor.sim.checkers.registry import checkers
 from haqactor.sim.cluster import SimCluster
 from haqactor.sim.drawn import Drawn
-from haqactor.sim.history import OK, History
 from haqactor.sim.host import Host
 from haqactor.sim.nemesis import Nemesis
-from haqactor.sim.observer import Observer
 from haqactor.sim.profiles import PROFILES, draw
-from haqactor.sim.remains import Remains
 from haqactor.sim.run import shape
 from haqactor.sim.trace import Trace
+from haqactor.sim.watch.calls import Calls
+from haqactor.sim.watch.history import OK, History
+from haqactor.sim.watch.observer import Observer
+from haqactor.sim.watch.remains import Remains
 from haqactor.sim.world import NS
 from haqactor.sim.world import World as SimWorld
 from haqactor.testing import looking

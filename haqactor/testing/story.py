@@ -5,10 +5,10 @@ One rule: both come from the simulator's own report; a scenario's failure is an 
 
 from collections.abc import Sequence
 
-from haqactor.sim.artefact import Artefact
-from haqactor.sim.contradiction import records
-from haqactor.sim.diff import first_divergence
-from haqactor.sim.diff import report as difference
+from haqactor.sim.failure.artefact import Artefact
+from haqactor.sim.failure.contradiction import records
+from haqactor.sim.failure.diff import first_divergence
+from haqactor.sim.failure.diff import report as difference
 from haqactor.sim.report.frames import Frames
 from haqactor.sim.report.html import page
 from haqactor.sim.report.text import report

@@ -22,8 +22,8 @@ from haqactor.sim.checkers.checker import Violation
 from haqactor.sim.checkers.final import Final as End
 from haqactor.sim.checkers.no_loss import NoConfirmedLoss
 from haqactor.sim.cluster import SimNode
-from haqactor.sim.history import History, Op, replay
 from haqactor.sim.keyed import Stream
+from haqactor.sim.watch.history import History, Op, replay
 from haqactor.sim.world import NS
 from haqactor.testing.failure import PromiseBroken
 from haqactor.testing.faults import NetworkFaults

@@ -4,7 +4,7 @@ One rule: a gauge comes with its bound.
 """
 
 from haqactor.sim.checkers.checker import Rule
-from haqactor.sim.observed import Event, Gauge
+from haqactor.sim.watch.observed import Event, Gauge
 
 
 class Bounds(Rule):

@@ -8,7 +8,7 @@ from typing import Final
 
 from haqactor.sim.checkers.checker import Rule
 from haqactor.sim.keyed import keyed
-from haqactor.sim.observed import Commit, Event
+from haqactor.sim.watch.observed import Commit, Event
 
 CANARY: Final = "canary"
 """As a planted bug, and as an invariant."""

@@ -11,8 +11,8 @@ defect.
 from typing import Protocol
 
 from haqactor.sim.checkers.final import Final
-from haqactor.sim.history import Kind, Op
-from haqactor.sim.observed import Event
+from haqactor.sim.watch.history import Kind, Op
+from haqactor.sim.watch.observed import Event
 
 Record = Op | Event
 

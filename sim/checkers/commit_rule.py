@@ -4,7 +4,7 @@ One rule: copies are counted on the disks, not in anybody's books; and nobody co
 """
 
 from haqactor.sim.checkers.checker import Rule
-from haqactor.sim.observed import Append, Commit, Event, Snapshot, Started, Sync
+from haqactor.sim.watch.observed import Append, Commit, Event, Snapshot, Started, Sync
 
 
 class _Log:

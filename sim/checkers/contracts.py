@@ -9,9 +9,9 @@ from typing import Any
 from haqactor.errors import Error
 from haqactor.machine.commands import is_list
 from haqactor.sim.checkers.checker import Rule
-from haqactor.sim.history import OK, Op
 from haqactor.sim.model import Model, ModelQueue
-from haqactor.sim.observed import Apply, Chosen, Event, Holdings
+from haqactor.sim.watch.history import OK, Op
+from haqactor.sim.watch.observed import Apply, Chosen, Event, Holdings
 
 DIRECTORY = 0  # group 0 holds no queues
 

@@ -7,7 +7,7 @@ released from that.
 """
 
 from haqactor.sim.checkers.checker import Rule
-from haqactor.sim.observed import Append, Event, Served, Started, Sync
+from haqactor.sim.watch.observed import Append, Event, Served, Started, Sync
 
 
 class NoSilentCorruption(Rule):

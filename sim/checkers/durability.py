@@ -5,7 +5,7 @@ saves nothing.
 """
 
 from haqactor.sim.checkers.checker import Rule
-from haqactor.sim.observed import Event, Started, Sync, Told, Vote
+from haqactor.sim.watch.observed import Event, Started, Sync, Told, Vote
 
 
 class Durability(Rule):

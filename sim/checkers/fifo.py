@@ -9,8 +9,8 @@ from itertools import pairwise
 
 from haqactor.sim.checkers.checker import Rule
 from haqactor.sim.checkers.final import Final
-from haqactor.sim.history import OK, Op
-from haqactor.sim.observed import Chosen, Event
+from haqactor.sim.watch.history import OK, Op
+from haqactor.sim.watch.observed import Chosen, Event
 
 Stream = tuple[str, int, str]  # queue, uid, producer
 

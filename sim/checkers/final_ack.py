@@ -7,8 +7,8 @@ it may have been under way when the settlement was confirmed.
 from haqactor.sim.checkers.checker import Rule
 from haqactor.sim.checkers.final import Place
 from haqactor.sim.checkers.lineage import place_of
-from haqactor.sim.history import OK, Op
-from haqactor.sim.observed import Chosen, Event
+from haqactor.sim.watch.history import OK, Op
+from haqactor.sim.watch.observed import Chosen, Event
 
 
 class FinalAcknowledgement(Rule):

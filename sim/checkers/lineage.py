@@ -4,7 +4,7 @@ One rule: what is not known to have failed may have happened, at any time from i
 """
 
 from haqactor.sim.checkers.final import Place
-from haqactor.sim.history import FAIL, Kind, Op
+from haqactor.sim.watch.history import FAIL, Kind, Op
 
 FOREVER_NS = 1 << 62
 

@@ -6,8 +6,8 @@ such a phase is judged.
 
 from haqactor.sim.checkers.checker import Rule
 from haqactor.sim.checkers.final import Final
-from haqactor.sim.history import OK, Op
-from haqactor.sim.observed import Event, Leader
+from haqactor.sim.watch.history import OK, Op
+from haqactor.sim.watch.observed import Event, Leader
 
 ELECTIONS = 10
 _SHOWN = 5

@@ -5,7 +5,7 @@ such checksum, whichever host shows it.
 """
 
 from haqactor.sim.checkers.checker import Rule
-from haqactor.sim.observed import Append, Event, Snapshot, Started
+from haqactor.sim.watch.observed import Append, Event, Snapshot, Started
 
 _MASK = (1 << 64) - 1
 _PRIME = 0x9E3779B97F4A7C15

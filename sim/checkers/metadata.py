@@ -10,8 +10,8 @@ from typing import Literal, NamedTuple
 
 from haqactor.sim.checkers.checker import Rule
 from haqactor.sim.checkers.final import Final
-from haqactor.sim.history import FAIL, OK, Op
 from haqactor.sim.linearizability import BUDGET, NO, UNKNOWN, Call, check
+from haqactor.sim.watch.history import FAIL, OK, Op
 
 State = tuple[int, int] | None  # uid (0: not seen yet) and version
 NOT_FOUND = "not_found"

@@ -5,7 +5,7 @@ together are in no order.
 """
 
 from haqactor.sim.checkers.checker import Rule
-from haqactor.sim.history import OK, Op
+from haqactor.sim.watch.history import OK, Op
 
 View = tuple[int, int, int]  # uid, first_seq, next_seq
 _NOTHING: View = (0, 0, 0)

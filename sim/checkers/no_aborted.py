@@ -7,7 +7,7 @@ too, which need not be unique.
 from haqactor.sim.checkers.checker import Rule
 from haqactor.sim.checkers.final import Place
 from haqactor.sim.checkers.lineage import Lineage, place_of
-from haqactor.sim.history import FAIL, Op
+from haqactor.sim.watch.history import FAIL, Op
 
 
 class NoAbortedDelivery(Rule):

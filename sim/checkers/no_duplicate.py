@@ -6,7 +6,7 @@ One rule: attempts with the same number of the same producer are one message; al
 from haqactor.sim.checkers.checker import Rule
 from haqactor.sim.checkers.final import Final, Place
 from haqactor.sim.checkers.lineage import Lineage, place_of
-from haqactor.sim.history import OK, Op
+from haqactor.sim.watch.history import OK, Op
 
 Message = tuple[object, ...]
 

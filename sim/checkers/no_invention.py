@@ -5,7 +5,7 @@ One rule: an attempt counts from its call on, whatever became of it.
 
 from haqactor.sim.checkers.checker import Rule
 from haqactor.sim.checkers.lineage import Lineage
-from haqactor.sim.history import Op
+from haqactor.sim.watch.history import Op
 
 
 class NothingInvented(Rule):

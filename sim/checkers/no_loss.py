@@ -8,7 +8,7 @@ of a restart from nothing, a hole of a skipped record, a lost suffix of a tail c
 from haqactor.sim.checkers.checker import Rule
 from haqactor.sim.checkers.final import Final, Place
 from haqactor.sim.checkers.lineage import Lineage, Removals, place_of
-from haqactor.sim.history import OK, Op
+from haqactor.sim.watch.history import OK, Op
 
 _SHOWN = 5
 

@@ -6,8 +6,8 @@ never leaves; so terms are not compared with each other.
 """
 
 from haqactor.sim.checkers.checker import Rule
-from haqactor.sim.history import Op
-from haqactor.sim.observed import Chosen, Event, Freed
+from haqactor.sim.watch.history import Op
+from haqactor.sim.watch.observed import Chosen, Event, Freed
 
 
 class OneHolder(Rule):

@@ -4,7 +4,7 @@ One rule: whoever leads first in a term is its leader for ever, across restarts.
 """
 
 from haqactor.sim.checkers.checker import Rule
-from haqactor.sim.observed import Event, Leader
+from haqactor.sim.watch.observed import Event, Leader
 
 
 class OneLeader(Rule):

@@ -9,8 +9,8 @@ from typing import TypeVar
 
 from haqactor.sim.checkers.checker import Checker, Violation
 from haqactor.sim.checkers.final import Final
-from haqactor.sim.history import FAIL, History, Op
-from haqactor.sim.observed import Event
+from haqactor.sim.watch.history import FAIL, History, Op
+from haqactor.sim.watch.observed import Event
 
 K = TypeVar("K")
 H = TypeVar("H")

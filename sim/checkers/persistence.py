@@ -5,7 +5,7 @@ suspect) is released from that; it counts in no quorum until it is cured.
 """
 
 from haqactor.sim.checkers.checker import Rule
-from haqactor.sim.observed import Event, Leader, Started, Told, Vote
+from haqactor.sim.watch.observed import Event, Leader, Started, Told, Vote
 
 
 class Persistence(Rule):

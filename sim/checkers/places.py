@@ -7,7 +7,7 @@ number, too.
 from haqactor.sim.checkers.checker import Rule
 from haqactor.sim.checkers.final import Place
 from haqactor.sim.checkers.lineage import place_of
-from haqactor.sim.history import OK, Op
+from haqactor.sim.watch.history import OK, Op
 
 
 class UniquePlaces(Rule):

@@ -7,7 +7,7 @@ the last that is heard of it.
 from haqactor.sim.checkers.checker import Rule
 from haqactor.sim.checkers.final import Final, Place
 from haqactor.sim.checkers.lineage import Lineage, Removals, place_of
-from haqactor.sim.history import FAIL, Kind, Op
+from haqactor.sim.watch.history import FAIL, Kind, Op
 
 _SHOWN = 5
 _SETTLING: tuple[Kind, ...] = ("ack", "reject")

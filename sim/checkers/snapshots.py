@@ -6,7 +6,7 @@ to the same entry, dedup windows, reserve marks and deferrals included.
 
 from haqactor.sim.checkers.checker import Rule
 from haqactor.sim.checkers.final import Final
-from haqactor.sim.observed import Apply, Event, Snapshot
+from haqactor.sim.watch.observed import Apply, Event, Snapshot
 
 
 class SnapshotIsReplay(Rule):

@@ -5,7 +5,7 @@ come to it, must agree.
 """
 
 from haqactor.sim.checkers.checker import Rule
-from haqactor.sim.observed import Append, Apply, Commit, Event, Leader
+from haqactor.sim.watch.observed import Append, Apply, Commit, Event, Leader
 
 At = tuple[int, int]  # group, index
 

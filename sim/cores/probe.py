@@ -1,12 +1,13 @@
 """The probe of a run: which planted bugs are on, which rare branches were taken.
 
-One rule: bugs are named in ``haqactor.sim.bugs``; an unknown name is an error, never a bug that is not there.
+One rule: bugs are named in ``haqactor.sim.planted.bugs``; an unknown name is an error, never a bug that is
+not there.
 """
 
 from collections.abc import Sequence
 
 from haqactor.errors import InvalidArgument
-from haqactor.sim.bugs import BUGS
+from haqactor.sim.planted.bugs import BUGS
 
 
 class CoreProbe:

@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from haqactor.errors import Error, InvalidArgument
-from haqactor.sim.bugs import BUGS
 from haqactor.sim.cores import phases
 from haqactor.sim.cores.checkers import ALL
 from haqactor.sim.cores.harness import Harness
 from haqactor.sim.cores.plan import Plan, draw
 from haqactor.sim.cores.watch import Checker, Violation
+from haqactor.sim.planted.bugs import BUGS
 
 CRASHED = "crash"
 """The invariant of a run in which a core itself found that something is broken, or raised anything."""

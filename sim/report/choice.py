@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from haqactor.sim.artefact import Artefact
+from haqactor.sim.failure.artefact import Artefact
 from haqactor.sim.report.story import BEATS, MILESTONES, Row, Span, Story
 from haqactor.sim.verdict import Verdict
 

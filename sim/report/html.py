@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from importlib.resources import files
 from typing import Any, Final
 
-from haqactor.sim.artefact import Artefact
+from haqactor.sim.failure.artefact import Artefact
 from haqactor.sim.plan import seconds
 from haqactor.sim.report import text
 from haqactor.sim.report.choice import QUIET, Choice, choose

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from heapq import nlargest
 from typing import Final
 
-from haqactor.sim.artefact import Artefact, Record
+from haqactor.sim.failure.artefact import Artefact, Record
 from haqactor.sim.plan import NS
 from haqactor.sim.report.story import BEATS, MESSAGES, MILESTONES, Describe
 from haqactor.sim.report.words import data_text, message_text

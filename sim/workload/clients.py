@@ -25,8 +25,8 @@ from haqactor.errors import (
     Overloaded,
 )
 from haqactor.ids import METADATA_GROUP
-from haqactor.sim.history import FAIL, INFO, OK, History, Kind, Op
 from haqactor.sim.keyed import Stream
+from haqactor.sim.watch.history import FAIL, INFO, OK, History, Kind, Op
 from haqactor.sim.workload import kinds
 from haqactor.sim.world import World
 

@@ -13,8 +13,8 @@ from haqactor.client.broker import Broker
 from haqactor.client.deliveries import Batch
 from haqactor.client.message import Message
 from haqactor.errors import Error
-from haqactor.sim.history import Kind
 from haqactor.sim.keyed import Stream
+from haqactor.sim.watch.history import Kind
 from haqactor.sim.workload.clients import EXPECTED, Clients
 
 _AGAIN_S = 0.1

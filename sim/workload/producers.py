@@ -13,8 +13,8 @@ from haqactor.client.errors import RequestUnknown
 from haqactor.client.producer import Outgoing, Producer, Receipt
 from haqactor.client.receipt import Receipts
 from haqactor.errors import Error, Fenced, SequenceExpired
-from haqactor.sim.history import Op
 from haqactor.sim.keyed import Stream
+from haqactor.sim.watch.history import Op
 from haqactor.sim.workload.clients import TRANSIENT, Clients, stream_uid
 
 _AGAIN_S = 0.05

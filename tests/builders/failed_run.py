@@ -2,8 +2,8 @@
 
 from heapq import heappop, heappush
 
-from haqactor.sim.artefact import Artefact, Record
 from haqactor.sim.drawn import Drawn
+from haqactor.sim.failure.artefact import Artefact, Record
 from haqactor.sim.keyed import keyed
 from haqactor.sim.plan import NS, Fault, Plan
 from haqactor.sim.trace import Event, Trace

@@ -2,7 +2,7 @@
 
 from haqactor.errors import SequenceGap
 from haqactor.machine import commands
-from haqactor.sim.observed import Apply, Chosen, Holdings
+from haqactor.sim.watch.observed import Apply, Chosen, Holdings
 from tests.builders.story import Cases, Story
 
 CASES = Cases()

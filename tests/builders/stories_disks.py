@@ -1,6 +1,6 @@
 """Good and bad stories of what disks hold: told only what is durable, and served as it was written."""
 
-from haqactor.sim.observed import Served, Started, Sync
+from haqactor.sim.watch.observed import Served, Started, Sync
 from tests.builders.stories_raft import first_term
 from tests.builders.story import Cases, Story
 

@@ -1,6 +1,6 @@
 """Stories of clients and queues: S1 to S9, kept and broken."""
 
-from haqactor.sim.observed import Freed
+from haqactor.sim.watch.observed import Freed
 from tests.builders.story import Cases, Story
 
 CASES = Cases()

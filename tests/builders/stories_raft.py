@@ -1,6 +1,6 @@
 """Stories of replicas: S10 to S13, S15, S19 and S24, kept and broken. The group has n0, n1 and n2."""
 
-from haqactor.sim.observed import Append, Commit, Gauge, Sync
+from haqactor.sim.watch.observed import Append, Commit, Gauge, Sync
 from tests.builders.story import Cases, Story
 
 CASES = Cases()

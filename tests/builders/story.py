@@ -10,8 +10,8 @@ from typing import Any
 from haqactor.sim.checkers.final import Final
 from haqactor.sim.checkers.panel import Panel
 from haqactor.sim.checkers.registry import checkers
-from haqactor.sim.history import Kind, Op, Outcome
-from haqactor.sim.observed import (
+from haqactor.sim.watch.history import Kind, Op, Outcome
+from haqactor.sim.watch.observed import (
     Append,
     Apply,
     Chosen,

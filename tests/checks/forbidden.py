@@ -57,11 +57,11 @@ CLI_TRIO = {
 SIM = {
     "haqactor/sim/_trio_compat.py": frozenset({"trio.lowlevel.start_guest_run"}),
     "haqactor/sim/keyed.py": frozenset({"random"}),
-    "haqactor/sim/pool.py": frozenset({"os", "selectors", "signal", "subprocess"}),
-    "haqactor/sim/stopwatch.py": frozenset({"time"}),
+    "haqactor/sim/search/pool.py": frozenset({"os", "selectors", "signal", "subprocess"}),
+    "haqactor/sim/search/stopwatch.py": frozenset({"time"}),
     # It puts guards in place of what the others may not touch.
     "haqactor/sim/tripwires.py": frozenset({"ctypes", "os", "random", "threading", "time", "uuid"}),
-    "haqactor/sim/worker.py": frozenset({"os", "signal"}),
+    "haqactor/sim/search/worker.py": frozenset({"os", "signal"}),
 }
 CORES = ("haqactor/raft/", "haqactor/machine/", "haqactor/swim/", "haqactor/client/protocol")
 CORES_MAY_NOT = {"trio", "logging", "structlog", "io"}

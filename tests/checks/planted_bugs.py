@@ -9,8 +9,8 @@ import sys
 from pathlib import Path
 from typing import Any, Final
 
-from haqactor.sim.bugs import BUGS
-from haqactor.sim.mutants import CORES_MAX, NODES_MAX
+from haqactor.sim.planted.bugs import BUGS
+from haqactor.sim.search.mutants import CORES_MAX, NODES_MAX
 
 ROOT: Final = Path(__file__).resolve().parent.parent.parent
 RESULTS: Final = ROOT / "docs" / "internals" / "planted-bugs.json"

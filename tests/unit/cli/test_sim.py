@@ -172,7 +172,7 @@ def test_a_crash_point_is_swept(tmp_path: Path) -> None:
 
 
 def test_figures_are_shown(monkeypatch: pytest.MonkeyPatch) -> None:
-    from haqactor.sim import bench
+    from haqactor.sim.bench import figures as bench
 
     shown = [bench.Figure("messages", 12_345.6, "messages/CPU-s", 10_000), bench.Figure("plain", 0.5, "s")]
 
@@ -185,7 +185,7 @@ def test_figures_are_shown(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_page_of_guarantees_is_written(tmp_path: Path) -> None:
-    from haqactor.sim.guarantees import BEGIN, END
+    from haqactor.sim.search.guarantees import BEGIN, END
 
     result, page = tmp_path / "swarm.json", tmp_path / "page.md"
     result.write_text(haq("swarm", "--core", "--seeds", "1", "--profile", "calm", "-o", "json").stdout)

@@ -1,7 +1,7 @@
 """A dozen seeds of the profile in which planted bugs are hunted pass: a short slice of ``make sim``."""
 
-from haqactor.sim.settings import read
-from haqactor.sim.swarm import Rules, swarm
+from haqactor.sim.search.settings import read
+from haqactor.sim.search.swarm import Rules, swarm
 from haqactor.sim.verdict import Verdict
 
 NS = 1_000_000_000

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from haqactor.sim.artefact import Artefact
 from haqactor.sim.drawn import Drawn
+from haqactor.sim.failure.artefact import Artefact
 from haqactor.sim.report.html import BYTES_MAX, page
 from haqactor.sim.trace import Event
 from haqactor.sim.verdict import Verdict

@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from haqactor.sim.artefact import Artefact, Record
 from haqactor.sim.drawn import Drawn
+from haqactor.sim.failure.artefact import Artefact, Record
 from haqactor.sim.plan import Fault, Plan
 from haqactor.sim.report.text import LINES_MAX, WIDTH, report
 from haqactor.sim.trace import Event

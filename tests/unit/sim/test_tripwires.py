@@ -19,7 +19,7 @@ import pytest
 import trio
 
 from haqactor.sim.run import run
-from haqactor.sim.settings import read
+from haqactor.sim.search.settings import read
 from haqactor.sim.tripwires import SimEscape, tripwires
 from haqactor.sim.verdict import Verdict
 from haqactor.sim.world import World

@@ -10,7 +10,7 @@ import trio
 
 import haqactor
 from haqactor.sim.checkers.checker import Checker, Rule
-from haqactor.sim.history import OK, Op
+from haqactor.sim.watch.history import OK, Op
 from haqactor.testing import PromiseBroken, Sim, Stuck, Undetermined, World
 from haqactor.testing import run as running
 from haqactor.testing.run import Ending, run

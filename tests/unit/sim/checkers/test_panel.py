@@ -10,8 +10,8 @@ from haqactor.sim.checkers.final import Final, Group
 from haqactor.sim.checkers.metadata import LinearizableMetadata
 from haqactor.sim.checkers.panel import Panel
 from haqactor.sim.checkers.registry import checkers
-from haqactor.sim.history import History, replay
-from haqactor.sim.observed import Apply, Gauge, Leader
+from haqactor.sim.watch.history import History, replay
+from haqactor.sim.watch.observed import Apply, Gauge, Leader
 from tests.builders.story import Story
 
 MESSAGES = 34_000

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from haqactor.sim.bugs import BUGS
 from haqactor.sim.cores.run import CRASHED, kill
+from haqactor.sim.planted.bugs import BUGS
 
 ROOT = Path(__file__).resolve().parents[4]
 ROOMS = ("haqactor", "nodes", "journal", "sim")
@@ -40,7 +40,7 @@ def switches() -> dict[str, list[str]]:
 def test_rows_and_switches() -> None:
     found = switches()
     assert found.pop("any") == ["bugs.py:25"], "what tells whether there are switches"
-    assert sorted(set(found) - set(BUGS)) == [], "switches without a row in haqactor.sim.bugs"
+    assert sorted(set(found) - set(BUGS)) == [], "switches without a row in haqactor.sim.planted.bugs"
     assert sorted(set(BUGS) - set(found)) == [], "rows without a switch"
 
 

@@ -1,6 +1,6 @@
 """The program that measures the network carries what it says it does."""
 
-from haqactor.sim.bench_network import measure
+from haqactor.sim.bench.network import measure
 
 
 def test_all_frames_come_back() -> None:

@@ -11,10 +11,10 @@ from haqactor.sim.checkers.checker import Violation
 from haqactor.sim.checkers.final import Final
 from haqactor.sim.checkers.panel import Panel
 from haqactor.sim.drawn import Drawn
-from haqactor.sim.history import Op
 from haqactor.sim.profiles import draw
 from haqactor.sim.run import Result, Run
 from haqactor.sim.verdict import Verdict
+from haqactor.sim.watch.history import Op
 from haqactor.sim.workload.kinds import DEAD, OWN, PARKING, WORK, consumed, queues
 from haqactor.sim.world import NS, World
 

@@ -1,0 +1,1 @@
+"""How fast the simulator is, measured by ``haq sim bench``."""

@@ -1,0 +1,1 @@
+"""A failure that was seen: written down, run again, made small, compared."""

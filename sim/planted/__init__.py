@@ -1,0 +1,1 @@
+"""The planted bugs: what the simulators must find to be worth anything."""
