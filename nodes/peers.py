@@ -22,6 +22,9 @@ _BACKOFF_FIRST: Final = 0.02
 _BACKOFF_LAST: Final = 0.5
 FOREIGN: Final = "foreign_cluster"
 _STEADY_S: Final = 0.1
+_DIAL_S: Final = 2.0
+"""The system repeats a lost SYN ever more seldom: after a partition of a minute it may say nothing for half a
+minute more. A new dial asks at once."""
 
 
 class _Foreign(Unauthorized):
@@ -90,13 +93,15 @@ class PeerLink:
         """Keep the link up until cancelled."""
         backoff = _BACKOFF_FIRST
         while True:
+            stream: Stream | None = None
             try:
-                stream = await self._context.env.network.dial(peer_address(self.address))
+                with trio.move_on_after(_DIAL_S):
+                    stream = await self._context.env.network.dial(peer_address(self.address))
             except ConnectRefused:
                 self._refused()
             except NetworkError:
                 pass
-            else:
+            if stream is not None:
                 began = trio.current_time()
                 if await self._use(stream):
                     backoff = _BACKOFF_FIRST

@@ -12,6 +12,7 @@ from haqactor.errors import DataDamaged
 from haqactor.sim.atlas import Atlas, leaves
 from haqactor.sim.cluster import SimCluster, SimNode
 from haqactor.sim.disk.fates import Fate
+from haqactor.sim.disk.faults import Kind
 from haqactor.sim.host import Host
 from haqactor.sim.nemesis.disks import Disks
 from haqactor.sim.nemesis.networks import Networks
@@ -23,6 +24,7 @@ from haqactor.sim.plan import Fault, Plan
 
 _AGAIN_NS: Final = 300_000_000
 """After which a supervisor starts a node again whose disk has refused."""
+_HAMPERING: Final = (Kind.FULL, Kind.SLOW)
 
 
 class Nemesis:
@@ -93,12 +95,18 @@ class Nemesis:
 
     def settle(self, wanted: Sequence[str] = ()) -> tuple[str, ...]:
         """The liveness phase begins: a core (see ``Atlas.core``) works, and hears each other and the clients,
-        for ever. All other nodes stay as they are: dead, paused, cut off or slow. Returns the core."""
+        for ever. All other nodes stay as they are: dead, paused or cut off. Those whose disks are full or
+        slow are switched off for good, as an operator would: such a leader keeps its place (giving it up comes
+        later). Returns the core."""
         self._stage.closed = True
         self._disks.stop()
         self.atlas.settle(self._stage.sound)
         core = self.atlas.core(wanted if self._stage.founded() else ())
         self._core = dict.fromkeys(core)
+        for node in self._cluster.nodes:
+            hampered = any(fault.kind in _HAMPERING for fault in node.medium.faults.active())
+            if hampered and node.host.alive and node.host.name not in self._core:
+                node.crash()
         self._join(core)
         self.heal([node for node in self._cluster.nodes if node.host.name in self._core])
         return core
