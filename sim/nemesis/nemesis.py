@@ -96,8 +96,8 @@ class Nemesis:
     def settle(self, wanted: Sequence[str] = ()) -> tuple[str, ...]:
         """The liveness phase begins: a core (see ``Atlas.core``) works, and hears each other and the clients,
         for ever. All other nodes stay as they are: dead, paused or cut off. Those whose disks are full or
-        slow are switched off for good, as an operator would: such a leader keeps its place (giving it up comes
-        later). Returns the core."""
+        slow are switched off for good, as an operator would: such a leader keeps its place (giving it up
+        comes later). Returns the core."""
         self._stage.closed = True
         self._disks.stop()
         self.atlas.settle(self._stage.sound)
