@@ -30,6 +30,7 @@ class Leases(Checker):
         self.terms: dict[int, dict[int, Key]] = {}
         self.given: dict[int, dict[int, bool]] = {}  # by nobody held, but not back yet
         self.heard: dict[int, dict[bytes, bool]] = {}
+        self.back: dict[int, int] = {}  # the term in which it last came back through the log
 
     def served(self, replica: "Replica") -> None:
         term = replica.core.term
@@ -38,12 +39,15 @@ class Leases(Checker):
         self.heard[term] = {}
 
     def led(self, replica: "Replica", applied: Applied) -> None:
-        leased = self.terms.get(replica.core.term)
-        if not leased:
+        term = replica.core.term
+        leased = self.terms.get(term)
+        if leased is None:
             return
-        given = self.given[replica.core.term]
+        given = self.given[term]
         for effect in applied.effects:
             if isinstance(effect, SettledEffect) and effect.uid == WORK:
+                for sequence in sequences(effect.moved):
+                    self.back[sequence] = term
                 for sequence in sequences((*effect.moved, *effect.acks, *effect.gone)):
                     leased.pop(sequence, None)
                     given.pop(sequence, None)
@@ -84,7 +88,8 @@ class Leases(Checker):
             for part in deliver.parts:
                 for sequence in sequences(part.ranges):
                     lease = consumer.held.get(sequence)
-                    if lease is not None and lease[0] < part.term:
+                    # A leader in between may have waited, in vain, and returned it.
+                    if lease is not None and self.back.get(sequence, 0) <= lease[0] < part.term:
                         raise Violation(
                             "S8",
                             f"message {sequence} is leased to {deliver.session!r} in term {part.term} while "
