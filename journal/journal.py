@@ -157,6 +157,8 @@ class Journal:
         if writer.file is None:
             writer.file = await segments.first()
             writer.oldest = segments.current
+        if not writer.offset:  # its first block was torn: nothing in it says where it begins
+            writer.file.first_sequence = writer.sequence
 
     # -- identity
 
