@@ -251,6 +251,8 @@ class Watch:
         self._committed = index
         term = core._state.log.term_at(index) or 0
         by = int(core.term) if core.is_leader else 0
+        if not by and term == self._term_led:
+            by = int(term)  # it committed by counting, and stepped down in the same turn
         voters = tuple(self._name(node) for node in sorted(core.configuration.deciders()))
         self._tell(
             observed.Commit(
