@@ -29,6 +29,11 @@ _LOOK_EVERY_S: Final = 5.0
 _RETRY_EVERY_S: Final = 1.0
 
 
+class WriterStopped(StorageFailed):
+    """It was stopped in order before a change was answered; whether it is on the disk is not known, so none
+    of its files may be touched any more."""
+
+
 class Committer:
     """Owns the queue and the end of the journal."""
 
@@ -117,7 +122,7 @@ class Committer:
         if self.failure is not None:
             raise StorageFailed(f"the journal stopped: {self.failure}") from self.failure
         if not answered:
-            raise StorageFailed("the journal's writer was stopped")
+            raise WriterStopped("the journal's writer was stopped")
         return wanted
 
     async def run(self, *, task_status: trio.TaskStatus[None]) -> None:

@@ -14,6 +14,7 @@ from haqactor.config import NodeConfig
 from haqactor.env import Environment, Stream
 from haqactor.errors import InvariantViolation
 from haqactor.ids import METADATA_GROUP, GroupId, NodeId
+from haqactor.journal.commit import WriterStopped
 from haqactor.journal.config import JournalConfig
 from haqactor.journal.journal import Journal
 from haqactor.journal.tail import TailCache
@@ -228,8 +229,11 @@ class Node:
                 actor = context.groups.get(group)
                 if actor is not None:
                     actor.mailbox.put(actor.applier.wanted)
-            while await context.journal.compact():
-                context.count("compactions")
+            try:
+                while await context.journal.compact():
+                    context.count("compactions")
+            except WriterStopped:
+                return  # the node is stopping in order, and its journal was first
 
     # -- for clients and whoever holds the node
 

@@ -1,0 +1,32 @@
+"""The end of a journal's writer in the middle of something."""
+
+import pytest
+import trio
+
+from haqactor.env import NullProbe
+from haqactor.errors import StorageFailed
+from haqactor.journal import Journal
+from haqactor.journal.commit import WriterStopped
+from haqactor.journal.writer import Change
+from tests.builders.journal_bench import DIRECTORY, SMALL
+from tests.builders.memory_disk import MemoryDisk
+
+
+async def test_a_change_that_a_stopped_writer_never_answers_is_told_apart() -> None:
+    """A node that stopped in order while its journal was being compacted ended by an error: the simulator's
+    seed 1397 of the swarm profile."""
+    journal = await Journal.open(MemoryDisk(), DIRECTORY, SMALL, probe=NullProbe())
+    scope, told = trio.CancelScope(), list[bool]()
+
+    async def write(task_status: trio.TaskStatus[None]) -> None:
+        with scope:
+            await journal.run(task_status=task_status)
+
+    async with trio.open_nursery() as nursery:
+        await nursery.start(write)
+        scope.cancel()
+        with pytest.raises(WriterStopped):
+            await journal.committer.commit(Change(lambda: None, told.append))
+    assert told == []
+    assert issubclass(WriterStopped, StorageFailed)
+    await journal.aclose()
