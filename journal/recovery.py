@@ -17,7 +17,7 @@ from haqactor.journal.group import Group, RecoveredGroup
 from haqactor.journal.identity import Identity
 from haqactor.journal.replay import Replay
 from haqactor.journal.restore import Configs, restore
-from haqactor.journal.scan import BadBlock, SegmentScan, first_written
+from haqactor.journal.scan import BadBlock, SegmentScan, first_written, last_written
 
 
 @dataclass(slots=True)
@@ -143,6 +143,11 @@ class Recovery:
             if later is not None and not self._probe.bug("journal.corrupt_taken_for_torn"):
                 good = f"block {later.sequence} at {later.offset} is good"
                 what = f"{scan.bad.what}, but {good}: this is corruption"
+                raise damaged(data.path, scan.bad.offset, what, scan.bad.groups or ())
+            header = scan.bad.header
+            if header is not None and await last_written(data.file, header.end, data.size) > header.end:
+                # A block is written when the one before it is durable, and what is cut is erased first.
+                what = f"{scan.bad.what}, but more was written behind it: this is corruption"
                 raise damaged(data.path, scan.bad.offset, what, scan.bad.groups or ())
             found.cut, found.current, found.offset = scan.bad, data.number, scan.bad.offset
         elif not scan.offset:

@@ -427,3 +427,13 @@ async def test_a_torn_first_block_of_a_segment_is_no_damage_of_the_one_before() 
         while not await journal.scrub_step():
             pass
         assert len(await read_all(journal, 1)) == count
+
+
+async def test_two_bad_blocks_at_the_end_are_no_torn_tail() -> None:
+    """The groups of the last one would not know that they are suspects: seed 1460 of the swarm profile."""
+    disk, _ledger = await written()
+    *_, before, last = await blocks(disk)
+    flip(segment(disk), before + 300)
+    flip(segment(disk), last + 60)
+    with pytest.raises(DataDamaged, match="more was written behind it"):
+        await reopen(disk)
