@@ -144,8 +144,8 @@ class Recovery:
                 good = f"block {later.sequence} at {later.offset} is good"
                 what = f"{scan.bad.what}, but {good}: this is corruption"
                 raise damaged(data.path, scan.bad.offset, what, scan.bad.groups or ())
-            header = scan.bad.header
-            if header is not None and await last_written(data.file, header.end, data.size) > header.end:
+            torn = scan.bad.header
+            if torn is not None and await last_written(data.file, torn.end, data.size) > torn.end:
                 # A block is written when the one before it is durable, and what is cut is erased first.
                 what = f"{scan.bad.what}, but more was written behind it: this is corruption"
                 raise damaged(data.path, scan.bad.offset, what, scan.bad.groups or ())
