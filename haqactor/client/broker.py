@@ -50,6 +50,8 @@ class _Unset:
 
 
 _UNSET: Final = _Unset()
+_GONE_MAX: Final = 1000
+"""Names of deleted queues that are remembered: a program may delete for ever what it never asks for again."""
 
 
 @final
@@ -223,6 +225,8 @@ class Broker:
         if target is None or target.uid == uid:
             self._targets.pop(name, None)
             self._gone[name] = None
+            if len(self._gone) > _GONE_MAX:
+                del self._gone[next(iter(self._gone))]
 
     # -- publishing
 

@@ -56,7 +56,3 @@ class PublishUnknown(RequestUnknown):
 class SettlementUnknown(RequestUnknown):
     """An ``OutcomeUnknown`` of an acknowledgement or another settlement, which the session goes on driving:
     ``retry`` waits for its outcome."""
-
-    async def retry(self) -> Any:
-        """Wait again; returns and raises what the call itself would."""
-        return await self._retry()
