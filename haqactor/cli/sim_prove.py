@@ -64,7 +64,7 @@ def profiles(output: str) -> None:
 def selfcheck(seeds: range, processes: int, core: bool, jobs: int, profile: str, output: str) -> None:
     """Run seeds in several fresh processes, each with a random hash seed, holes in its heap and another past,
     and compare the hashes of their traces. Shows the first event in which two runs differ. Exit code 1 if
-    any do."""
+    any do. A seed that fails in every process alike is named as an alarm; `haq sim run` shows it."""
     from haqactor.sim.search.selfcheck import cores, nodes
     from haqactor.sim.search.selfcheck import selfcheck as check
 
@@ -82,13 +82,17 @@ def selfcheck(seeds: range, processes: int, core: bool, jobs: int, profile: str,
     if output == "json":
         print_json({**_plain(found), "ok": found.ok, "profile": profile})
     else:
-        columns = ("seeds", "processes each", "mismatches", "CPU s", "s")
-        row = (found.seeds, processes, len(found.mismatches), found.cpu_s, found.wall_s)
+        columns = ("seeds", "processes each", "mismatches", "alarms", "CPU s", "s")
+        counts = len(found.mismatches), len(found.alarms)
+        row = (found.seeds, processes, *counts, found.cpu_s, found.wall_s)
         print_table(columns, [row])
     for each in found.mismatches[:5]:
         say(f"seed {each.seed} went several ways: {', '.join(each.digests)}\n{each.where}")
     for error in found.errors[:5]:
         say(error)
+    for seed, wrong in sorted(found.alarms.items()):
+        where = f"run{' --core' if core else ''} --seed {seed} --profile {profile}"
+        say(f"seed {seed}: {wrong}; see haq sim {where}")
     if found.interrupted:
         raise click.exceptions.Exit(exits.INTERRUPTED)
     if not found.ok:

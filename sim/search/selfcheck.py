@@ -22,8 +22,9 @@ BATCH: Final = 20
 """Seeds that a process runs before it makes way for a fresh one."""
 _BALLAST: Final = 20_000
 
-Subject: TypeAlias = Callable[[int, str, bool], tuple[str, list[Event]]]
-"""Runs (seed, profile, recording?): the digest, and the events where they were asked for."""
+Subject: TypeAlias = Callable[[int, str, bool], tuple[str, str, list[Event]]]
+"""Runs (seed, profile, recording?): the digest, what was found wrong (nothing: an empty text), and the events
+where they were asked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,12 +40,14 @@ class Mismatch:
 
 @dataclass(slots=True)
 class Checked:
-    """``seeds``: those that ran in all processes; ``errors``: of runs that did not end, with their seeds."""
+    """``seeds``: those that ran in all processes; ``errors``: of runs that did not end, with their seeds;
+    ``alarms``: what a run found wrong, by seed, which is no difference and does not count as one."""
 
     seeds: int = 0
     processes: int = PROCESSES
     mismatches: list[Mismatch] = field(default_factory=list[Mismatch])
     errors: list[str] = field(default_factory=list[str])
+    alarms: dict[int, str] = field(default_factory=dict[int, str])
     cpu_s: float = 0.0
     wall_s: float = 0.0
     interrupted: bool = False
@@ -58,25 +61,28 @@ class Checked:
 # -- in a worker
 
 
-def nodes(seed: int, profile: str, recording: bool) -> tuple[str, list[Event]]:
+def nodes(seed: int, profile: str, recording: bool) -> tuple[str, str, list[Event]]:
     """A cluster of whole nodes."""
     from haqactor.sim.run import run
 
     result = run(seed, profile, recording=recording)
-    return result.digest, [] if result.trace is None else result.trace.events
+    wrong = str(result.verdict) if result.verdict.failed else ""
+    return result.digest, wrong, [] if result.trace is None else result.trace.events
 
 
-def cores(seed: int, profile: str, _recording: bool) -> tuple[str, list[Event]]:
+def cores(seed: int, profile: str, _recording: bool) -> tuple[str, str, list[Event]]:
     """The pure cores, which keep no events."""
     from haqactor.sim.cores.run import run
 
-    return run(seed, profile).digest, []
+    verdict = run(seed, profile)
+    return verdict.digest, verdict.invariant or "", []
 
 
-def digests(subject: Subject, seeds: Sequence[int], profile: str, process: int) -> dict[int, str]:
-    """Run seeds one after the other, each process in another order, on a heap full of holes."""
+def digests(subject: Subject, seeds: Sequence[int], profile: str, process: int) -> dict[int, tuple[str, str]]:
+    """Run seeds one after the other, each process in another order, on a heap full of holes. By seed: the
+    digest, and what was found wrong."""
     _holes = _ballast(seeds, process)
-    return {seed: subject(seed, profile, False)[0] for seed in _order(seeds, process)}
+    return {seed: subject(seed, profile, False)[:2] for seed in _order(seeds, process)}
 
 
 def events(subject: Subject, seeds: Sequence[int], profile: str, process: int, wanted: int) -> list[Event]:
@@ -84,7 +90,7 @@ def events(subject: Subject, seeds: Sequence[int], profile: str, process: int, w
     _holes = _ballast(seeds, process)
     for seed in _order(seeds, process):
         if seed == wanted:
-            return subject(seed, profile, True)[1]
+            return subject(seed, profile, True)[2]
         subject(seed, profile, False)
     return []
 
@@ -177,7 +183,10 @@ class _Check:
             return
         self._found.seeds += len(batch)
         for seed in batch:
-            ways = [done.value[seed] for done in row]
+            ways = [done.value[seed][0] for done in row]
+            wrong = next((text for text in (done.value[seed][1] for done in row) if text), "")
+            if wrong:
+                self._found.alarms[seed] = wrong
             other = next((process for process, way in enumerate(ways) if way != ways[0]), None)
             if other is not None:
                 hash_seeds = tuple(done.hash_seed for done in row)

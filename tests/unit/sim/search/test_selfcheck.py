@@ -7,20 +7,20 @@ from haqactor.sim.search.selfcheck import cores, digests, selfcheck
 from haqactor.sim.trace import Event
 
 
-def steady(seed: int, profile: str, recording: bool) -> tuple[str, list[Event]]:
-    return f"{seed} {profile}", []
+def steady(seed: int, profile: str, recording: bool) -> tuple[str, str, list[Event]]:
+    return f"{seed} {profile}", "S1" if seed == 3 else "", []
 
 
-def moody(seed: int, profile: str, recording: bool) -> tuple[str, list[Event]]:
+def moody(seed: int, profile: str, recording: bool) -> tuple[str, str, list[Event]]:
     """Seed 5 hangs on the order of a set of texts."""
     names = [f"name {number}" for number in range(50)]
     order = list(set(names)) if seed == 5 else names
     kinds = [f"kind {number}" for number in range(3)] + order
     shown = [Event(number, number, kind, "n0", (), -1) for number, kind in enumerate(kinds)]
-    return " ".join(kinds), shown if recording else []
+    return " ".join(kinds), "", shown if recording else []
 
 
-def fatal(seed: int, profile: str, recording: bool) -> tuple[str, list[Event]]:
+def fatal(seed: int, profile: str, recording: bool) -> tuple[str, str, list[Event]]:
     os._exit(3)
 
 
@@ -28,6 +28,7 @@ def test_what_its_seed_decides_passes() -> None:
     told: list[int] = []
     found = selfcheck(range(4), "calm", subject=steady, batch=3, progress=told.append)
     assert (found.ok, found.seeds, found.mismatches) == (True, 4, [])
+    assert found.alarms == {3: "S1"}
     assert sorted(told) == [1, 1, 1, 3, 3, 3]
 
 
