@@ -164,6 +164,11 @@ class Inode:
             and not any(sector in self.bad for sector in _sectors(offset, size))
         )
 
+    def holds(self, offset: int, data: bytes) -> bool:
+        """Are these the bytes on the medium, and can they be read?"""
+        size = len(data)
+        return self.medium[offset : offset + size] == data and self.unreadable(offset, size) is None
+
     def damage(self) -> list[int]:
         """Sectors whose durable bytes are not what they should be, or cannot be read."""
         found = [sector for sector in _sectors(0, len(self.sound)) if sector in self.bad]

@@ -226,6 +226,11 @@ class Medium:
         inode = self.tree.names.seen.get(normalized)
         return inode is not None and self.tree.names.is_durable(normalized) and inode.settled(offset, size)
 
+    def holds(self, path: str, offset: int, data: bytes) -> bool:
+        """Are just these bytes there, durable, and readable?"""
+        size = len(data)
+        return self.settled(path, offset, size) and self._known(path).holds(offset, data)
+
     def damage(self) -> dict[str, list[int]]:
         """What the faults have done to durable bytes: the sectors of each file; for a lost file, -1."""
         found = {path: inode.damage() for path, inode in sorted(self.tree.names.durable.items())}

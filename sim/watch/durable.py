@@ -1,37 +1,75 @@
 """What a node's disk truly holds of what the node says is durable.
 
 One rule: the medium is asked, not the node: a sync that was left out, that failed unheard, or that lied,
-backs nothing.
+backs nothing; and what a block says is read in its bytes.
 """
 
+from typing import Any
+
 from haqactor.ids import GroupId, Index, Term
+from haqactor.journal.block import decode_header, unpack
 from haqactor.journal.journal import Journal
+from haqactor.journal.record import DropRecord, decode
+from haqactor.journal.writer import Layout
 from haqactor.raft.ready import HardState
 from haqactor.sim.disk.medium import Medium
 
 
 class Truth:
-    """Of one incarnation of a node. Ask at the instant of the report: later the disk may have rotted."""
+    """Of one incarnation of a node, from its first actor on: it looks at every block in the instant in which
+    the journal takes it for durable; later the disk may have rotted. ``block``: the newest one that it found
+    there, by its sequence."""
 
     def __init__(self, journal: Journal, medium: Medium) -> None:
+        self.block = 0
         self._journal = journal
         self._medium = medium
-        self._found = journal.writer.file, journal.writer.offset
+        self._lost = False
+        self._hard = {group: found.hard_state for group, found in journal.recovered.items()}
+        writer: Any = journal.writer
+        self._go_on = writer.written
+        writer.written = self._written
+
+    def _written(self, layout: Layout) -> None:
+        writer, data = self._journal.writer, b"".join(layout.buffers)
+        file = writer.file
+        if file is not None and not self._lost:
+            if self._medium.holds(file.path, writer.offset, data):
+                self.block = writer.sequence
+                self._learn(data, file.number, writer.offset, file.size)
+            else:
+                self._lost = True
+        self._go_on(layout)
+
+    def _learn(self, data: bytes, number: int, offset: int, size: int) -> None:
+        """The hard states that a block tells."""
+        header = decode_header(data, 0, number, offset, size)
+        if not header.records_bytes:
+            return
+        section = data[header.header_bytes : header.header_bytes + header.section_bytes]
+        if header.packed:
+            section = unpack(section, header.section_raw_bytes)
+        for record in decode(section[: header.records_bytes]):
+            if isinstance(record, DropRecord):
+                self._hard.pop(record.group, None)
+            else:
+                self._hard[record.group] = record.hard_state
 
     def backs(self, group: GroupId, index: Index, term: Term, hard: HardState | None = None) -> bool:
         """Is the log up to that entry on the medium (or what has replaced it since), and that hard state (or
         a later one)? ``index`` 0: no entry."""
-        state = self._journal.groups.get(group)
-        if state is None:
-            return not index and hard is None
-        if hard is not None and hard != state.hard and state.hard.term <= hard.term:
-            return False
+        if hard is not None:
+            known = self._hard.get(group, HardState())
+            if hard != known and known.term <= hard.term:
+                return False
         if index and not self._holds(group, index, term):
             return False
         return self.settled
 
     def _holds(self, group: GroupId, index: Index, term: Term) -> bool:
-        state = self._journal.groups[group]
+        state = self._journal.groups.get(group)
+        if state is None:
+            return False
         log = state.index
         if index <= state.snapshot_index or log.last_term > term:
             return True
@@ -40,14 +78,9 @@ class Truth:
     @property
     def settled(self) -> bool:
         """Is nothing of what the journal takes for written left in a cache, or lost on the way?"""
-        writer, medium = self._journal.writer, self._medium
+        writer = self._journal.writer
+        if self._lost:
+            return False
         if writer.file is None or not writer.offset:
             return True
-        path = writer.file.file.path
-        if not medium.settled(path, 0, writer.offset):
-            return False
-        file, offset = self._found
-        last = writer.last_offset
-        if writer.file is file and last < offset:
-            return True  # nothing was written since the start; what was found may have rotted since
-        return medium.durable(path, last, writer.offset - last)
+        return self._medium.settled(writer.file.path, 0, writer.offset)

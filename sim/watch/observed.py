@@ -85,7 +85,7 @@ class Append:
 @dataclass(slots=True)
 class Sync:
     """What of a replica is now on the medium: its last durable entry, snapshots counted, and its durable hard
-    state."""
+    state. ``block``: the newest block of the host's log that the medium holds whole; 0: not known."""
 
     at_ns: int
     host: str
@@ -94,6 +94,7 @@ class Sync:
     term: int
     hard_term: int
     voted_for: str
+    block: int = 0
 
 
 @dataclass(slots=True)

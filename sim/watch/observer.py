@@ -219,7 +219,14 @@ class Watch:
         hard = self._hard
         self._tell(
             observed.Sync(
-                self._now_ns(), self._host, self._group, index, term, int(hard.term), self._name(hard.vote)
+                self._now_ns(),
+                self._host,
+                self._group,
+                index,
+                term,
+                int(hard.term),
+                self._name(hard.vote),
+                self._truth.block,
             )
         )
 
