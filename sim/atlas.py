@@ -51,10 +51,18 @@ class Atlas:
         """Did more nodes lose something than a majority can spare?"""
         return len(self.lost) > self.tolerance
 
+    @property
+    def stuck(self) -> bool:
+        """May a group be unable to go on, though nothing is lost for good? A suspect counts for nobody until
+        those who lost nothing are a majority without it."""
+        return len({**self.lost, **self._shaken}) > self.tolerance and bool(self.lost)
+
     def binds(self, invariant: str) -> bool:
         """Does that promise hold, in spite of all that was let through?"""
         if self.liars:
             return invariant in BINDING_UNDER_LIES
+        if self.stuck and not self.bounded and invariant.startswith("L"):
+            return False
         return not self.exceeded or invariant in BINDING
 
     @property

@@ -30,6 +30,16 @@ def test_fewer_are_damaged_than_a_quorum_needs(names: tuple[str, ...], spared: i
         assert atlas.binds("S1")
 
 
+def test_beyond_it_a_suspect_and_a_loss_may_stop_a_group_but_lose_nothing() -> None:
+    atlas = Atlas(THREE, bounded=False)
+    atlas.damaged("n1", "wipe", wipe=True)
+    assert atlas.binds("L1")
+    atlas.tore("n0")
+    assert [name for name in ("S1", "S5", "L1", "L3") if atlas.binds(name)] == ["S1", "S5"]
+    atlas.settle(lambda name: name == "n0")
+    assert atlas.binds("L1")
+
+
 def test_beyond_it_everything_goes_but_for_one_disk() -> None:
     atlas = Atlas(THREE, bounded=False)
     for name in THREE:
