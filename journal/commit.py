@@ -122,6 +122,7 @@ class Committer:
         if self.failure is not None:
             raise StorageFailed(f"the journal stopped: {self.failure}") from self.failure
         if not answered:
+            await trio.lowlevel.checkpoint_if_cancelled()  # who stops together with its writer just ends
             raise WriterStopped("the journal's writer was stopped")
         return wanted
 

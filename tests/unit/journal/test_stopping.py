@@ -30,3 +30,15 @@ async def test_a_change_that_a_stopped_writer_never_answers_is_told_apart() -> N
     assert told == []
     assert issubclass(WriterStopped, StorageFailed)
     await journal.aclose()
+
+
+async def test_who_stops_together_with_the_writer_is_cancelled_and_no_more() -> None:
+    """A node that stopped in order while it saved a snapshot ended by an error: the simulator's seed 2074 of
+    the swarm profile."""
+    journal = await Journal.open(MemoryDisk(), DIRECTORY, SMALL, probe=NullProbe())
+    async with trio.open_nursery() as nursery:
+        await nursery.start(journal.run)
+        nursery.start_soon(journal.committer.commit, Change(lambda: None, lambda _happened: None))
+        nursery.cancel_scope.cancel()
+    assert nursery.cancel_scope.cancelled_caught
+    await journal.aclose()
