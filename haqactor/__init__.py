@@ -40,6 +40,7 @@ if TYPE_CHECKING:
         StorageFailed,
         TooLarge,
         Unauthorized,
+        UnknownVersion,
         Unroutable,
     )
     from haqactor.runtime.embedded import Node, open_broker, open_node
@@ -78,6 +79,7 @@ _EXPORTS: Final[dict[str, str]] = {
     "ProtocolError": "haqactor.errors",
     "DataDamaged": "haqactor.errors",
     "StorageFailed": "haqactor.errors",
+    "UnknownVersion": "haqactor.errors",
     "InvariantViolation": "haqactor.errors",
     "Closed": "haqactor.client.errors",
     "ConnectionLost": "haqactor.client.errors",
@@ -115,6 +117,7 @@ __all__ = [
     "StorageFailed",
     "TooLarge",
     "Unauthorized",
+    "UnknownVersion",
     "Unroutable",
     "connect",
     "open_broker",

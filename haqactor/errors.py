@@ -200,6 +200,13 @@ class StorageFailed(Error):
     code = "storage_failed"
 
 
+class UnknownVersion(Error):
+    """The log or a snapshot was written by rules that this release does not know. The node stops and has lost
+    nothing: start the newer release again."""
+
+    code = "unknown_version"
+
+
 class InvariantViolation(Error):
     """A bug of haqactor: what must never happen did. The node stops at once; please report it."""
 

@@ -48,7 +48,7 @@ class Assembly:
         self, context: Context, moved: Callable[[], None], created: Callable[[int, tuple[int, ...]], None]
     ) -> None:
         self.context = context
-        self.directory = DirectoryMachine()
+        self.directory = DirectoryMachine(context.env.probe, context.versions)
         self.missing = Missing(self.directory)
         self._moved = moved
         self._created = created

@@ -13,6 +13,7 @@ from haqactor.config import Limits, NodeConfig
 from haqactor.env import Environment
 from haqactor.ids import GroupId, NodeId
 from haqactor.journal.identity import Identity
+from haqactor.machine.versions import KNOWN, Versions
 from haqactor.nodes.leaders import Leaders
 from haqactor.nodes.outbox import Departures
 from haqactor.nodes.timers import Timers
@@ -30,7 +31,8 @@ def _nobody() -> None:
 
 @dataclass(slots=True, kw_only=True)
 class Context:
-    """One node's shared ground. ``beat_now`` asks for a heartbeat at once."""
+    """One node's shared ground. ``beat_now`` asks for a heartbeat at once. ``versions``: of the machine,
+    those that this node's release knows."""
 
     env: Environment
     config: NodeConfig
@@ -41,6 +43,7 @@ class Context:
     timers: Timers
     departures: Departures = field(default_factory=Departures)
     beat_now: Callable[[], None] = _nobody
+    versions: Versions = KNOWN
     groups: "dict[GroupId, GroupActor]" = field(default_factory=dict)
     peers: "dict[NodeId, PeerLink]" = field(default_factory=dict)
     gauges: dict[str, int] = field(default_factory=dict)

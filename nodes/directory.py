@@ -15,6 +15,7 @@ from haqactor.machine import commands, effects
 from haqactor.machine.directory import DirectoryMachine
 from haqactor.nodes.clockwork import GroupTime
 from haqactor.nodes.proposals import AGAIN_NS, Answer, Draft, answer_request, seal
+from haqactor.nodes.raising import Raising
 from haqactor.nodes.reading import Reads
 from haqactor.nodes.sessions import Disconnected, Request
 from haqactor.nodes.timers import NEVER_NS
@@ -42,6 +43,7 @@ class DirectoryService:
         self._created = created
         self.time = GroupTime(actor.context, actor.group)
         self._draft = Draft()
+        self._raising = Raising(actor)
         self._open: dict[Index, Draft] = {}
         self._reads = Reads(actor)
 
@@ -50,6 +52,7 @@ class DirectoryService:
         context = self.actor.context
         self.time.begin(self.machine.time_ns, now_ns)
         self._draft = Draft()
+        self._raising.begin()
         members = [member[0] for member in context.identity.members]
         if not self.machine.groups:
             rows = [[group, members] for group in range(1, context.config.groups + 1)]
@@ -114,9 +117,12 @@ class DirectoryService:
 
     def work(self, now_ns: int) -> None:
         """Seal the draft, ask for reads."""
+        if raising := self._raising.wanted(self.machine.version):
+            self._draft.add(raising)
         if self._draft.commands:
             draft, self._draft = self._draft, Draft()
-            seal(self.actor, draft, draft.header(self.time.now(now_ns)), self._open, now_ns, self._kept)
+            header = draft.header(self.time.now(now_ns), self.machine.version)
+            seal(self.actor, draft, header, self._open, now_ns, self._kept)
         self._reads.ask(now_ns)
 
     def _kept(self, draft: Draft) -> None:
@@ -170,7 +176,7 @@ class DirectoryService:
 
     def status(self) -> dict[str, Any]:
         """For the admin."""
-        return {"queues": len(self.machine.queue_rows())}
+        return {"queues": len(self.machine.queue_rows()), "version": self.machine.version}
 
 
 def _checked(name: str, settings: dict[str, Any]) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from haqactor.journal.commit import WriterStopped
 from haqactor.journal.config import JournalConfig
 from haqactor.journal.journal import Journal
 from haqactor.journal.tail import TailCache
+from haqactor.machine.versions import KNOWN, Versions
 from haqactor.nodes.assembly import Assembly, metadata_members
 from haqactor.nodes.balance import Balancer
 from haqactor.nodes.beats import Beats
@@ -40,10 +41,18 @@ _SCRUB_EVERY_S = 2.0
 
 
 class Node:
-    """One member. ``run`` serves until ``stop`` or a failure; ``accept`` serves a client of this program."""
+    """One member. ``run`` serves until ``stop`` or a failure; ``accept`` serves a client of this program.
+    ``versions``: of the machine, those that this release knows (the simulator has others)."""
 
-    def __init__(self, config: NodeConfig, env: Environment, log: FilteringBoundLogger) -> None:
+    def __init__(
+        self,
+        config: NodeConfig,
+        env: Environment,
+        log: FilteringBoundLogger,
+        versions: Versions = KNOWN,
+    ) -> None:
         self.config = config
+        self.versions = versions
         self.env = env
         self.log = log
         self.context: Context | None = None
@@ -63,7 +72,7 @@ class Node:
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Open the directory and the ports (then ``started``), found or rejoin the cluster, serve. Raises
-        DataDamaged, StorageFailed, Conflict, ConfigError; InvariantViolation is a bug."""
+        DataDamaged, StorageFailed, Conflict, ConfigError, UnknownVersion; InvariantViolation is a bug."""
         config = self.config
         limits = config.limits
         directory = str(config.data_dir)
@@ -102,6 +111,7 @@ class Node:
                     lambda: journal.identity,
                     lambda: journal.boot,
                     self._heard,
+                    self.versions,
                 )
                 if ports.peers is not None:
                     peers_at = ports.peers
@@ -151,6 +161,7 @@ class Node:
             tail=TailCache(self.config.limits.tail_cache_bytes),
             leaders=Leaders({NodeId(node): address for node, address, _nonce in members}),
             timers=Timers(self.env.clock),
+            versions=self.versions,
         )
         context.leaders.subscribe(lambda _rows: self._leaders_changed())
         self.beats = Beats(context)

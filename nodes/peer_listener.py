@@ -14,6 +14,7 @@ from haqactor.errors import Error, InvariantViolation, NoQuorum, ProtocolError, 
 from haqactor.frame import Decoder, Frame, encode
 from haqactor.ids import NodeId
 from haqactor.journal.identity import Identity
+from haqactor.machine.versions import KNOWN, Versions
 from haqactor.nodes import peerwire
 from haqactor.nodes.peers import FOREIGN, receive_frames
 from haqactor.nodes.peerwire import PeerOp
@@ -50,6 +51,7 @@ class PeerListener:
         identity: Callable[[], Identity],
         boot: Callable[[], int],
         founding: Callable[[str, bytes], None],
+        versions: Versions = KNOWN,
     ) -> None:
         self._env = env
         self._log = log
@@ -57,6 +59,7 @@ class PeerListener:
         self._identity = identity
         self._boot = boot
         self._founding = founding
+        self._versions = versions
         self.receiver: Receiver | None = None
 
     async def run(
@@ -102,6 +105,7 @@ class PeerListener:
         peer, boot = self._check(frame)
         identity = self._identity()
         welcome = [peerwire.VERSION_MAX, identity.cluster_id, identity.node_id, identity.nonce, self._boot()]
+        welcome += self._versions
         await stream.send_all(encode(PeerOp.WELCOME, welcome))
         receiver = self.receiver
         if receiver is None:

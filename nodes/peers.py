@@ -13,6 +13,7 @@ from haqactor.env import ConnectRefused, NetworkError, Stream
 from haqactor.errors import Error, NoQuorum, ProtocolError, Unauthorized
 from haqactor.frame import Decoder, Frame, encode
 from haqactor.ids import NodeId
+from haqactor.machine.versions import Versions
 from haqactor.nodes import peerwire
 from haqactor.nodes.context import Context
 from haqactor.nodes.outbox import Outbox
@@ -48,7 +49,8 @@ class LinkWatcher(Protocol):
 
 
 class PeerLink:
-    """This node's sending side towards ``peer``."""
+    """This node's sending side towards ``peer``. ``versions``: of the machine, those that the peer said it
+    knows; of an earlier connection while there is none."""
 
     def __init__(
         self,
@@ -62,6 +64,7 @@ class PeerLink:
         self.address = address
         self.nonce = nonce
         self.boot = 0
+        self.versions = Versions(0, 0)
         self.connected = False
         self.connected_ns = 0
         self.refused = False
@@ -166,8 +169,8 @@ class PeerLink:
             raise Unauthorized(f"{self.address} refuses this node: {message}")
         if frame.kind != PeerOp.WELCOME:
             raise ProtocolError(f"peer frame kind {frame.kind} where Welcome belongs")
-        _version, cluster, node, nonce, boot = peerwire.hello_fields(
-            frame.header, (int, bytes, int, bytes, int), "Welcome"
+        _version, cluster, node, nonce, boot, oldest, newest = peerwire.hello_fields(
+            frame.header, (int, bytes, int, bytes, int, int, int), "Welcome"
         )
         if cluster != identity.cluster_id or node != self.peer or nonce != self.nonce:
             raise Unauthorized(
@@ -176,7 +179,7 @@ class PeerLink:
             )
         if self.boot and boot != self.boot:
             self._watcher.link_died(self.peer)
-        self.boot = boot
+        self.boot, self.versions = boot, Versions(oldest, newest)
         return decoder, more
 
     async def _connected(self, stream: Stream, decoder: Decoder, more: list[Frame]) -> None:

@@ -7,7 +7,7 @@ side dialled. So each link has one writer, and its loss is noticed by the one wh
 kind  name         header
 ====  ===========  ==========================================================================================
 1     HELLO        [version_min, version_max, auth, cluster, node, nonce, boot]
-2     WELCOME      [version, cluster, node, nonce, boot]
+2     WELCOME      [version, cluster, node, nonce, boot, machine_oldest, machine_newest]
 3     REFUSED      [code, message]; the connection ends
 4     RAFT         [group, type, field, ...]; the blob holds an Append's entries
 5     BEAT         [wall_ns, beat]; see ``haqactor.raft.heartbeat``
@@ -98,10 +98,12 @@ def parse_raft(frame: Frame) -> tuple[GroupId, messages.Message]:
 
 
 def hello_fields(header: Any, expected: tuple[type[Any], ...], name: str) -> list[Any]:
-    """A handshake header, checked field by field. Raises ProtocolError."""
-    if not isinstance(header, list) or len(header) != len(expected):
+    """A handshake header, checked field by field; what a newer release may have put behind them is passed
+    over. Raises ProtocolError."""
+    if not isinstance(header, list) or len(header) < len(expected):
         raise ProtocolError(f"{name} has {len(expected)} fields")
-    for value, kind in zip(header, expected, strict=True):
+    fields: list[Any] = header[: len(expected)]
+    for value, kind in zip(fields, expected, strict=True):
         if type(value) is not kind:
             raise ProtocolError(f"{name} has {value!r:.60} where {kind.__name__} belongs")
-    return header
+    return fields

@@ -57,9 +57,9 @@ class Draft:
             self.parts.append(blob)
             self.body_bytes += len(blob)
 
-    def header(self, time_ns: int) -> bytes:
-        """The entry's header at logged time T."""
-        return commands.encode(time_ns, self.commands)
+    def header(self, time_ns: int, version: int) -> bytes:
+        """The entry's header at logged time T, in the version that the group has agreed on."""
+        return commands.encode(time_ns, self.commands, version)
 
     def body(self) -> bytes:
         """The entry's body."""

@@ -31,6 +31,7 @@ from haqactor.nodes.consuming import Consuming
 from haqactor.nodes.embedding import died
 from haqactor.nodes.missing import Missing
 from haqactor.nodes.proposals import AGAIN_NS, Draft, answer_request, seal
+from haqactor.nodes.raising import Raising
 from haqactor.nodes.reading import Reads
 from haqactor.nodes.sessions import Disconnected, Request
 from haqactor.nodes.timers import NEVER_NS
@@ -44,7 +45,7 @@ class QueueService:
 
     def __init__(self, actor: "GroupActor", missing: Missing) -> None:
         self.actor = actor
-        self.machine = GroupMachine(actor.context.env.probe)
+        self.machine = GroupMachine(actor.context.env.probe, actor.context.versions)
         self.time = GroupTime(actor.context, actor.group)
         self.consuming: Consuming | None = None
         self.reading = Reads(actor)
@@ -52,6 +53,7 @@ class QueueService:
         self._missing = missing
         self._open: dict[Index, Draft] = {}
         self._following = False
+        self._raising = Raising(actor)
         self._wall_ahead_ns = 0  # of a planted bug
         self._fencing = Fencing(missing.directory, self.machine)
 
@@ -66,6 +68,7 @@ class QueueService:
         self.consuming = Consuming(self, dispatcher)
         self.draft = Draft()
         self._following = False
+        self._raising.begin()
         self._fencing = Fencing(self._missing.directory, self.machine)
 
     def _died(self, session: bytes) -> bool:
@@ -218,6 +221,8 @@ class QueueService:
             return
         self._follow_directory()
         self._fence()
+        if raising := self._raising.wanted(self.machine.version):
+            self.draft.add(raising)
         lease_ns = now_ns
         if self.actor.context.env.probe.bug("nodes.leases_on_wall_clock"):
             lease_ns = self.actor.context.env.clock.wall_ns() - self._wall_ahead_ns
@@ -248,7 +253,8 @@ class QueueService:
 
     def _seal(self, now_ns: int) -> None:
         draft, self.draft = self.draft, Draft()
-        seal(self.actor, draft, draft.header(self.time.now(now_ns)), self._open, now_ns, self._kept)
+        header = draft.header(self.time.now(now_ns), self.machine.version)
+        seal(self.actor, draft, header, self._open, now_ns, self._kept)
 
     def _kept(self, draft: Draft) -> None:
         self.draft = draft
@@ -313,7 +319,8 @@ class QueueService:
 
     def status(self) -> dict[str, Any]:
         """For the admin."""
-        return {"queues": len(self.machine.queues), "time_ns": self.machine.time_ns}
+        machine = self.machine
+        return {"queues": len(machine.queues), "time_ns": machine.time_ns, "version": machine.version}
 
 
 def _surely(request: Request) -> Any:

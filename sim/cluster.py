@@ -16,6 +16,7 @@ from haqactor.client.transport import NetworkTransport
 from haqactor.config import Limits, NodeConfig
 from haqactor.env import Environment
 from haqactor.errors import NoQuorum
+from haqactor.machine.versions import Versions
 from haqactor.nodes.node import Node
 from haqactor.sim.disk.disk import SimDisk
 from haqactor.sim.disk.fates import Fate, Survival
@@ -26,6 +27,7 @@ from haqactor.sim.host import Host
 from haqactor.sim.network.fabric import Fabric
 from haqactor.sim.network.links import LinkSettings
 from haqactor.sim.network.network import SimNetwork
+from haqactor.sim.releases import OLDER
 from haqactor.sim.world import NS, World
 
 PORT: Final = 7420
@@ -101,7 +103,8 @@ class NodeLog:
 
 
 class SimNode:
-    """One member: its host, its disk, and the program that runs there now."""
+    """One member: its host, its disk, and the program that runs there now. ``release``: which one is begun at
+    its next start; ``ran``: those that were, each start one."""
 
     def __init__(self, cluster: "SimCluster", number: int) -> None:
         world = cluster.world
@@ -113,6 +116,8 @@ class SimNode:
         )
         self.medium = Medium(world.seed, self.host.name)
         self.server: Node | None = None
+        self.release = OLDER
+        self.ran: list[Versions] = []
         self._cluster = cluster
 
     def start(self) -> None:
@@ -151,7 +156,9 @@ class SimNode:
             limits=shape.limits,
         )
         log = cast(FilteringBoundLogger, NodeLog(self.host))
-        server = self.server = Node(config, cluster.environment(self.host, self.medium), log)
+        env = cluster.environment(self.host, self.medium)
+        self.ran.append(self.release)
+        server = self.server = Node(config, env, log, self.release)
         for tell in cluster.on_start:
             tell(self, server)
         try:

@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from haqactor.machine.commands import Command, Op, decode
 from haqactor.sim.model_producers import Claimed, ModelProducers
+from haqactor.sim.releases import NEWER
 
 TICK_BUDGET: Final = 1000
 PARKED: Final = -1
@@ -98,7 +99,7 @@ class Model:
         self._world_ns = world_ns
         if not header:
             return []
-        decoded = decode(header)
+        decoded = decode(header, NEWER)
         self.time_ns = max(self.time_ns, decoded.time_ns)
         return [self._one(command) for command in decoded.commands]
 
@@ -110,6 +111,8 @@ class Model:
             return self._follow_directory(command)
         if op == Op.LIMITS:
             self._producers.sessions_max = command[1]
+            return True
+        if op == Op.RAISE_VERSION:
             return True
         if op == Op.END_SESSION:
             self._producers.end(command[1], self.time_ns)

@@ -9,5 +9,6 @@ leases) never enters it.
   group 0. Both: ``apply(index, term, header, body_bytes) -> Applied``, ``digest()``, ``snapshot_chunks()``,
   ``restore(chunks)``, ``live_entries()``.
 - ``dispatcher.Dispatcher``: made by a leader once its no-op has applied, thrown away with the term.
+- ``versions``: by which rules entries are applied, and how a group goes on to the next.
 - ``timekeeper.LoggedTime``: the T that a leader puts into its entries.
 """

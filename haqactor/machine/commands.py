@@ -1,6 +1,7 @@
 """The headers of command entries: ``[version, T_ns, [command, ...]]`` in CBOR, a command being ``[op, ...]``.
 
-One rule: a header that this version does not fully know is an InvariantViolation, never a guess.
+One rule: what this release does not fully know is never a guess: an UnknownVersion where the version says so
+(it stands first, whatever follows it), else an InvariantViolation.
 
 Ranges are ``[first, last]``, inclusive, of queue sequences. ``body_at`` and ``body_bytes`` place a batch in
 the entry's body. Bodies are never opened here: count and CRC of a publish come from ``batch.head``, read once
@@ -14,8 +15,7 @@ from typing import Any, Final, NamedTuple, TypeAlias, TypeGuard
 from haqactor import codec
 from haqactor.env import Buffer
 from haqactor.errors import InvariantViolation, ProtocolError
-
-MACHINE_VERSION: Final = 1
+from haqactor.machine.versions import FIRST, KNOWN, Versions
 
 Command: TypeAlias = list[Any]
 Range: TypeAlias = tuple[int, int]
@@ -35,6 +35,7 @@ class Op(IntEnum):
     END_SESSION = 8
     FOLLOW_DIRECTORY = 9
     LIMITS = 10
+    RAISE_VERSION = 11
     DECLARE = 32
     DELETE = 33
     OPEN_PRODUCER = 34
@@ -53,7 +54,7 @@ class Cause(IntEnum):
 
 _ARITY: Final[dict[int, int]] = {
     Op.PUBLISH: 11, Op.SETTLE: 6, Op.RETURN: 6, Op.RESERVE: 4, Op.PURGE: 3, Op.TICK: 2,
-    Op.PRODUCER_EPOCH: 4, Op.END_SESSION: 2, Op.FOLLOW_DIRECTORY: 4, Op.LIMITS: 2,
+    Op.PRODUCER_EPOCH: 4, Op.END_SESSION: 2, Op.FOLLOW_DIRECTORY: 4, Op.LIMITS: 2, Op.RAISE_VERSION: 2,
     Op.DECLARE: 3, Op.DELETE: 2, Op.OPEN_PRODUCER: 2, Op.REGISTER_NODE: 4, Op.CREATE_GROUPS: 2,
 }  # fmt: skip
 
@@ -71,26 +72,31 @@ def is_list(value: Any) -> TypeGuard[list[Any]]:
     return type(value) is list
 
 
-def encode(time_ns: int, commands: Sequence[Command]) -> bytes:
-    """The header of one entry; ``time_ns`` is the leader's T (``LoggedTime.now``)."""
-    return codec.dumps([MACHINE_VERSION, time_ns, commands])
+def encode(time_ns: int, commands: Sequence[Command], version: int = FIRST) -> bytes:
+    """The header of one entry; ``time_ns`` is the leader's T (``LoggedTime.now``), ``version`` the one that
+    its group has agreed on."""
+    return codec.dumps([version, time_ns, commands])
 
 
-def decode(header: Buffer) -> Header:
-    """The inverse of ``encode``. Raises InvariantViolation on whatever this version does not know."""
+def decode(header: Buffer, known: Versions = KNOWN) -> Header:
+    """The inverse of ``encode``. Raises UnknownVersion, and InvariantViolation on whatever else is not
+    known."""
     try:
         value = codec.loads(header)
     except ProtocolError as error:
         raise InvariantViolation(f"an entry's header is not CBOR: {error}") from error
-    if not is_list(value) or len(value) != 3 or value[0] != MACHINE_VERSION:
-        raise InvariantViolation(f"an entry of another machine version than {MACHINE_VERSION}: {value!r:.80}")
-    _version, time_ns, commands = value
-    if type(time_ns) is not int or not is_list(commands):
+    if not is_list(value) or not value or type(value[0]) is not int:
         raise InvariantViolation(f"an entry's header is malformed: {value!r:.80}")
+    version = value[0]
+    if not known[0] <= version <= known[1]:
+        known.check(version, "an entry")
+    if len(value) != 3 or type(value[1]) is not int or not is_list(value[2]):
+        raise InvariantViolation(f"an entry's header is malformed: {value!r:.80}")
+    _version, time_ns, commands = value
     for command in commands:
         if not is_list(command) or not command or _ARITY.get(command[0]) != len(command):
             raise InvariantViolation(f"a command that this version does not know: {command!r:.80}")
-    return Header(MACHINE_VERSION, time_ns, commands)
+    return Header(version, time_ns, commands)
 
 
 def publish(
@@ -162,6 +168,12 @@ def follow_directory(upto: int, drops: Sequence[int], ensures: Sequence[Sequence
 def limits(producer_sessions_max: int) -> Command:
     """The leader's configured bounds, made part of the log (a replica never reads its own). Reply True."""
     return [Op.LIMITS.value, producer_sessions_max]
+
+
+def raise_version(version: int) -> Command:
+    """From here on the group may have entries of this version, the next one, too. Only what every replica has
+    said that it knows. Reply True."""
+    return [Op.RAISE_VERSION.value, version]
 
 
 def declare(name: str, settings: dict[str, Any]) -> Command:

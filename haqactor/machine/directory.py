@@ -13,7 +13,7 @@ from hashlib import blake2b
 from typing import Any, Final, NamedTuple
 
 from haqactor.config import QueueConfig, check_name
-from haqactor.env import Buffer
+from haqactor.env import Buffer, NullProbe, Probe
 from haqactor.errors import (
     Conflict,
     DataDamaged,
@@ -23,17 +23,20 @@ from haqactor.errors import (
     NoQuorum,
     NotFound,
     Overloaded,
+    UnknownVersion,
 )
 from haqactor.ids import Index, Term
 from haqactor.machine import placement, snapshot
-from haqactor.machine.commands import MACHINE_VERSION, Command, Op, decode, follow_directory
+from haqactor.machine.commands import Command, Op, decode, follow_directory
 from haqactor.machine.effects import Applied, DirectoryChanged, Effect, GroupCreated, NodeRegistered
 from haqactor.machine.epochs import Epochs
 from haqactor.machine.machine import GroupMachine
+from haqactor.machine.versions import FIRST, KNOWN, Versions
 
 _ORDINALS: Final = 1 << 16
 _ENSURES_MAX: Final = 500
 _ROWS_MAX: Final = 500
+_NULL: Final = NullProbe()
 
 
 class QueueRow(NamedTuple):
@@ -62,11 +65,13 @@ class GroupRow(NamedTuple):
 
 
 class DirectoryMachine:
-    """``nodes``, ``groups`` and ``queues`` (by name) are read only for others."""
+    """``nodes``, ``groups`` and ``queues`` (by name) are read only for others; ``version``, ``known``: as in
+    ``GroupMachine``."""
 
-    version: Final = MACHINE_VERSION
-
-    def __init__(self) -> None:
+    def __init__(self, probe: Probe = _NULL, known: Versions = KNOWN) -> None:
+        self._probe = probe
+        self._known = known
+        self.version = FIRST
         self.index = Index(0)
         self.term = Term(0)
         self.time_ns = 0
@@ -93,16 +98,26 @@ class DirectoryMachine:
         applied = Applied(index, term)
         if not len(header):
             return applied
-        decoded = decode(header)
-        self.time_ns = max(self.time_ns, decoded.time_ns)
-        for command in decoded.commands:
+        try:
+            self._apply(header, applied)
+        except UnknownVersion:
+            self._probe.mark("machine.version_unknown")
+            if not self._probe.bug("machine.unknown_skipped"):
+                raise
+        return applied
+
+    def _apply(self, header: Buffer, applied: Applied) -> None:
+        version, time_ns, commands = decode(header, self._known)
+        if version > self.version:
+            raise InvariantViolation(f"entry {applied.index} has a version that was not agreed on: {version}")
+        self.time_ns = max(self.time_ns, time_ns)
+        for command in commands:
             reply = self._one(command, applied.effects)
             applied.replies.append(reply)
             told = reply.code if isinstance(reply, Error) else reply
             self._chain = blake2b(
-                self._chain + snapshot.chunk([index, command, told]), digest_size=16
+                self._chain + snapshot.chunk([applied.index, command, told]), digest_size=16
             ).digest()
-        return applied
 
     def _one(self, command: Command, effects: list[Effect]) -> Any:
         op = command[0]
@@ -117,7 +132,9 @@ class DirectoryMachine:
                 return self._register_node(command[1], command[2], command[3], effects)
             if op == Op.CREATE_GROUPS:
                 return self._create_groups(command[1], effects)
-        except InvariantViolation:
+            if op == Op.RAISE_VERSION:
+                return self._raise_version(command[1])
+        except (InvariantViolation, UnknownVersion):
             raise
         except Error as error:
             return error
@@ -215,6 +232,13 @@ class DirectoryMachine:
             rows.append([group, self.groups[group].uid, list(self.groups[group].replicas)])
         return rows
 
+    def _raise_version(self, to: int) -> bool:
+        version = self._known.raised(self.version, to)
+        if version != self.version:
+            self._probe.mark("machine.version_raised")
+            self.version = version
+        return True
+
     def _number(self) -> int:
         number = self.index * _ORDINALS + self._ordinal
         self._ordinal += 1
@@ -289,6 +313,7 @@ class DirectoryMachine:
     def digest(self) -> bytes:
         """As ``GroupMachine.digest``."""
         counts = [
+            self.version,
             self.index,
             self.time_ns,
             len(self.nodes),
@@ -337,10 +362,7 @@ class DirectoryMachine:
         for row in snapshot.read(chunks):
             kind = row[0]
             if kind == "directory":
-                if row[1] != self.version:
-                    raise InvariantViolation(
-                        f"a snapshot of version {row[1]}; this machine knows {self.version}"
-                    )
+                self.version = self._known.check(row[1], "a snapshot")
                 self.index, self.term, self.time_ns, self._chain = row[2:]
             elif kind != "end":
                 self._restore_rows(kind, row[1])
@@ -362,7 +384,7 @@ class DirectoryMachine:
         elif kind == "epochs":
             self.epochs.restore(rows)
         else:
-            raise InvariantViolation(f"a snapshot holds {kind!r}, which this version does not know")
+            raise InvariantViolation(f"a snapshot holds {kind!r}, which this release does not know")
 
 
 def wanted(directory: DirectoryMachine, group: int, machine: GroupMachine) -> Command | None:

@@ -10,11 +10,19 @@ from hashlib import blake2b
 from typing import Any, Final
 
 from haqactor.env import Buffer, NullProbe, Probe
-from haqactor.errors import DataDamaged, Error, InvalidArgument, InvariantViolation, NotFound, SequenceGap
+from haqactor.errors import (
+    DataDamaged,
+    Error,
+    InvalidArgument,
+    InvariantViolation,
+    NotFound,
+    SequenceGap,
+    UnknownVersion,
+)
 from haqactor.ids import Index, Term
 from haqactor.machine import snapshot, views
 from haqactor.machine.batches import Located
-from haqactor.machine.commands import MACHINE_VERSION, Command, Op, Range, decode, is_list
+from haqactor.machine.commands import Command, Op, Range, decode, is_list
 from haqactor.machine.effects import (
     Applied,
     Awake,
@@ -30,6 +38,7 @@ from haqactor.machine.effects import (
 from haqactor.machine.intervals import IntervalSet
 from haqactor.machine.producers import Claim, Producer, Producers
 from haqactor.machine.queue import Moves, Origin, Queue
+from haqactor.machine.versions import FIRST, KNOWN, Versions
 
 TICK_BUDGET: Final = 1000
 """Timers that act in one tick at most, so that no entry is a long pause."""
@@ -39,12 +48,13 @@ _NULL: Final = NullProbe()
 
 class GroupMachine:
     """``queues``: uid to Queue (read only for others). ``time_ns``: the T of the last entry. ``index``,
-    ``term``: of the last entry applied. ``dir_index``: the change of the directory that was followed last."""
+    ``term``: of the last entry applied. ``dir_index``: the change of the directory that was followed last.
+    ``version``: the newest that the group has agreed on; ``known``: those that this release can apply."""
 
-    version: Final = MACHINE_VERSION
-
-    def __init__(self, probe: Probe = _NULL) -> None:
+    def __init__(self, probe: Probe = _NULL, known: Versions = KNOWN) -> None:
         self._probe = probe
+        self._known = known
+        self.version = FIRST
         self.index = Index(0)
         self.term = Term(0)
         self.time_ns = 0
@@ -66,27 +76,38 @@ class GroupMachine:
             Op.END_SESSION: self._end_session,
             Op.FOLLOW_DIRECTORY: self._follow_directory,
             Op.LIMITS: self._limits,
+            Op.RAISE_VERSION: self._raise_version,
         }
 
     def apply(self, index: Index, term: Term, header: Buffer, body_bytes: int) -> Applied:
         """Apply the next entry; an empty header (a no-op, a configuration) only moves ``index`` on. Raises
-        InvariantViolation on an entry out of order, or one that this version does not know."""
+        UnknownVersion on one that this release does not know, InvariantViolation on one out of order."""
         if index <= self.index or term < self.term:
             raise InvariantViolation(f"entry {index} (term {term}) behind {self.index} (term {self.term})")
         self.index, self.term = index, term
         applied = Applied(index, term)
         if not len(header):
             return applied
-        decoded = decode(header)
-        self.time_ns = max(self.time_ns, decoded.time_ns)
-        for command in decoded.commands:
+        try:
+            self._apply(header, applied)
+        except UnknownVersion:
+            self._probe.mark("machine.version_unknown")
+            if not self._probe.bug("machine.unknown_skipped"):
+                raise
+        return applied
+
+    def _apply(self, header: Buffer, applied: Applied) -> None:
+        version, time_ns, commands = decode(header, self._known)
+        if version > self.version:
+            raise InvariantViolation(f"entry {applied.index} has a version that was not agreed on: {version}")
+        self.time_ns = max(self.time_ns, time_ns)
+        for command in commands:
             handler = self._handlers.get(command[0])
             if handler is None:
                 raise InvariantViolation(f"a command of another kind of group: {command!r:.80}")
             reply = handler(command, applied.effects)
             applied.replies.append(reply)
             self._mix(command, reply)
-        return applied
 
     def _no_producers(self) -> Producers:
         producers = Producers(self._touch_producer)
@@ -259,6 +280,13 @@ class GroupMachine:
         self.producers.sessions_max = command[1]
         return True
 
+    def _raise_version(self, command: Command, _effects: list[Effect]) -> Any:
+        version = self._known.raised(self.version, command[1])
+        if version != self.version:
+            self._probe.mark("machine.version_raised")
+            self.version = version
+        return True
+
     def _follow_directory(self, command: Command, effects: list[Effect]) -> Any:
         _op, upto, drops, ensures = command
         if upto <= self.dir_index:
@@ -321,7 +349,7 @@ class GroupMachine:
     def digest(self) -> bytes:
         """16 bytes, equal on replicas that applied the same entries, snapshots between or not."""
         found = blake2b(digest_size=16)
-        state = (self.index, self.time_ns, self.dir_index, self._chain)
+        state = (self.version, self.index, self.time_ns, self.dir_index, self._chain)
         found.update(array("Q", (*state, len(self.producers), len(self.producers.ended))).tobytes())
         for uid in sorted(self.queues):
             found.update(views.fingerprint(self.queues[uid]))
@@ -380,7 +408,7 @@ class GroupMachine:
 
     def restore(self, chunks: Iterable[bytes]) -> None:
         """Replace the whole state by that of a snapshot. Raises DataDamaged if it is not complete,
-        InvariantViolation if its version is not known; the machine is then of no use."""
+        UnknownVersion; the machine is then of no use."""
         self._probe.mark("machine.restored")
         self.queues.clear()
         self._names.clear()
@@ -400,8 +428,7 @@ class GroupMachine:
 
     def _restore_chunk(self, kind: str, row: list[Any]) -> None:
         if kind == "machine":
-            if row[1] != self.version:
-                raise InvariantViolation(f"a snapshot of version {row[1]}; this machine knows {self.version}")
+            self.version = self._known.check(row[1], "a snapshot")
             self.index, self.term, self.time_ns, self.dir_index, self._chain, limit = row[2:]
             self.producers.sessions_max = limit
         elif kind == "queue":
@@ -421,7 +448,7 @@ class GroupMachine:
                 producer.mark = self._views
                 self.producers.restore(producer, with_rows=item[5])
         elif kind != "end":
-            raise InvariantViolation(f"a snapshot holds {kind!r}, which this version does not know")
+            raise InvariantViolation(f"a snapshot holds {kind!r}, which this release does not know")
 
     def _touch(self, queue: Queue) -> None:
         if self._view is not None and not self._probe.bug("machine.snapshot_not_frozen"):

@@ -18,6 +18,7 @@ from haqactor.sim.nemesis.disks import Disks
 from haqactor.sim.nemesis.networks import Networks
 from haqactor.sim.nemesis.processes import Processes
 from haqactor.sim.nemesis.stage import Act, Stage
+from haqactor.sim.nemesis.upgrades import Upgrades
 from haqactor.sim.network import partitions
 from haqactor.sim.network.fabric import CALM, EVERYBODY
 from haqactor.sim.plan import Fault, Plan
@@ -36,12 +37,18 @@ class Nemesis:
         self._stage = stage = Stage(cluster, self.atlas)
         self._core: dict[str, None] = {}
         processes, networks = Processes(stage), Networks(stage)
-        self._disks = Disks(stage)
-        self._kinds: dict[str, Act] = {**processes.kinds, **networks.kinds, **self._disks.kinds}
+        self._disks, self._upgrades = Disks(stage), Upgrades(stage)
+        self._kinds: dict[str, Act] = {
+            **processes.kinds,
+            **networks.kinds,
+            **self._disks.kinds,
+            **self._upgrades.kinds,
+        }
         self._everywhere: dict[str, Callable[[Fault], None]] = {
             "power_loss": processes.power_loss,
             "rolling_restart": processes.rolling_restart,
             "swizzle": networks.swizzle,
+            "upgrade": self._upgrades.upgrade,
         }
 
     @property
@@ -136,10 +143,13 @@ class Nemesis:
         it is started again."""
         self._disks.note()
         name = host.name
-        if not self.atlas.excuses(name, error):
+        node = next((node for node in self._cluster.nodes if node.host is host), None)
+        if node is None:
             return False
-        self._stage.tally("stopped_loudly")
-        node = next(node for node in self._cluster.nodes if node.host is host)
+        rest = self._upgrades.excuse(node, error)
+        if rest and not self.atlas.excuses(name, BaseExceptionGroup("its end", rest)):
+            return False
+        self._stage.tally("stopped_loudly" if rest else "release_too_old")
 
         def again() -> None:
             if not self._stage.closed or name in self._core:

@@ -25,6 +25,7 @@ from haqactor.raft.messages import AppendReply, Message, RequestVote
 from haqactor.raft.messages import Vote as VoteMessage
 from haqactor.raft.ready import SnapshotMeta
 from haqactor.sim.cluster import SimCluster, SimNode
+from haqactor.sim.releases import NEWER
 from haqactor.sim.watch import observed
 from haqactor.sim.watch.durable import Truth
 from haqactor.sim.watch.observed import Event
@@ -322,7 +323,7 @@ class Watch:
         machine.apply = watched
 
     def _freed(self, header: bytes) -> None:
-        for kind, *fields in decode(header).commands:
+        for kind, *fields in decode(header, NEWER).commands:
             if kind == Op.SETTLE:
                 uid, acks, nacks, rejects, releases = fields
                 rows = [*acks, *nacks, *rejects, *releases]

@@ -14,13 +14,15 @@ from haqactor.errors import Error, NotLeader
 from haqactor.ids import GroupId, Index, NodeId, Term
 from haqactor.nodes.group import GroupActor
 from haqactor.nodes.sessions import Request
+from haqactor.raft.membership import Configuration
 from tests.builders.node_context import node_context
 
 
 class FakeCore:
     """Leads as the test says; every round is covered when ``covered`` says so."""
 
-    def __init__(self) -> None:
+    def __init__(self, size: int) -> None:
+        self.configuration = Configuration(tuple(NodeId(node) for node in range(size)))
         self.leader = NodeId(0)
         self.term = Term(1)
         self.round = 0
@@ -58,7 +60,7 @@ class ServiceActor:
         self.group = GroupId(group)
         self.context, self.journal = node_context(0, size=size, limits=limits)
         cast(Any, self.journal).space_low = False
-        self.core = FakeCore()
+        self.core = FakeCore(size)
         self.mailbox = Wakes()
         self.applier = FakeApplier(nursery)
         self.proposed: list[tuple[bytes, bytes, Any]] = []

@@ -74,7 +74,7 @@ async def test_declare_resolve_delete() -> None:
     assert (uid, group, version) == (made["uid"], made["group"], made["version"])
     assert settings["max_attempts"] == 3
     assert [row[0] for row in here.answer(wire.Queues(0))] == ["q"]
-    assert here.service.status() == {"queues": 1}
+    assert here.service.status() == {"queues": 1, "version": 1}
     assert here.answer(wire.Delete(0, "q"))["uid"] == uid
     assert here.answer(wire.Resolve(0, "q", True)) == "not_found"
     assert here.answer(wire.Delete(0, "q")) == "not_found"

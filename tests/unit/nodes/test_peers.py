@@ -14,6 +14,7 @@ from haqactor.env import Stream
 from haqactor.errors import InvariantViolation, ProtocolError, Unauthorized
 from haqactor.frame import Decoder, Frame, encode
 from haqactor.ids import NodeId
+from haqactor.machine.versions import KNOWN, Versions
 from haqactor.nodes import peerwire
 from haqactor.nodes.peer_listener import PeerListener
 from haqactor.nodes.peers import PeerLink, receive_frame
@@ -78,6 +79,7 @@ class Pair:
         self.receiver = Receiver()
         self.identity = member_identity(1)
         self.boot = 1
+        self.versions = KNOWN
         self.founders: list[tuple[str, bytes]] = []
         self.scope = trio.CancelScope()
 
@@ -95,6 +97,7 @@ class Pair:
             lambda: self.identity,
             lambda: self.boot,
             lambda address, nonce: self.founders.append((address, nonce)),
+            self.versions,
         )
         listener.receiver = self.receiver if ready else None
         self.scope = trio.CancelScope()
@@ -251,6 +254,28 @@ async def test_a_dial_that_nobody_answers_is_given_up(
         assert here.link.connected
 
 
+async def test_the_peer_says_which_versions_of_the_machine_it_knows(autojump_clock: MockClock) -> None:
+    """With every handshake; whoever hears that the link is up knows it."""
+    async with pair() as here:
+        up: list[Versions] = []
+
+        def note(peer: NodeId) -> None:
+            assert peer == 1
+            up.append(here.link.versions)
+
+        here.watcher.link_up = note  # type: ignore[method-assign]  # it asks what is known by then
+        here.versions = Versions(1, 7)
+        await here.listen()
+        here.start_link()
+        await trio.sleep(1)
+        await here.kill()
+        await trio.sleep(1)
+        here.versions, here.boot = KNOWN, 2
+        await here.listen()
+        await trio.sleep(1)
+        assert up == [Versions(1, 7), KNOWN]
+
+
 async def test_redial_cuts_the_back_off_short(autojump_clock: MockClock) -> None:
     """When the peer was heard of."""
     async with pair() as here:
@@ -356,7 +381,7 @@ async def test_a_bad_frame_ends_its_connection_only(autojump_clock: MockClock) -
         await here.listen()
         stream, answer = await here.speak(hello())
         assert answer.kind == PeerOp.WELCOME
-        assert answer.header == [peerwire.VERSION_MAX, CLUSTER, 1, member_nonce(1), 1]
+        assert answer.header == [peerwire.VERSION_MAX, CLUSTER, 1, member_nonce(1), 1, *KNOWN]
         here.receiver.error = ProtocolError("bad")
         await stream.send_all(encode(PeerOp.BEAT, [1]))
         assert (await receive_frame(stream, Decoder(1 << 16))).kind == PeerOp.REFUSED
@@ -406,7 +431,7 @@ async def test_why_a_peer_ended_the_link_is_logged(autojump_clock: MockClock) ->
             pair.start_link()
             stream = await port.accept()
             await receive_frame(stream, Decoder(1 << 16))
-            await stream.send_all(encode(PeerOp.WELCOME, [1, CLUSTER, 1, member_nonce(1), 1]))
+            await stream.send_all(encode(PeerOp.WELCOME, [1, CLUSTER, 1, member_nonce(1), 1, 1, 1]))
             await stream.send_all(encode(PeerOp.REFUSED, header))
             await stream.aclose()
             await trio.sleep(0.01)

@@ -111,7 +111,7 @@ def test_sealing_notes_the_entry_and_forgets_what_applied() -> None:
     drafts = [drafted(Owners()) for _ in range(3)]
     for applied, draft in zip((0, 5, 6), drafts, strict=True):
         actor.applied = applied
-        seal(cast(GroupActor, actor), draft, draft.header(1), under_way, 0, kept.append)
+        seal(cast(GroupActor, actor), draft, draft.header(1, 1), under_way, 0, kept.append)
     assert under_way == {Index(7): drafts[2]}
     assert [body for _header, body in actor.proposed] == [b"onetwo"] * 3
     assert kept == []
@@ -123,7 +123,7 @@ def test_overload_refuses_publishes_and_keeps_the_rest() -> None:
     draft = drafted(owners)
     actor = FakeActor(Overloaded("full", retry_after=0.1))
     kept: list[Draft] = []
-    seal(cast(GroupActor, actor), draft, draft.header(1), {}, 0, kept.append)
+    seal(cast(GroupActor, actor), draft, draft.header(1, 1), {}, 0, kept.append)
     assert [type(told[0]) for name, told in owners.told.items() if name != "settle"] == [Overloaded] * 2
     assert owners.told["settle"] == []
     assert [command[0] for command in kept[0].commands] == [commands.Op.SETTLE, commands.Op.DELETE]
