@@ -31,7 +31,7 @@ from haqactor.machine.commands import Command, Op, decode, follow_directory
 from haqactor.machine.effects import Applied, DirectoryChanged, Effect, GroupCreated, NodeRegistered
 from haqactor.machine.epochs import Epochs
 from haqactor.machine.machine import GroupMachine
-from haqactor.machine.versions import FIRST, KNOWN, Versions
+from haqactor.machine.versions import FIRST, KNOWN, Versions, passed_over
 
 _ORDINALS: Final = 1 << 16
 _ENSURES_MAX: Final = 500
@@ -101,8 +101,7 @@ class DirectoryMachine:
         try:
             self._apply(header, applied)
         except UnknownVersion:
-            self._probe.mark("machine.version_unknown")
-            if not self._probe.bug("machine.unknown_skipped"):
+            if not passed_over(self._probe):
                 raise
         return applied
 
@@ -362,12 +361,20 @@ class DirectoryMachine:
         for row in snapshot.read(chunks):
             kind = row[0]
             if kind == "directory":
-                self.version = self._known.check(row[1], "a snapshot")
+                self._restore_version(row[1])
                 self.index, self.term, self.time_ns, self._chain = row[2:]
             elif kind != "end":
                 self._restore_rows(kind, row[1])
         if kind != "end":
             raise DataDamaged("a snapshot has no end")
+
+    def _restore_version(self, version: int) -> None:
+        try:
+            self._known.check(version, "a snapshot")
+        except UnknownVersion:
+            if not passed_over(self._probe):
+                raise
+        self.version = version
 
     def _restore_rows(self, kind: str, rows: list[list[Any]]) -> None:
         if kind == "changes":

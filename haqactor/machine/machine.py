@@ -38,7 +38,7 @@ from haqactor.machine.effects import (
 from haqactor.machine.intervals import IntervalSet
 from haqactor.machine.producers import Claim, Producer, Producers
 from haqactor.machine.queue import Moves, Origin, Queue
-from haqactor.machine.versions import FIRST, KNOWN, Versions
+from haqactor.machine.versions import FIRST, KNOWN, Versions, passed_over
 
 TICK_BUDGET: Final = 1000
 """Timers that act in one tick at most, so that no entry is a long pause."""
@@ -91,8 +91,7 @@ class GroupMachine:
         try:
             self._apply(header, applied)
         except UnknownVersion:
-            self._probe.mark("machine.version_unknown")
-            if not self._probe.bug("machine.unknown_skipped"):
+            if not passed_over(self._probe):
                 raise
         return applied
 
@@ -428,7 +427,7 @@ class GroupMachine:
 
     def _restore_chunk(self, kind: str, row: list[Any]) -> None:
         if kind == "machine":
-            self.version = self._known.check(row[1], "a snapshot")
+            self._restore_version(row[1])
             self.index, self.term, self.time_ns, self.dir_index, self._chain, limit = row[2:]
             self.producers.sessions_max = limit
         elif kind == "queue":
@@ -449,6 +448,14 @@ class GroupMachine:
                 self.producers.restore(producer, with_rows=item[5])
         elif kind != "end":
             raise InvariantViolation(f"a snapshot holds {kind!r}, which this release does not know")
+
+    def _restore_version(self, version: int) -> None:
+        try:
+            self._known.check(version, "a snapshot")
+        except UnknownVersion:
+            if not passed_over(self._probe):
+                raise
+        self.version = version
 
     def _touch(self, queue: Queue) -> None:
         if self._view is not None and not self._probe.bug("machine.snapshot_not_frozen"):

@@ -254,7 +254,7 @@ ROWS: Final = (
     Bug(
         "M56c",
         "machine.unknown_skipped",
-        "an entry of a version that the release does not know is passed over",
+        "what has a version that the release does not know is taken, and its entries are passed over",
         ("S12", "S19", "S6", "S1", "crash"),
         "an older release comes back after the version was raised",
         "",

@@ -77,8 +77,10 @@ def test_a_snapshot_holds_the_version_and_an_older_release_refuses_it(make: Make
     same.machine.restore(chunks)
     assert same.machine.version == 2
     assert same.machine.digest() == replica.machine.digest()
+    older = Replica(make, KNOWN)
     with pytest.raises(UnknownVersion, match="a snapshot has the machine version 2"):
-        Replica(make, KNOWN).machine.restore(chunks)
+        older.machine.restore(chunks)
+    assert older.marks.counts["machine.version_unknown"] == 1
     fresh = Replica(make, NEWER)
     same.machine.restore(list(fresh.machine.snapshot_chunks()))
     assert same.machine.version == FIRST
