@@ -20,12 +20,13 @@ class Drawn:
     within ``patience_ns``.
 
     ``operations``: how many messages all producers publish at most. ``chances``: what goes wrong by chance
-    all the time, by the name of the share in ``LinkSettings``, and ``buggify``. ``work``: what clients do
-    besides publishing and consuming, see ``workload.kinds``. ``core``: the nodes that work for ever in the
-    liveness phase; empty: all. ``until_ns``: the run ends there at the latest, whatever phase it is in; it is
-    then judged by what was seen, and passes undetermined, for nobody had time to come to rest; 0: at its own
-    end. ``steady``: every message and every disk operation takes equally long, and bytes come as they were
-    sent; ``oldest_first``: tasks run in the order of their ages."""
+    all the time, by the name of the share in ``LinkSettings``, and ``buggify``. ``limits``: bounds of the
+    nodes that are smaller than those of ``cluster.TINY``, by their names in ``Limits``. ``work``: what
+    clients do besides publishing and consuming, see ``workload.kinds``. ``core``: the nodes that work for
+    ever in the liveness phase; empty: all. ``until_ns``: the run ends there at the latest, whatever phase it
+    is in; it is then judged by what was seen, and passes undetermined, for nobody had time to come to rest;
+    0: at its own end. ``steady``: every message and every disk operation takes equally long, and bytes come
+    as they were sent; ``oldest_first``: tasks run in the order of their ages."""
 
     nodes: int = 3
     groups: int = 1
@@ -37,6 +38,7 @@ class Drawn:
     patience_ns: int = PATIENCE_NS
     plan: Plan = field(default_factory=Plan)
     chances: Mapping[str, float] = field(default_factory=dict[str, float])
+    limits: Mapping[str, float] = field(default_factory=dict[str, float])
     work: tuple[str, ...] = ()
     core: tuple[str, ...] = ()
     until_ns: int = 0
@@ -81,7 +83,7 @@ def _read(name: str, value: object) -> Any:
         return Plan.from_json(value)
     if isinstance(default, Mapping):
         rates = mapping(value, name)
-        return {kind: float(_number(f"chances: {kind}", rate)) for kind, rate in rates.items()}
+        return {kind: float(_number(f"{name}: {kind}", rate)) for kind, rate in rates.items()}
     if isinstance(default, tuple):
         texts = cast("list[object]", value) if isinstance(value, list) else [None]
         if not all(isinstance(text, str) for text in texts):

@@ -11,7 +11,7 @@ from typing import Final
 from haqactor.sim.drawn import SAFETY_NS, Drawn
 from haqactor.sim.keyed import Stream, keyed
 from haqactor.sim.plan import Fault, Plan
-from haqactor.sim.workload.kinds import WORK
+from haqactor.sim.workload.kinds import ALONE, WORK
 from haqactor.sim.world import NS
 
 MS: Final = 1_000_000
@@ -31,8 +31,12 @@ PROCESS: Final = (
     "power_cut",
     "rolling_restart",
     "wipe",
+    "handover",
 )
-NETWORK: Final = ("isolate", "deafen", "mute", "bridge", "swizzle", "clog", "reset", "half_open", "late")
+NETWORK: Final = (
+    *("isolate", "deafen", "mute", "bridge", "swizzle", "clog", "reset", "half_open", "late"),
+    *("split", "flap"),
+)
 CLOCKS: Final = ("wall_step", "drift")
 REFUSALS: Final = ("sync_error", "disk_full", "disk_slow")
 """A disk that does less than it should, and says so."""
@@ -62,7 +66,10 @@ UNBOUNDED: Final = ("beyond",)
 """Profiles in which majorities may be damaged: refusing is right there, lying is not."""
 
 KINDS_MAX: Final = 6
-"""Of faults in one seed."""
+"""Of faults in one seed, but for those of ``OWN_DRAWS``."""
+OWN_DRAWS: Final = ("split", "flap", "handover")
+"""Kinds that are drawn each from a stream of its own, so that seeds which do without are as they were."""
+_OWN_SHARE: Final = 0.25
 
 CHANCES: Final[dict[str, tuple[float, ...]]] = {
     "clog_share": (0.0002, 0.001),
@@ -77,15 +84,28 @@ CHANCES: Final[dict[str, tuple[float, ...]]] = {
 """What goes wrong by chance all the time, and how often."""
 _RANDOMLY: Final = ("swarm", "partition")
 
+LIMITS: Final[dict[str, tuple[float, ...]]] = {
+    "mailbox_batches_max": (2, 4),
+    "uncommitted_bytes_max": (256, 1024),
+    "consumer_credit_messages": (2, 6),
+    "reserve_messages": (4, 8),
+    "grace": (0.2, 0.4),
+    "handshake": (0.5, 1.5),
+    "heartbeat": (0.25,),
+}
+"""Bounds of nodes that are smaller still in some seeds, and the values that they may have."""
+_LIMITED_SHARE: Final = 0.5
+
 
 def draw(seed: int, profile: str, safety_ns: int = SAFETY_NS) -> Drawn:
     """The run of a seed. Raises ValueError for a profile that is none."""
     if profile not in PROFILES:
         raise ValueError(f"there is no profile {profile!r}; there are {', '.join(PROFILES)}")
     stream = keyed(seed, "profile", profile)
-    kinds = _subset(stream, PROFILES[profile])
+    kinds = _subset(stream, tuple(kind for kind in PROFILES[profile] if kind not in OWN_DRAWS))
+    kinds += tuple(kind for kind in OWN_DRAWS if kinds and kind in PROFILES[profile] and _also(seed, kind))
     nodes = 3 if stream.random() < 0.8 else 5
-    return Drawn(
+    drawn = Drawn(
         nodes=nodes,
         groups=1 + stream.randrange(4),
         producers=1 + stream.randrange(3),
@@ -95,15 +115,25 @@ def draw(seed: int, profile: str, safety_ns: int = SAFETY_NS) -> Drawn:
         safety_ns=safety_ns,
         plan=_plan(seed, kinds, safety_ns),
         work=_work(seed),
+        limits=_limits(seed) if kinds else {},
         chances=_chances(seed) if kinds and profile in _RANDOMLY else {},
         core=_core(seed, nodes) if kinds else (),
     )
+    return _lasting(drawn) if any(kind in OWN_DRAWS for kind in kinds) else drawn
+
+
+def _lasting(drawn: Drawn) -> Drawn:
+    """Somebody has to publish as long as leaders are cut off, or move, or what they do wrong is not seen."""
+    pause_s = drawn.producers * drawn.safety_ns / NS / drawn.operations
+    return replace(drawn, pause_s=max(drawn.pause_s, round(pause_s, 3)))
 
 
 def _work(seed: int) -> tuple[str, ...]:
     stream = keyed(seed, "work")
     count = 0 if stream.random() < 0.1 else 1 + stream.randrange(6)
-    return tuple(sorted(stream.sample(tuple(WORK), count)))
+    together = tuple(kind for kind in WORK if kind not in ALONE)
+    also = tuple(kind for kind in ALONE if keyed(seed, "work", kind).random() < ALONE[kind])
+    return tuple(sorted((*stream.sample(together, count), *also)))
 
 
 def _subset(stream: Stream, kinds: tuple[str, ...]) -> tuple[str, ...]:
@@ -111,6 +141,19 @@ def _subset(stream: Stream, kinds: tuple[str, ...]) -> tuple[str, ...]:
         return ()
     count = 1 + stream.randrange(min(KINDS_MAX, len(kinds)))
     return tuple(sorted(stream.sample(kinds, count)))
+
+
+def _also(seed: int, kind: str) -> bool:
+    return keyed(seed, "kinds", kind).random() < _OWN_SHARE
+
+
+def _limits(seed: int) -> dict[str, float]:
+    """Half of the seeds have some, each with probability 0.3."""
+    stream = keyed(seed, "limits")
+    if stream.random() >= _LIMITED_SHARE:
+        return {}
+    drawn = {name: (stream.random() < 0.3, stream.choice(values)) for name, values in LIMITS.items()}
+    return {name: value for name, (wanted, value) in drawn.items() if wanted}
 
 
 def _chances(seed: int) -> dict[str, float]:
@@ -152,6 +195,16 @@ def _fault(stream: Stream, kind: str, at_ns: int) -> Fault:
         gap_ns = 50 * MS if kind == "swizzle" else for_ns + stream.choice((0, 500 * MS))
         return Fault(at_ns, kind, "all", {"for_ns": for_ns, "gap_ns": gap_ns})
     who = "leader of group 1" if stream.random() < 0.4 else f"n{stream.randrange(3)}"
+    if kind == "split":
+        for_ns = stream.choice((NS, 2 * NS, 3 * NS))
+        return Fault(at_ns, kind, who, {"for_ns": for_ns, "clients": stream.randrange(1 << 16)})
+    if kind == "flap":
+        return Fault(at_ns, kind, who, {"for_ns": for_ns // 2, "gap_ns": stream.choice((5, 20, 80)) * MS})
+    if kind == "handover":
+        trouble = stream.choice(("none", "pause", "pause", "slow", "slow"))
+        on_ns = stream.choice((0, 20, 100, 300)) * MS
+        to = stream.randrange(4)
+        return Fault(at_ns, kind, who, {"for_ns": for_ns, "to": to, "trouble": trouble, "on_ns": on_ns})
     if kind == "wall_step":
         return Fault(at_ns, kind, who, {"by_ns": stream.choice((-1, 1)) * stream.randrange(1, 7200) * NS})
     if kind == "drift":

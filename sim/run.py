@@ -16,7 +16,7 @@ from haqactor.sim.checkers.final import Final as End
 from haqactor.sim.checkers.final import Group, Replica
 from haqactor.sim.checkers.panel import Panel
 from haqactor.sim.checkers.registry import checkers as all_checkers
-from haqactor.sim.cluster import Shape, SimCluster
+from haqactor.sim.cluster import TINY, Shape, SimCluster
 from haqactor.sim.disk.latency import STEADY as STEADY_DISK
 from haqactor.sim.disk.latency import Latency
 from haqactor.sim.drawn import Drawn
@@ -124,12 +124,18 @@ def run(
 
 def shape(drawn: Drawn, bugs: tuple[str, ...] = ()) -> Shape:
     """The cluster of a run. Where everything is steady, nothing else about the links is but the shares that
-    are named in ``chances``. Raises TypeError for a share that links do not have."""
+    are named in ``chances``. Raises TypeError for a share that links do not have, or a limit that nodes do
+    not."""
     shares: dict[str, Any] = {name: share for name, share in drawn.chances.items() if name != "buggify"}
+    bounds: dict[str, Any] = {
+        name: int(bound) if isinstance(getattr(TINY, name, None), int) else bound
+        for name, bound in drawn.limits.items()
+    }
     links = STEADY_LINKS if drawn.steady else LinkSettings()
     return Shape(
         nodes=drawn.nodes,
         groups=drawn.groups,
+        limits=replace(TINY, **bounds),
         latency=STEADY_DISK if drawn.steady else Latency(),
         links=replace(links, **shares),
         bugs=bugs,

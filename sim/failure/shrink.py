@@ -203,7 +203,7 @@ class _Search:
 
 def _everything(search: _Search) -> None:
     """Many failures need no fault at all; and what only the end shows need not wait for it long."""
-    search.tries(replace(search.best, plan=Plan(), chances={}))
+    search.tries(replace(search.best, plan=Plan(), chances={}, limits={}))
     if search.moment is not None and search.moment.at_end:
         last_ns = max((fault.at_ns for fault in search.best.plan), default=0) + NS
         if last_ns < search.best.safety_ns:
@@ -230,12 +230,16 @@ def _topology(search: _Search) -> None:
 
 
 def _fault_classes(search: _Search) -> None:
-    """Off all at once, or one after the other: first what goes wrong by chance, then kinds of the plan, those
-    of the most faults first."""
+    """Off all at once, or one after the other: first what goes wrong by chance, then small limits, then kinds
+    of the plan, those of the most faults first."""
 
     def chances(kinds: tuple[str, ...]) -> bool:
         rates = {kind: search.best.chances[kind] for kind in kinds}
         return search.tries(replace(search.best, chances=rates))
+
+    def limits(names: tuple[str, ...]) -> bool:
+        bounds = {name: search.best.limits[name] for name in names}
+        return search.tries(replace(search.best, limits=bounds))
 
     def planned(kinds: tuple[str, ...]) -> bool:
         plan = search.best.plan.where(lambda fault: fault.kind in kinds)
@@ -245,6 +249,7 @@ def _fault_classes(search: _Search) -> None:
     for fault in search.best.plan:
         counts[fault.kind] += 1
     _greedy(tuple(sorted(search.best.chances)), chances)
+    _greedy(tuple(sorted(search.best.limits)), limits)
     _greedy(tuple(sorted(counts, key=lambda kind: (-counts[kind], kind))), planned)
 
 

@@ -5,12 +5,14 @@ One rule: each cut carries a label of its own, so that the end of one fault leav
 
 from collections.abc import Mapping
 from functools import partial
-from typing import Any
+from typing import Any, Final
 
 from haqactor.sim.cluster import SimNode
 from haqactor.sim.nemesis.stage import Act, Stage, span
 from haqactor.sim.network import partitions
 from haqactor.sim.plan import Fault
+
+_LATE_NS_MAX: Final = 500_000_000
 
 
 class Networks:
@@ -24,6 +26,8 @@ class Networks:
             "deafen": self._cut,
             "mute": self._cut,
             "bridge": self._bridge,
+            "split": self._split,
+            "flap": self._flap,
             "reset": self._break,
             "half_open": self._break,
             "late": self._break,
@@ -43,6 +47,41 @@ class Networks:
         label = f"{fault.kind}@{fault.at_ns}"
         partitions.bridge(self._fabric, node.host.name, self._stage.roster.hosts(), label)
         self._stage.later(fault, partial(partitions.heal, self._fabric, label))
+
+    def _split(self, fault: Fault, node: SimNode) -> None:
+        """A node, and a part of the clients with it, and all others do not hear each other. ``clients``, as
+        bits: the lowest two say how clients are parted. None of them are, those that came first (producers)
+        are with the others, or each is where its own bit says."""
+        self._stage.count(fault)
+        bits, nodes = span(fault, "clients"), self._stage.roster.hosts()
+        clients = [name for name in self._stage.cluster.world.hosts if name not in nodes] if bits % 4 else []
+        here = [name for place, name in enumerate(clients) if bits >> (2 + place % 14) & 1]
+        if bits % 4 == 1:
+            here = clients[(len(clients) + 1) // 2 :]
+        there = [name for name in (*nodes, *clients) if name not in (node.host.name, *here)]
+        label = f"{fault.kind}@{fault.at_ns}"
+        partitions.partition(self._fabric, ((node.host.name, *here), there), label)
+        self._stage.later(fault, partial(partitions.heal, self._fabric, label))
+
+    def _flap(self, fault: Fault, node: SimNode) -> None:
+        """Its connections, those of clients too, break again and again, about every ``gap_ns``."""
+        self._stage.count(fault)
+        world, name = self._stage.cluster.world, node.host.name
+        draw = world.random("flap", name, fault.at_ns)
+        until_ns = world.now_ns + span(fault, "for_ns")
+
+        def again() -> None:
+            for other in list(world.hosts):
+                if other == name or draw.random() < 0.5:
+                    continue
+                ends = (name, other) if draw.random() < 0.5 else (other, name)
+                kind = draw.choice(("reset", "half_open", "late", "late"))
+                more = (draw.randrange(_LATE_NS_MAX),) if kind == "late" else ()
+                partitions.apply(self._fabric, kind, *ends, *more)
+            if world.now_ns < until_ns:
+                self._stage.after(draw.randrange(2 * span(fault, "gap_ns")), again)
+
+        again()
 
     def _break(self, fault: Fault, node: SimNode) -> None:
         self._stage.count(fault)

@@ -5,11 +5,36 @@ One rule: a node that was made to end is started again when the time of the faul
 
 from collections.abc import Mapping
 from functools import partial
+from typing import Final
 
-from haqactor.sim.cluster import SimNode
+from haqactor.errors import InvalidArgument, NotLeader
+from haqactor.ids import GroupId, NodeId
+from haqactor.nodes.group import GroupActor
+from haqactor.sim.cluster import DIRECTORY, SimNode
+from haqactor.sim.disk.faults import Kind
 from haqactor.sim.disk.power import cut_power_after
 from haqactor.sim.nemesis.stage import Act, Stage, span
 from haqactor.sim.plan import Fault
+from haqactor.sim.world import NS
+
+_LOG: Final = f"{DIRECTORY}/segment-"
+_SLOW: Final = 100.0
+_SLOW_NS: Final = 1_000_000_000
+_STANDING_NS: Final = 50_000_000
+"""So long the one that is to lead stands still before it is asked to: it has missed something by then."""
+_LOOK_NS: Final = 5_000_000
+
+
+def _actors(node: SimNode) -> list[GroupActor]:
+    context = None if node.server is None else node.server.context
+    return [] if context is None or not node.host.alive else list(context.groups.values())
+
+
+def _transfer(actor: GroupActor, to: NodeId, now: int) -> None:
+    try:
+        actor.core.transfer(to, now)
+    except (InvalidArgument, NotLeader):
+        pass  # it is no voter, or under repair; or leads no more
 
 
 class Processes:
@@ -24,6 +49,7 @@ class Processes:
             "pause": self._pause,
             "sandwich": self._sandwich,
             "power_cut": self._power_cut,
+            "handover": self._handover,
         }
 
     def _crash(self, fault: Fault, node: SimNode) -> None:
@@ -85,6 +111,55 @@ class Processes:
             stage.later(fault, partial(stage.start, node))
 
         cut_power_after(node.host, medium, medium.operations + span(fault, "operations"), cut=cut)
+
+    # -- leadership that moves
+
+    def _handover(self, fault: Fault, node: SimNode) -> None:
+        """All that it leads goes to the node that is ``to`` places behind it, as the balancer and a node that
+        drains do it. ``trouble``: that one is just then at a standstill (pause), or its log is (slow).
+        ``on_ns``: as soon as it leads, and so much later, it hands over as well; 0: it keeps what it got."""
+        stage, nodes = self._stage, self._stage.cluster.nodes
+        others = [other for other in nodes if other is not node]
+        taker = others[span(fault, "to") % len(others)]
+        leads = [actor for actor in _actors(node) if actor.leading]
+        if not leads or node.host.paused:
+            return
+        stage.count(fault)
+        trouble = fault.args.get("trouble")
+        if trouble == "pause" and taker.host.alive and not taker.host.paused:
+            taker.host.pause()
+            stage.later(fault, taker.host.resume)
+        elif trouble == "slow":
+            faults = taker.medium.faults
+            faults.switch_on(Kind.SLOW, _LOG, strength=_SLOW, stall_ns=_SLOW_NS)
+            stage.later(fault, partial(faults.switch_off, Kind.SLOW, _LOG))
+        stage.after(_STANDING_NS, partial(self._give, node, taker))
+        if span(fault, "on_ns"):
+            groups = [actor.group for actor in leads]
+            self._await_leading(taker, groups, span(fault, "on_ns"), stage.cluster.world.now_ns + NS)
+
+    @staticmethod
+    def _give(node: SimNode, taker: SimNode) -> None:
+        def give() -> None:
+            for actor in _actors(node):
+                if actor.leading:
+                    actor.mailbox.put(partial(_transfer, actor, NodeId(taker.number)))
+
+        node.host.enter(give)
+
+    def _await_leading(self, node: SimNode, groups: list[GroupId], on_ns: int, until_ns: int) -> None:
+        """Look whether it leads; then it goes on."""
+
+        def go_on() -> None:
+            for actor in _actors(node):
+                if actor.leading and actor.group in groups:
+                    actor.mailbox.put(actor.hand_over)
+
+        if any(actor.leading and actor.group in groups for actor in _actors(node)):
+            self._stage.after(on_ns, lambda: node.host.enter(go_on))
+        elif self._stage.cluster.world.now_ns < until_ns:
+            again = partial(self._await_leading, node, groups, on_ns, until_ns)
+            self._stage.after(_LOOK_NS, again)
 
     def power_loss(self, fault: Fault) -> None:
         """All nodes crash at one instant."""

@@ -83,7 +83,8 @@ def _plan_title(artefact: Artefact) -> str:
     if artefact.planned is not None and artefact.shrink_runs:
         title += f" of {artefact.planned}, shrunk in {artefact.shrink_runs} runs"
     chances = ", ".join(f"{kind} {chance:g}" for kind, chance in sorted(run.chances.items()) if chance)
-    return title + (f"; by chance: {chances}" if chances else "")
+    limits = ", ".join(f"{name} {bound:g}" for name, bound in sorted(run.limits.items()))
+    return title + (f"; by chance: {chances}" if chances else "") + (f"; limits: {limits}" if limits else "")
 
 
 def _origin(artefact: Artefact) -> str:

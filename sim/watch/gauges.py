@@ -4,12 +4,14 @@ One rule: it only looks; a reading says how much of something there is, and how 
 """
 
 from collections.abc import Iterable
+from typing import Any
 
 from haqactor.ids import METADATA_GROUP
 from haqactor.nodes.context import Context
 from haqactor.nodes.group import GroupActor
 from haqactor.nodes.node import Node
 from haqactor.nodes.queues import QueueService
+from haqactor.nodes.sessions import Request
 from haqactor.sim.cluster import SimCluster, SimNode
 from haqactor.sim.watch.observed import Gauge, Holdings
 from haqactor.sim.watch.observer import Tell
@@ -50,9 +52,26 @@ class Gauges:
             for name, value, bound in readings(node, server, server.context):
                 self._tell(Gauge(now_ns, host, name, value, bound))
             for actor in server.context.groups.values():
+                self._watch(host, actor)
                 for held in holdings(actor, host, now_ns):
                     self._tell(held)
         self._cluster.world.call_after(EVERY_NS, self._read)
+
+    def _watch(self, host: str, actor: GroupActor) -> None:
+        """What producers put into a mailbox is looked at turn by turn: it is full for moments only."""
+        watched: Any = actor
+        if getattr(watched._turn, "__name__", "") == "gauged":
+            return
+        turn, world, tell = watched._turn, self._cluster.world, self._tell
+        bound = actor.mailbox.items_max
+
+        def gauged(items: list[Any], now: int) -> None:
+            if len(items) > bound:
+                asked = sum(isinstance(item, Request) for item in items)
+                tell(Gauge(world.now_ns, host, "requests in a mailbox", asked, bound))
+            turn(items, now)
+
+        watched._turn = gauged
 
 
 def readings(node: SimNode, server: Node, context: Context) -> Iterable[Reading]:

@@ -22,6 +22,9 @@ _SESSION_MESSAGES = 60
 _HELD_S = 1.6
 """Longer than a lease of queues with slow consumers, with its renewals not asked for."""
 
+_LONG_S = 0.4
+"""To handle a message at most, where there is to be a backlog."""
+
 
 class Refused(Exception):
     """What a body raises to give its message back as failed."""
@@ -59,6 +62,8 @@ class ConsumerBody:
     async def _singles(self, broker: Broker, stream: Stream) -> None:
         queue = broker.queue(self._queue)
         credit = 1 + stream.randrange(20)
+        if "backlog" in self._clients.work:
+            credit = 1 + credit % 2
         left = _SESSION_MESSAGES
         async with queue.consume(credit=credit) as deliveries, trio.open_nursery() as nursery:
             async for message in deliveries:
@@ -108,6 +113,8 @@ class ConsumerBody:
             await trio.sleep(_HELD_S)
         else:
             await trio.sleep(delay * delay * 0.2)
+            if "backlog" in clients.work and not clients.progress.stopping:
+                await trio.sleep(delay * _LONG_S)
         verb = self._verb(kind)
         if "bodies" in clients.work and verb != "reject" and 0.2 < delay < 0.6:
             await self._in_body(verb, message)

@@ -4,14 +4,16 @@ One rule: a kind adds to what clients do and takes nothing away; with none of th
 by message, and consumers settle message by message.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 WORK: Final[dict[str, str]] = {
     "admin": "a queue of its own is declared, filled, purged, deleted and declared anew",
     "alter": "settings of queues that are in use are changed, and impossible declarations refused",
+    "backlog": "consumers take little at a time, and need long for it",
     "batches": "producers publish batches",
     "bodies": "consumers handle messages in bodies that may fail or be cancelled",
+    "bursts": "producers publish many messages at once, and then nothing",
     "consumer_batches": "consumers take and settle whole batches",
     "consumer_crash": "consumers' hosts crash and come back",
     "dead_letters": "a queue has a dead-letter queue",
@@ -22,10 +24,14 @@ WORK: Final[dict[str, str]] = {
     "pipelines": "producers have several publishes under way at once",
     "producer_crash": "producers' hosts crash and come back under the same name",
     "proxy": "some clients let one node pass everything on",
+    "reads": "each queue has somebody who looks at it all the time",
     "rejects": "consumers reject some messages",
     "rivals": "two producers of one name fence each other",
     "slow": "consumers hold some messages longer than their lease",
 }
+
+ALONE: Final[Mapping[str, float]] = {"backlog": 0.2, "bursts": 0.2, "reads": 0.3}
+"""Kinds that are drawn each for itself, and in which share of the seeds; the others are drawn together."""
 
 SHARED: Final = ("orders", "bills")
 DEAD: Final = "bills.dead"

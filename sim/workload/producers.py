@@ -21,6 +21,8 @@ _AGAIN_S = 0.05
 _BATCH_MAX = 10
 _PIPELINE_MAX = 6
 _LARGE_BYTES = 1500
+_BURST = 8
+"""Calls without a pause, on average."""
 
 
 class ProducerBody:
@@ -74,16 +76,23 @@ class ProducerBody:
         names = list(self._clients.queues)
         return names[stream.randrange(len(names))]
 
+    async def _pause(self, stream: Stream) -> None:
+        pause_s = stream.expovariate(1 / self._pause_s)
+        if "bursts" in self._clients.work:
+            pause_s = _BURST * pause_s if stream.random() < 1 / _BURST else 0.0
+        await trio.sleep(pause_s)
+
     # -- anonymous
 
     async def _anonymous(self, broker: Broker, stream: Stream) -> None:
         while not self.finished:
             queue = self._queue(stream)
             many = "pipelines" in self._clients.work and stream.random() < 0.3
+            many = many or "bursts" in self._clients.work
             async with trio.open_nursery() as nursery:
                 for body in self._bodies(queue, 1 + many * stream.randrange(_PIPELINE_MAX), stream):
                     nursery.start_soon(publish_once, self._clients, self._name, broker, queue, body)
-            await trio.sleep(stream.expovariate(1 / self._pause_s))
+            await self._pause(stream)
 
     # -- named
 
@@ -106,7 +115,7 @@ class ProducerBody:
                 await self._publish(producer, queue, bodies, first)
             if not implicit:
                 numbers[queue] += count
-            await trio.sleep(stream.expovariate(1 / self._pause_s))
+            await self._pause(stream)
 
     async def _publish_at_once(self, producer: Producer, queue: str, bodies: list[bytes]) -> None:
         """Each for itself, and all under way together."""

@@ -18,7 +18,7 @@ from haqactor.sim.workload.admin import AdminBody
 from haqactor.sim.workload.clients import EXPECTED, Clients
 from haqactor.sim.workload.consumers import ConsumerBody, received, uid_of_message
 from haqactor.sim.workload.producers import ProducerBody
-from haqactor.sim.workload.watcher import WatcherBody, look
+from haqactor.sim.workload.watcher import ReaderBody, WatcherBody, look
 from haqactor.sim.world import NS
 
 _CRASH_NS = 2 * NS
@@ -55,6 +55,8 @@ class Staff:
         if "admin" in work or "alter" in work:
             self._publisher("admin", AdminBody(clients, "admin"), crashes=False)
         self._start("watcher", WatcherBody(clients, "watcher"))
+        for queue in clients.queues if "reads" in work else ():
+            self._start(f"r-{queue}", ReaderBody(clients, f"r-{queue}", queue))
         for queue in kinds.consumed(work):
             for number in range(drawn.consumers):
                 name = f"c{number}-{queue}"

@@ -12,6 +12,7 @@ from haqactor.sim.workload import kinds
 from haqactor.sim.workload.clients import EXPECTED, Clients
 
 _LOOKS_PER_S = 2.0
+_OFTEN_PER_S = 10.0
 
 
 class WatcherBody:
@@ -36,6 +37,24 @@ class WatcherBody:
             else:
                 await look(clients, self._name, broker, queue)
             await trio.sleep(stream.expovariate(_LOOKS_PER_S))
+
+
+class ReaderBody:
+    """Looks at one queue all the time: where leaders are cut off, it asks whoever it can reach."""
+
+    def __init__(self, clients: Clients, name: str, queue: str) -> None:
+        self._clients = clients
+        self._name = name
+        self._queue = queue
+
+    async def __call__(self, broker: Broker) -> None:
+        """The client's program."""
+        clients = self._clients
+        stream = clients.stream(self._name)
+        await clients.declare_all(self._name, broker)
+        while True:
+            await look(clients, self._name, broker, self._queue)
+            await trio.sleep(stream.expovariate(_OFTEN_PER_S))
 
 
 def _info(group: int, uid: int) -> wire.Info:

@@ -1,6 +1,6 @@
 """Stories of clients and queues: S1 to S9, kept and broken."""
 
-from haqactor.sim.watch.observed import Freed
+from haqactor.sim.watch.observed import Freed, Leader
 from tests.builders.story import Cases, Story
 
 CASES = Cases()
@@ -393,6 +393,26 @@ def freed(story: Story) -> None:
     story.choose(1, 2, 2, "w2")
     story.choose(1, 3, 1, "w3", host="n1", term=2)
     story.choose(4, 4, 3, "w2")
+
+
+@holds("S8")
+def delivered_late(story: Story) -> None:
+    """Chosen before a successor was elected, and delivered after that"""
+    story.publish(b"a", 1, uid=7)
+    story.choose(1, 1, 1)
+    story.see(Leader(story.tick(), "n1", 1, 2, 0, 0))
+    story.deliver(b"a", 1, uid=7, term=1, counter=1)
+    story.settle("ack", 1, uid=7)
+
+
+@breaks("S8")
+def delivered_by_a_deposed_leader(story: Story) -> None:
+    """Chosen by a leader that had a successor, and delivered"""
+    story.publish(b"a", 1, uid=7)
+    story.see(Leader(story.tick(), "n1", 1, 2, 0, 0))
+    story.choose(1, 1, 1)
+    story.deliver(b"a", 1, uid=7, term=1, counter=1)
+    story.settle("ack", 1, uid=7)
 
 
 @breaks("S8")

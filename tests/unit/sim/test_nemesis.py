@@ -87,6 +87,46 @@ def test_everybody_restarts_in_turn(bench: Bench) -> None:
     assert bench.nemesis.fired["rolling_restart"] == 1
 
 
+def test_a_leader_hands_over(bench: Bench) -> None:
+    leader = bench.cluster.leader(1)
+    assert leader is not None
+    for trouble in ("none", "slow"):
+        leader = bench.cluster.leader(1)
+        assert leader is not None
+        bench.plan(at("handover", "leader of group 1", to=1, trouble=trouble, on_ns=0))
+        assert bench.cluster.leader(1) not in (None, leader)
+    assert bench.nemesis.fired["handover"] == 2
+
+
+def test_a_leader_is_handed_on_by_the_one_that_gets_it(bench: Bench) -> None:
+    leader = bench.cluster.leader(1)
+    assert leader is not None
+    bench.plan(at("handover", leader.host.name, to=0, trouble="none", on_ns=100 * MS))
+    server = bench.cluster.nodes[0].server
+    assert server is not None
+    assert server.context is not None
+    (term,) = (actor.core.term for group, actor in server.context.groups.items() if int(group) == 1)
+    assert term == 3
+
+
+def test_a_leader_is_split_off_with_clients(bench: Bench) -> None:
+    leader = bench.cluster.leader(1)
+    assert leader is not None
+    bench.plan(at("split", leader.host.name, for_ns=2 * NS, clients=4), for_ns=1500 * MS)
+    assert bench.cluster.leader(1) not in (None, leader)
+    bench.world.run(3 * NS)
+    assert not bench.cluster.fabric.cuts
+    assert bench.nemesis.fired["split"] == 1
+
+
+def test_connections_flap(bench: Bench) -> None:
+    bench.plan(at("flap", for_ns=300 * MS, gap_ns=10 * MS))
+    counts = bench.cluster.fabric.counts
+    assert min(counts["late"], counts["reset"], counts["half-open"]) > 1
+    bench.world.run(2 * NS)
+    assert bench.cluster.leader(1) is not None
+
+
 @pytest.mark.parametrize("kind", DAMAGE)
 def test_damage_ends_a_node_loudly_or_is_cured(bench: Bench, kind: str) -> None:
     """Whatever it hits: it stops by name and stays down, or the damage was in what nobody needs."""

@@ -15,7 +15,7 @@ from haqactor.sim.profiles import draw
 from haqactor.sim.run import Result, Run
 from haqactor.sim.verdict import Verdict
 from haqactor.sim.watch.history import Op
-from haqactor.sim.workload.kinds import DEAD, OWN, PARKING, WORK, consumed, queues
+from haqactor.sim.workload.kinds import ALONE, DEAD, OWN, PARKING, WORK, consumed, queues
 from haqactor.sim.world import NS, World
 
 SEED = 2
@@ -67,9 +67,18 @@ def played(*work: str, producers: int = 1, seed: int = SEED) -> Played:
         return Played(result, panel.history.ops, ends, restarted)
 
 
-RULING = ("admin", "alter", "dead_letters", "rejects", "peeks")
-CRASHING = ("bodies", "consumer_crash", "implicit", "parked", "pipelines", "producer_crash", "slow")
-GATHERING = ("batches", "consumer_batches", "getters", "proxy", "rivals")
+RULING = ("admin", "alter", "dead_letters", "rejects", "peeks", "reads")
+CRASHING = (
+    "bodies",
+    "consumer_crash",
+    "implicit",
+    "parked",
+    "pipelines",
+    "producer_crash",
+    "slow",
+    "backlog",
+)
+GATHERING = ("batches", "consumer_batches", "getters", "proxy", "rivals", "bursts")
 
 
 def test_every_kind_is_played() -> None:
@@ -155,4 +164,4 @@ def test_profiles_draw_kinds_of_work() -> None:
     drawn = [draw(seed, "swarm").work for seed in range(60)]
     assert () in drawn
     assert {kind for work in drawn for kind in work} == set(WORK)
-    assert max(map(len, drawn)) <= 6
+    assert max(map(len, drawn)) <= 6 + len(ALONE)
