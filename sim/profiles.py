@@ -11,6 +11,8 @@ from typing import Final
 from haqactor.sim.drawn import SAFETY_NS, Drawn
 from haqactor.sim.keyed import Stream, keyed
 from haqactor.sim.plan import Fault, Plan
+from haqactor.sim.rollouts import KINDS as RELEASES
+from haqactor.sim.rollouts import rollout
 from haqactor.sim.workload.kinds import ALONE, WORK
 from haqactor.sim.world import NS
 
@@ -52,11 +54,11 @@ LIES: Final = ("sync_lie", "lost_write")
 
 PROFILES: Final[dict[str, tuple[str, ...]]] = {
     "calm": (),
-    "crash": PROCESS,
+    "crash": (*PROCESS, *RELEASES),
     "partition": NETWORK,
     "clock": CLOCKS,
     "disk": (*REFUSALS, *DAMAGE, "crash", "power_cut"),
-    "swarm": tuple(dict.fromkeys((*PROCESS, *NETWORK, *CLOCKS, *REFUSALS, *DAMAGE))),
+    "swarm": tuple(dict.fromkeys((*PROCESS, *RELEASES, *NETWORK, *CLOCKS, *REFUSALS, *DAMAGE))),
     "beyond": (*DAMAGE, "crash", "power_loss"),
     "lying": (*LIES, "crash", "power_loss", "power_cut"),
 }
@@ -102,9 +104,11 @@ def draw(seed: int, profile: str, safety_ns: int = SAFETY_NS) -> Drawn:
     if profile not in PROFILES:
         raise ValueError(f"there is no profile {profile!r}; there are {', '.join(PROFILES)}")
     stream = keyed(seed, "profile", profile)
-    kinds = _subset(stream, tuple(kind for kind in PROFILES[profile] if kind not in OWN_DRAWS))
+    apart = (*OWN_DRAWS, *RELEASES)
+    kinds = _subset(stream, tuple(kind for kind in PROFILES[profile] if kind not in apart))
     kinds += tuple(kind for kind in OWN_DRAWS if kinds and kind in PROFILES[profile] and _also(seed, kind))
     nodes = 3 if stream.random() < 0.8 else 5
+    releases = rollout(seed, safety_ns) if kinds and RELEASES[0] in PROFILES[profile] else ()
     drawn = Drawn(
         nodes=nodes,
         groups=1 + stream.randrange(4),
@@ -113,13 +117,13 @@ def draw(seed: int, profile: str, safety_ns: int = SAFETY_NS) -> Drawn:
         pause_s=stream.choice((0.03, 0.06, 0.1)),
         operations=45 + stream.randrange(50),
         safety_ns=safety_ns,
-        plan=_plan(seed, kinds, safety_ns),
+        plan=Plan((*_plan(seed, kinds, safety_ns), *releases)),
         work=_work(seed),
         limits=_limits(seed) if kinds else {},
         chances=_chances(seed) if kinds and profile in _RANDOMLY else {},
         core=_core(seed, nodes) if kinds else (),
     )
-    return _lasting(drawn) if any(kind in OWN_DRAWS for kind in kinds) else drawn
+    return _lasting(drawn) if releases or any(kind in OWN_DRAWS for kind in kinds) else drawn
 
 
 def _lasting(drawn: Drawn) -> Drawn:
@@ -201,7 +205,7 @@ def _fault(stream: Stream, kind: str, at_ns: int) -> Fault:
     if kind == "flap":
         return Fault(at_ns, kind, who, {"for_ns": for_ns // 2, "gap_ns": stream.choice((5, 20, 80)) * MS})
     if kind == "handover":
-        trouble = stream.choice(("none", "pause", "pause", "slow", "slow"))
+        trouble = stream.choice(("none", "pause", "slow", "crash", "crash"))
         on_ns = stream.choice((0, 20, 100, 300)) * MS
         to = stream.randrange(4)
         return Fault(at_ns, kind, who, {"for_ns": for_ns, "to": to, "trouble": trouble, "on_ns": on_ns})

@@ -17,17 +17,18 @@ _WORDS: Final = {
     "crash": PROCESSES,
     "unsynced": DISKS,
     "stopped": DISKS,
+    "release": PROCESSES,
 }
 """What the first word of a kind that no plan has says; those of links are the others."""
 
 
 def family(kind: str) -> str:
     """Of a kind of fault, planned or of chance."""
-    from haqactor.sim import profiles
+    from haqactor.sim import profiles, rollouts
 
     planned = (
         (DISKS, (*profiles.REFUSALS, *profiles.DAMAGE, *profiles.LIES)),
-        (PROCESSES, profiles.PROCESS),
+        (PROCESSES, (*profiles.PROCESS, *rollouts.KINDS)),
         (NETWORK, profiles.NETWORK),
         (CLOCKS, profiles.CLOCKS),
     )

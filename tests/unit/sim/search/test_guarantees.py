@@ -32,6 +32,7 @@ def test_every_kind_has_a_family() -> None:
     assert [family(kind) for kind in ("crash_reset", "unsynced_write", "cut")] == [PROCESSES, DISKS, NETWORK]
     assert families(()) == (NO_FAULT,)
     assert families(("drift", "crash", "restart")) == (PROCESSES, CLOCKS)
+    assert families(("upgrade", "release_too_old")) == (PROCESSES,)
 
 
 def test_hours_are_added_by_family_and_by_kind() -> None:
