@@ -152,11 +152,11 @@ def _also(seed: int, kind: str) -> bool:
 
 
 def _limits(seed: int) -> dict[str, float]:
-    """Half of the seeds have some, each with probability 0.3."""
+    """Half of the seeds have some, each with probability 0.5."""
     stream = keyed(seed, "limits")
     if stream.random() >= _LIMITED_SHARE:
         return {}
-    drawn = {name: (stream.random() < 0.3, stream.choice(values)) for name, values in LIMITS.items()}
+    drawn = {name: (stream.random() < 0.5, stream.choice(values)) for name, values in LIMITS.items()}
     return {name: value for name, (wanted, value) in drawn.items() if wanted}
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from haqactor.ids import METADATA_GROUP
+from haqactor.sim._trio_compat import Restless
 from haqactor.sim.atlas import Atlas
 from haqactor.sim.checkers.canary import CANARY, Canary, sings
 from haqactor.sim.checkers.checker import Checker, Violation
@@ -200,7 +201,16 @@ class Run:
         return 0 < self._drawn.until_ns <= self._world.now_ns
 
     def go(self) -> Result:
-        """Both phases."""
+        """Both phases. A host that goes round in circles at one instant has failed; nothing comes after it."""
+        try:
+            in_time = self._phases()
+        except Restless as error:
+            self._failures.append(str(error))
+            self._wrong("", self._world.trace.count - 1)
+            in_time = False
+        return self._result(in_time)
+
+    def _phases(self) -> bool:
         self._begin()
         self._pass_time(lambda: False, self._drawn.safety_ns)
         healed_ns = self._heal()
@@ -218,7 +228,7 @@ class Run:
             end = self._look(healed_ns, remains)
         if not self._ended:
             self._panel.finish(end)
-        return self._result(in_time)
+        return in_time
 
     def _begin(self) -> None:
         self._cluster.start()

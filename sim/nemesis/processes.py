@@ -116,7 +116,8 @@ class Processes:
 
     def _handover(self, fault: Fault, node: SimNode) -> None:
         """All that it leads goes to the node that is ``to`` places behind it, as the balancer and a node that
-        drains do it. ``trouble``: that one is just then at a standstill (pause), or its log is (slow).
+        drains do it. ``trouble``: that one is just then at a standstill (pause), or its log is (slow), or it
+        crashes.
         ``on_ns``: as soon as it leads, and so much later, it hands over as well; 0: it keeps what it got."""
         stage, nodes = self._stage, self._stage.cluster.nodes
         others = [other for other in nodes if other is not node]
@@ -133,10 +134,17 @@ class Processes:
             faults = taker.medium.faults
             faults.switch_on(Kind.SLOW, _LOG, strength=_SLOW, stall_ns=_SLOW_NS)
             stage.later(fault, partial(faults.switch_off, Kind.SLOW, _LOG))
+        elif trouble == "crash":
+            stage.after(_STANDING_NS, partial(self._crash_taker, fault, taker))
         stage.after(_STANDING_NS, partial(self._give, node, taker))
         if span(fault, "on_ns"):
             groups = [actor.group for actor in leads]
             self._await_leading(taker, groups, span(fault, "on_ns"), stage.cluster.world.now_ns + NS)
+
+    def _crash_taker(self, fault: Fault, taker: SimNode) -> None:
+        if taker.host.alive:
+            self._stage.crash(taker)
+            self._stage.later(fault, partial(self._stage.start, taker))
 
     @staticmethod
     def _give(node: SimNode, taker: SimNode) -> None:

@@ -160,9 +160,9 @@ ROWS: Final = (
         "nodes.mailbox_unbounded",
         "a full mailbox takes more",
         ("S24",),
-        "a slow disk",
+        "a pause, small mailboxes",
         "",
-        nodes="disk",
+        nodes="crash",
     ),
     Bug(
         "N02",
