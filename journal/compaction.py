@@ -189,14 +189,15 @@ class Compactor:
         return False
 
     def _mergeable(self, group: Group) -> list[DataFile]:
-        """A dead cold segment, or one or two neighbours under 50 % live, or the smallest two of too many."""
+        """A dead cold segment, or one or two neighbours under 50 % live, or the smallest two of too many. The
+        awkward ones come last: else they would be all that is ever done, and there be ever more files."""
         files = [group.cold[ref.number] for ref in group.manifest.cold]
         if not files:
             return []
         keep = group.keep
         alive = [sum(p.live_bytes(keep) for p in group.index.pieces if p.file is file) for file in files]
         for file, live in zip(files, alive, strict=True):
-            if not live or self._store.probe.buggify("journal.early_merge"):
+            if not live:
                 return [file]
         for at in range(len(files) - 1):
             pair = files[at : at + 2]
@@ -208,7 +209,7 @@ class Compactor:
         if len(files) > self._store.config.cold_files_max:
             at = min(range(len(files) - 1), key=lambda row: alive[row] + alive[row + 1])
             return files[at : at + 2]
-        return []
+        return files[:1] if self._store.probe.buggify("journal.early_merge") else []
 
     async def _merge_files(self, group: Group, files: list[DataFile]) -> None:
         store = self._store
