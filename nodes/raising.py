@@ -19,16 +19,21 @@ class Raising:
     def __init__(self, actor: "GroupActor") -> None:
         self._actor = actor
         self._asked = 0
+        self._looked = False  # of a planted bug
 
     def begin(self) -> None:
         """A term begins here: whatever an earlier one asked for has applied, or is gone."""
         self._asked = 0
+        self._looked = False
 
     def wanted(self, version: int) -> Command | None:
         """What to propose where the machine has ``version``: nothing for most of a cluster's life."""
         following = version + 1
         if following > self._actor.context.versions.newest or following <= self._asked:
             return None
+        if self._looked and self._actor.context.env.probe.bug("nodes.raise_looked_once"):
+            return None
+        self._looked = True
         if not (self._known(following) or self._actor.context.env.probe.bug("nodes.raised_unasked")):
             self._actor.context.env.probe.mark("nodes.raise_waits")
             return None

@@ -272,6 +272,8 @@ class Run:
             for node in self._cluster.nodes
             if node.host.name in self._core
         }
+        if len(self._core) == len(self._cluster.nodes):
+            end.known = min(node.ran[-1].newest for node in self._cluster.nodes)
         for group in range(self._drawn.groups + 1):
             leader = self._cluster.leader(group)
             found = end.groups[group] = Group("" if leader is None else leader.host.name)
@@ -282,7 +284,10 @@ class Run:
                 for number, actor in context.groups.items():
                     if int(number) == group and number != METADATA_GROUP:
                         found.replicas[node.host.name] = Replica(
-                            int(actor.core.term), int(actor.applier.applied), actor.service.digest()
+                            int(actor.core.term),
+                            int(actor.applier.applied),
+                            actor.service.digest(),
+                            int(actor.service.status()["version"]),
                         )
         return end
 

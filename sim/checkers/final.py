@@ -5,17 +5,20 @@ One rule: what could not be read is None, and then nothing is concluded from it.
 
 from dataclasses import dataclass, field
 
+from haqactor.machine.versions import FIRST
+
 Place = tuple[str, int, int]
 """Queue, uid (0 where the history names none), sequence."""
 
 
 @dataclass(slots=True)
 class Replica:
-    """One replica of a group at the end."""
+    """One replica of a group at the end. ``version``: of its machine."""
 
     term: int
     applied: int
     digest: bytes
+    version: int = FIRST
 
 
 @dataclass(slots=True)
@@ -31,7 +34,8 @@ class Final:
     """``remaining``: what the queues still hold: its place to (``ready``, ``leased``, ``delayed`` or
     ``parked``; its body). ``healed_ns``: the beginning of the liveness phase, None if there was none; from
     then on the hosts of ``core`` and their links work. ``others``: outside of it, and running; they may lead,
-    too. ``disks``: bytes in use and their bound, by host."""
+    too. ``disks``: bytes in use and their bound, by host. ``known``: the newest version of the machine that
+    every node knows; where not all of them are in the core nothing is known of that."""
 
     now_ns: int = 0
     remaining: dict[Place, tuple[str, bytes | None]] | None = None
@@ -42,6 +46,7 @@ class Final:
     publish_ns: int = 30_000_000_000
     groups: dict[int, Group] = field(default_factory=dict[int, Group])
     disks: dict[str, tuple[int, int]] = field(default_factory=dict[str, tuple[int, int]])
+    known: int = FIRST
 
     @property
     def level(self) -> bool:

@@ -1,4 +1,4 @@
-"""L1, L2, L3, L4, L6, L7 and L9: once a quorum is healed for ever, everything comes to rest where it should.
+"""L1 to L4, L6, L7, L9, L10: once a quorum is healed for ever, everything comes to rest where it should.
 
 One rule: only the core is held to anything, from the moment at which it was healed, and only a run that had
 such a phase is judged.
@@ -186,3 +186,19 @@ class SpaceReclaimed(Rule):
         for host, (used, bound) in final.disks.items():
             if used > bound:
                 raise self.broken(f"{host} holds {used} bytes at the end, beyond {bound}")
+
+
+class VersionRaised(Rule):
+    """L10: a version of the machine that every node knows is agreed on in every group."""
+
+    name = "upgrades are completed"
+    invariant = "L10"
+
+    def finish(self, final: Final) -> None:
+        """No replica is below it."""
+        if final.healed_ns is None:
+            return
+        for group, end in final.groups.items():
+            versions = {host: replica.version for host, replica in end.replicas.items()}
+            if any(version < final.known for version in versions.values()):
+                raise self.broken(f"all nodes know version {final.known}, and group {group} has {versions}")

@@ -21,6 +21,7 @@ from haqactor.sim.checkers.liveness import (
     PublishesEnd,
     SpaceReclaimed,
     TermsRest,
+    VersionRaised,
 )
 from haqactor.sim.checkers.log_matching import LogMatching
 from haqactor.sim.checkers.metadata import LinearizableMetadata
@@ -66,6 +67,7 @@ CHECKERS: tuple[Callable[[], Checker], ...] = (
     CaughtUp,
     TermsRest,
     SpaceReclaimed,
+    VersionRaised,
 )
 
 

@@ -252,6 +252,15 @@ ROWS: Final = (
         nodes="crash",
     ),
     Bug(
+        "N21",
+        "nodes.raise_looked_once",
+        "a leader looks only when its term begins whether all know the next version",
+        ("L10",),
+        "a rolling upgrade",
+        "",
+        nodes="crash",
+    ),
+    Bug(
         "M56c",
         "machine.unknown_skipped",
         "what has a version that the release does not know is taken, and its entries are passed over",

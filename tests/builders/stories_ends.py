@@ -1,4 +1,4 @@
-"""Stories of healed clusters: L1 to L9, kept and broken."""
+"""Stories of healed clusters: L1 to L10, kept and broken."""
 
 from haqactor.sim.checkers.final import Final, Group, Replica
 from tests.builders.story import MS, Cases, Story
@@ -166,3 +166,21 @@ def reclaimed(story: Story) -> None:
 def kept(story: Story) -> None:
     """A disk keeps what was drained"""
     healed(story).disks["n1"] = (11, 10)
+
+
+@holds("L10")
+def raised(story: Story) -> None:
+    """All know it, and have it; a group may be further than what all know, while one is away"""
+    final = healed(story)
+    final.known = 2
+    final.groups[1].replicas = {host: Replica(1, 5, b"5", 2) for host in ("n0", "n1")}
+    final.groups[2] = Group("n0", {"n0": Replica(1, 5, b"5", 3), "n1": Replica(1, 5, b"5", 3)})
+
+
+@breaks("L10")
+def not_raised(story: Story) -> None:
+    """All know it, and one group goes on without"""
+    final = healed(story)
+    final.known = 2
+    final.groups[1].replicas = {host: Replica(1, 5, b"5", 2) for host in ("n0", "n1")}
+    final.groups[2] = Group("n0", {"n0": Replica(1, 5, b"5"), "n1": Replica(1, 5, b"5")})
