@@ -333,4 +333,5 @@ class Run:
             event=moment[2],
             drawn=self._drawn,
             bugs=self._bugs,
+            note="; ".join([f"{name}: {why}" for name, why in self._panel.unknown.items()]),
         )

@@ -141,6 +141,11 @@ class Summary:
             "wall_s": round(self.wall_s, 3),
             "seeds_per_s": round(self.seeds_per_s, 3),
             "interrupted": self.interrupted,
+            "undetermined": [
+                {"seed": outcome.seed, "why": outcome.message}
+                for outcome in self.results
+                if outcome.verdict is Verdict.UNDETERMINED
+            ],
             "failures": [outcome.to_json() for outcome in self.failures],
         }
 
