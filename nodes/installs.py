@@ -186,9 +186,11 @@ class Receiving:
         step = header[3]
         if step == Step.OFFER:
             _check_offer(header)
-            if not actor.core.accepts_snapshot(
-                InstallSnapshot(Term(header[1]), Index(header[2]), Term(header[5]), tuple(header[6]))
-            ):
+            offer = InstallSnapshot(Term(header[1]), Index(header[2]), Term(header[5]), tuple(header[6]))
+            actor.core.step(self.sender, offer, actor.context.now())
+            if actor.core.has_ready():  # what is not ahead of this log is acknowledged, or it came for ever
+                actor.mailbox.wake()
+            if not actor.core.accepts_snapshot(offer):
                 return False
             for other in [each for each in actor.installs_in.values() if each is not self]:
                 actor.context.env.probe.mark("nodes.install_overtaken")

@@ -167,9 +167,24 @@ class FakeReceiver:
         self.log = quiet_log()
         self.applier = self.context = self.journal = self.core = self.mailbox = self
         self.env = memory_environment()
+        self.behind = True
+        self.stepped: list[tuple[NodeId, InstallSnapshot]] = []
+        self.woken = 0
+
+    def step(self, sender: NodeId, offer: InstallSnapshot, _now: int) -> None:
+        self.stepped.append((sender, offer))
+
+    def has_ready(self) -> bool:
+        return bool(self.stepped)
+
+    def wake(self) -> None:
+        self.woken += 1
+
+    def now(self) -> int:
+        return 0
 
     def accepts_snapshot(self, _offer: InstallSnapshot) -> bool:
-        return True
+        return self.behind
 
     async def begin_install(self, _group: GroupId, _meta: SnapshotMeta) -> FakeInstall:
         if not self.installs or not self.installs[-1].open:
@@ -201,4 +216,18 @@ async def test_chunks_of_two_leaders_never_mix() -> None:
         await receiver.hear(2, 4, Step.STATE, 2, blob=b"new")
         await receiver.hear(2, 4, Step.END, 3)
         assert [install.state for install in receiver.installs] == [[b"old"], [b"new"]]
+        assert receiver.installs_in == {}
+
+
+async def test_an_offer_that_is_not_ahead_is_acknowledged() -> None:
+    """Its core hears of it and answers with what is here: else the leader, which lost its place in this log
+    and has compacted what would find it, would offer the same snapshot for ever."""
+    async with trio.open_nursery() as nursery:
+        receiver = FakeReceiver(nursery)
+        receiver.behind = False
+        await receiver.hear(1, 3, Step.OFFER, 1, 2, [0, 1, 2], [])
+        ((sender, offer),) = receiver.stepped
+        assert (sender, offer.term, offer.index, offer.index_term) == (1, 3, 40, 2)
+        assert receiver.woken == 1
+        assert receiver.installs == []
         assert receiver.installs_in == {}
