@@ -72,6 +72,8 @@ KINDS_MAX: Final = 6
 OWN_DRAWS: Final = ("split", "flap", "handover")
 """Kinds that are drawn each from a stream of its own, so that seeds which do without are as they were."""
 _OWN_SHARE: Final = 0.25
+_LAST_NS: Final = 600 * MS
+"""So long before the end at most they come once more: what they spoil is often mended by whatever follows."""
 
 CHANCES: Final[dict[str, tuple[float, ...]]] = {
     "clog_share": (0.0002, 0.001),
@@ -85,6 +87,10 @@ CHANCES: Final[dict[str, tuple[float, ...]]] = {
 }
 """What goes wrong by chance all the time, and how often."""
 _RANDOMLY: Final = ("swarm", "partition")
+
+COMPANIONS: Final = {"split": ("backlog", "reads"), "flap": ("proxy",), "handover": ("proxy",)}
+"""Kinds of faults, and the work in which most of what they bring about is seen: half of the seeds with the
+one have the other, too."""
 
 LIMITS: Final[dict[str, tuple[float, ...]]] = {
     "mailbox_batches_max": (2, 4),
@@ -118,7 +124,7 @@ def draw(seed: int, profile: str, safety_ns: int = SAFETY_NS) -> Drawn:
         operations=45 + stream.randrange(50),
         safety_ns=safety_ns,
         plan=Plan((*_plan(seed, kinds, safety_ns), *releases)),
-        work=_work(seed),
+        work=_work(seed, kinds),
         limits=_limits(seed) if kinds else {},
         chances=_chances(seed) if kinds and profile in _RANDOMLY else {},
         core=_core(seed, nodes) if kinds else (),
@@ -132,12 +138,18 @@ def _lasting(drawn: Drawn) -> Drawn:
     return replace(drawn, pause_s=max(drawn.pause_s, round(pause_s, 3)))
 
 
-def _work(seed: int) -> tuple[str, ...]:
+def _work(seed: int, kinds: tuple[str, ...]) -> tuple[str, ...]:
     stream = keyed(seed, "work")
     count = 0 if stream.random() < 0.1 else 1 + stream.randrange(6)
     together = tuple(kind for kind in WORK if kind not in ALONE)
     also = tuple(kind for kind in ALONE if keyed(seed, "work", kind).random() < ALONE[kind])
-    return tuple(sorted((*stream.sample(together, count), *also)))
+    met = tuple(
+        work
+        for kind in kinds
+        for work in COMPANIONS.get(kind, ())
+        if keyed(seed, "work", kind, work).random() < 0.5
+    )
+    return tuple(sorted(dict.fromkeys((*stream.sample(together, count), *also, *met))))
 
 
 def _subset(stream: Stream, kinds: tuple[str, ...]) -> tuple[str, ...]:
@@ -188,6 +200,8 @@ def _plan(seed: int, kinds: tuple[str, ...], safety_ns: int) -> Plan:
                 fault = replace(fault, target=unlucky)
             faults.append(fault)
             at_ns += 100 * MS + round(stream.expovariate(1 / mean_ns))
+        if kind in OWN_DRAWS and safety_ns > _BEGIN_NS + _LAST_NS:
+            faults.append(_fault(stream, kind, safety_ns - stream.randrange(50 * MS, _LAST_NS)))
     return Plan(tuple(faults))
 
 
@@ -203,7 +217,8 @@ def _fault(stream: Stream, kind: str, at_ns: int) -> Fault:
         for_ns = stream.choice((NS, 2 * NS, 3 * NS))
         return Fault(at_ns, kind, who, {"for_ns": for_ns, "clients": stream.randrange(1 << 16)})
     if kind == "flap":
-        return Fault(at_ns, kind, who, {"for_ns": for_ns // 2, "gap_ns": stream.choice((5, 20, 80)) * MS})
+        gap_ns = stream.choice((2, 4, 20)) * MS
+        return Fault(at_ns, kind, who, {"for_ns": gap_ns * stream.choice((10, 40, 100)), "gap_ns": gap_ns})
     if kind == "handover":
         trouble = stream.choice(("none", "pause", "slow", "crash", "crash"))
         on_ns = stream.choice((0, 20, 100, 300)) * MS

@@ -201,7 +201,7 @@ class Run:
         return 0 < self._drawn.until_ns <= self._world.now_ns
 
     def go(self) -> Result:
-        """Both phases. A host that goes round in circles at one instant has failed; nothing comes after it."""
+        """Both phases. A host that goes round in circles at one instant has failed, and ends the run."""
         try:
             in_time = self._phases()
         except Restless as error:
@@ -246,6 +246,7 @@ class Run:
     def _heal(self) -> int:
         self._core = self._nemesis.settle(self._drawn.core)
         self._clients.progress.stopping = True
+        self._staff.leave()
         self._world.trace.add("heal", "all", ",".join(self._core))
         return self._world.now_ns
 

@@ -13,6 +13,8 @@ from haqactor.sim.network import partitions
 from haqactor.sim.plan import Fault
 
 _LATE_NS_MAX: Final = 500_000_000
+_FLAP_SHARE: Final = 0.5
+"""Of the hosts whose connections break each time; of nodes a tenth of that, or there would be no leader."""
 
 
 class Networks:
@@ -64,17 +66,19 @@ class Networks:
         self._stage.later(fault, partial(partitions.heal, self._fabric, label))
 
     def _flap(self, fault: Fault, node: SimNode) -> None:
-        """Its connections, those of clients too, break again and again, about every ``gap_ns``."""
+        """Its connections, mostly those of clients, break again and again, about every ``gap_ns``."""
         self._stage.count(fault)
         world, name = self._stage.cluster.world, node.host.name
         draw = world.random("flap", name, fault.at_ns)
+        nodes = self._stage.roster.hosts()
         until_ns = world.now_ns + span(fault, "for_ns")
 
         def again() -> None:
             for other in list(world.hosts):
-                if other == name or draw.random() < 0.5:
+                share = _FLAP_SHARE / 10 if other in nodes else _FLAP_SHARE
+                if other == name or draw.random() >= share:
                     continue
-                ends = (name, other) if draw.random() < 0.5 else (other, name)
+                ends = (name, other) if draw.random() < 0.1 else (other, name)  # who hears of it comes again
                 kind = draw.choice(("reset", "half_open", "late", "late"))
                 more = (draw.randrange(_LATE_NS_MAX),) if kind == "late" else ()
                 partitions.apply(self._fabric, kind, *ends, *more)

@@ -36,6 +36,8 @@ class Staff:
         self._cluster = cluster
         self._drawn = drawn
         self._publishing: list[str] = []
+        self._consuming: dict[str, list[str]] = {}
+        self._left: dict[str, None] = {}
 
     @property
     def working(self) -> bool:
@@ -61,6 +63,7 @@ class Staff:
             for number in range(drawn.consumers):
                 name = f"c{number}-{queue}"
                 body = ConsumerBody(clients, name, queue)
+                self._consuming.setdefault(queue, []).append(name)
                 self._start(name, body)
                 if "consumer_crash" in work:
                     self._will_crash(name, body)
@@ -98,10 +101,25 @@ class Staff:
             world.call_after(down_ns, partial(self._back, name, body))
 
     def _back(self, name: str, body: Body) -> None:
-        if not self.clients.progress.stopping or name not in self._publishing:
+        if name not in self._left and not (self.clients.progress.stopping and name in self._publishing):
             self._start(name, body)
 
     # -- the end
+
+    def leave(self) -> None:
+        """In half of the runs all consumers of a queue but one go without a word: what any of them still
+        holds, or never gets though it asks, is seen by that."""
+        world = self._cluster.world
+        stream = world.random("consumers that leave")
+        if stream.random() < 0.5:
+            return
+        for names in self._consuming.values():
+            stays = names[stream.randrange(len(names))]
+            for name in names:
+                if name != stays:
+                    self._left[name] = None
+                    world.hosts[name].crash()
+                    self.clients.crashed(name)
 
     def drain(self) -> None:
         """Begin to look whether everything has been consumed, and consume what nobody else does."""

@@ -164,4 +164,4 @@ def test_profiles_draw_kinds_of_work() -> None:
     drawn = [draw(seed, "swarm").work for seed in range(60)]
     assert () in drawn
     assert {kind for work in drawn for kind in work} == set(WORK)
-    assert max(map(len, drawn)) <= 6 + len(ALONE)
+    assert max(map(len, drawn)) <= 7 + len(ALONE)
