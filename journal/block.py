@@ -164,6 +164,15 @@ def claimed_header_bytes(data: bytes, at: int) -> int | None:
     return size if FIXED_BYTES <= size <= HEADER_BYTES_MAX else None
 
 
+def named_place(data: bytes, at: int) -> tuple[int, int] | None:
+    """The segment and the offset that the header at ``at`` names, right or wrong; None where there is no
+    header."""
+    if claimed_header_bytes(data, at) is None:
+        return None
+    number, offset = data[at + 24 : at + 32], data[at + 48 : at + 56]
+    return int.from_bytes(number, "little"), int.from_bytes(offset, "little")
+
+
 def decode_header(data: bytes, at: int, file_id: int, offset: int, file_bytes: int) -> BlockHeader:
     """The header at ``data[at:]``, which lies at ``offset`` of that file. Raises DataDamaged with what is
     wrong."""

@@ -141,8 +141,7 @@ class Recovery:
         if scan.bad is not None:
             later = await scan.later_block()
             if later is not None and not self._probe.bug("journal.corrupt_taken_for_torn"):
-                good = f"block {later.sequence} at {later.offset} is good"
-                what = f"{scan.bad.what}, but {good}: this is corruption"
+                what = f"{scan.bad.what}, but {later}: this is corruption"
                 raise damaged(data.path, scan.bad.offset, what, scan.bad.groups or ())
             torn = scan.bad.header
             if torn is not None and await last_written(data.file, torn.end, data.size) > torn.end:

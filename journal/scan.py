@@ -17,6 +17,7 @@ from haqactor.journal.block import (
     claimed_header_bytes,
     decode_header,
     decode_payload,
+    named_place,
 )
 from haqactor.journal.config import SECTOR_BYTES
 from haqactor.journal.files import damaged
@@ -121,9 +122,10 @@ class SegmentScan:
         """Is all the rest of the file zero?"""
         return await first_written(self._file, self.offset, self._size) is None
 
-    async def later_block(self) -> BlockHeader | None:
-        """A believable header behind the bad block: then what is bad was durable once, and is corrupt, not
-        torn (J2)."""
+    async def later_block(self) -> str | None:
+        """What says that another block was begun behind the bad one: then that was durable once, and is
+        corrupt, not torn (J2). A good header does, also of another place, which a disk mixed up; and so does
+        one that names its place, though its checksum is wrong: who tears two blocks?"""
         bad = self.bad
         if bad is None:
             return None
@@ -134,9 +136,13 @@ class SegmentScan:
             begin = at - 4
             if begin >= 0 and (start + begin) % SECTOR_BYTES == 0:
                 try:
-                    return decode_header(data, begin, self._number, start + begin, self._size)
+                    header = decode_header(data, begin, self._number, start + begin, self._size)
                 except DataDamaged:
-                    pass
+                    place = named_place(data, begin)
+                    if place in ((self._number, start + begin), (self._number, bad.offset)):
+                        return f"a block was begun at {start + begin}"
+                else:
+                    return f"block {header.sequence} at {header.offset} is good"
             at = data.find(MAGIC, at + 1)
         return None
 

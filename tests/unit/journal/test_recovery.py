@@ -434,6 +434,28 @@ async def test_two_bad_blocks_at_the_end_are_no_torn_tail() -> None:
     disk, _ledger = await written()
     *_, before, last = await blocks(disk)
     flip(segment(disk), before + 300)
-    flip(segment(disk), last + 60)
+    flip(segment(disk), last + 5)
     with pytest.raises(DataDamaged, match="more was written behind it"):
+        await reopen(disk)
+
+
+async def test_two_bad_headers_at_the_end_are_no_torn_tail() -> None:
+    """The last one still says where it belongs, so the one before it was durable."""
+    disk, _ledger = await written()
+    *_, before, last = await blocks(disk)
+    flip(segment(disk), before + 60)
+    flip(segment(disk), last + 60)
+    with pytest.raises(DataDamaged, match=f"a block was begun at {last}"):
+        await reopen(disk)
+
+
+async def test_a_header_in_the_place_of_the_next_one_is_no_torn_tail() -> None:
+    """A disk wrote the sector of one block over that of another, and left its own place empty."""
+    disk, _ledger = await written()
+    *_, before, last = await blocks(disk)
+    inode = segment(disk)
+    inode.data[last : last + 512] = inode.data[before : before + 512]
+    inode.data[before : before + 512] = bytes(512)
+    inode.durable[:] = inode.data
+    with pytest.raises(DataDamaged, match=f"a block was begun at {last}"):
         await reopen(disk)
