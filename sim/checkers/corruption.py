@@ -2,8 +2,8 @@
 
 One rule: a leader's first appending of an entry says what its bytes are; whoever hands it out later hands out
 those, or nothing (that replicas load the same is S11). What a disk held durably its replica finds again after
-a restart; only one that says that it may have forgotten something (a suspect), or that refuses to start, is
-released from that.
+a restart, or it refuses to start. Only the last block of a log may look torn: so a replica that says that it
+may have forgotten something (a suspect) is released from what that block held, and from nothing before it.
 """
 
 from haqactor.sim.checkers.checker import Rule
@@ -21,11 +21,15 @@ class NoSilentCorruption(Rule):
         super().__init__()
         self._written: dict[tuple[int, int, int], Append] = {}
         self._durable: dict[tuple[str, int], Sync] = {}
+        self._before: dict[tuple[str, int], Sync] = {}  # the same without what came with the newest block
+        self._incarnations: dict[str, int] = {}
+        self._blocks: dict[str, int] = {}
+        self._since: dict[tuple[str, int], int] = {}  # the incarnation that said so
 
     def on_event(self, event: Event) -> None:
         """An entry is written, or leaves; a disk moves on, or is read again."""
         if isinstance(event, Sync):
-            self._durable[event.host, event.group] = event
+            self._synced(event)
         elif isinstance(event, Started):
             self._started(event)
         elif isinstance(event, Append):
@@ -37,10 +41,33 @@ class NoSilentCorruption(Rule):
             if written.crc != event.crc:
                 raise self.broken(f"{event.host} serves other bytes than were written", written, event)
 
+    def _synced(self, event: Sync) -> None:
+        key, host = (event.host, event.group), event.host
+        last = self._durable.get(key)
+        if last is not None and last.block < event.block:
+            self._before[key] = last
+        self._durable[key] = event
+        self._blocks[host] = max(self._blocks.get(host, 0), event.block)
+        self._since[key] = self._incarnations.get(host, 0)
+
     def _started(self, event: Started) -> None:
-        durable = self._durable.pop((event.host, event.group), None)
-        if durable is None or event.suspect:
+        key, host = (event.host, event.group), event.host
+        if self._incarnations.get(host) != event.incarnation:
+            self._begun(host, event.incarnation)
+        durable, before = self._durable.pop(key, None), self._before.pop(key, None)
+        if event.suspect:
+            recent = self._since.get(key) == event.incarnation - 1
+            durable = before if recent else None
+        if durable is None:
             return
         found = max((event.last_term, event.last_index), (event.snapshot_term, event.snapshot_index))
         if found < (durable.term, durable.index):
             raise self.broken(f"{event.host} came back without entries that were durable", durable, event)
+
+    def _begun(self, host: str, incarnation: int) -> None:
+        """It has read its disk anew: what came with the newest block that was durable may be gone."""
+        newest = self._blocks.pop(host, 0)
+        self._incarnations[host] = incarnation
+        for key, durable in self._durable.items():
+            if key[0] == host and durable.block < newest:
+                self._before[key] = durable

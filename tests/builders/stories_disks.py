@@ -114,3 +114,40 @@ def durable_and_cut(story: Story) -> None:
     story.start("n2", 1, "", 1, 1, suspect=True)
     story.store(2, 2, "n1")
     story.start("n1", 2, "", 3, 2)
+
+
+def in_blocks(story: Story, *blocks: int) -> None:
+    """Entries of a first incarnation, each with the block of the log in which it is durable."""
+    story.see(Started(story.tick(), "n1", 1, 1, 1, "", 0, 0))
+    for index, block in enumerate(blocks, 1):
+        story.append("n1", index, 1)
+        story.see(Sync(story.tick(), "n1", 1, index, 1, 1, "", block))
+
+
+@breaks("S21")
+def cut_too_early(story: Story) -> None:
+    """Only the last block may look torn: a suspect has to find what came before it"""
+    in_blocks(story, 7, 8, 9)
+    story.start("n1", 1, "", 1, 1, suspect=True)
+
+
+@breaks("S21")
+def cut_in_the_block_of_another_group(story: Story) -> None:
+    """The last block was another group's; what this one had is older"""
+    in_blocks(story, 7, 8)
+    story.see(Sync(story.tick(), "n1", 2, 1, 1, 1, "", 9))
+    story.start("n1", 1, "", 1, 1, suspect=True)
+
+
+@holds("S21")
+def cut_at_the_last_block(story: Story) -> None:
+    """Two entries came with it, and are gone"""
+    in_blocks(story, 7, 8, 8)
+    story.start("n1", 1, "", 1, 1, suspect=True)
+
+
+@holds("S21")
+def cut_twice(story: Story) -> None:
+    """Nobody saw it start in between; then it may have lost two blocks, one after the other"""
+    in_blocks(story, 7, 8, 9)
+    story.see(Started(story.tick(), "n1", 1, 3, 1, "", 1, 1, suspect=True))

@@ -61,6 +61,7 @@ def test_a_seed_is_one_history_in_every_process() -> None:
         ("raft.commit_alone", "S15"),
         ("raft.vote_before_durable", "S14"),
         ("raft.ack_before_durable", "S14"),
+        ("journal.hard_state_late", "S14"),
         ("machine.snapshot_without_windows", "S12"),
     ],
 )
