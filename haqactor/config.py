@@ -102,6 +102,7 @@ class Limits:
     consumer_credit_messages: int = 512
     consumer_credit_bytes: int = MIB
     segment_bytes: int = 64 * MIB
+    compress_bytes_min: int = 1024
     tail_cache_bytes: int = 32 * MIB
     snapshot_bytes: int = 64 * MIB
     snapshot_entries: int = 10_000

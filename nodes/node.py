@@ -76,7 +76,9 @@ class Node:
         config = self.config
         limits = config.limits
         directory = str(config.data_dir)
-        journal_config = JournalConfig(segment_bytes=limits.segment_bytes)
+        journal_config = JournalConfig(
+            segment_bytes=limits.segment_bytes, compress_bytes_min=limits.compress_bytes_min
+        )
         journal = self.journal = await Journal.open(
             self.env.disk, directory, journal_config, probe=self.env.probe
         )

@@ -38,6 +38,7 @@ BEGAN_NS: Final = 1_750_000_000 * NS
 TINY: Final = Limits(
     message_bytes_max=64 * 1024,
     segment_bytes=4096,
+    compress_bytes_min=256,
     snapshot_entries=20,
     snapshot_bytes=256 * 1024,
     tail_cache_bytes=64 * 1024,

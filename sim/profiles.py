@@ -8,6 +8,7 @@ of them hides; one seed in ten has none, and must be clean.
 from dataclasses import replace
 from typing import Final
 
+from haqactor.sim.aims import aimed
 from haqactor.sim.drawn import SAFETY_NS, Drawn
 from haqactor.sim.keyed import Stream, keyed
 from haqactor.sim.plan import Fault, Plan
@@ -191,11 +192,12 @@ def _plan(seed: int, kinds: tuple[str, ...], safety_ns: int) -> Plan:
     faults: list[Fault] = []
     unlucky = f"n{keyed(seed, 'unlucky').randrange(3)}"
     for kind in kinds:
-        stream = keyed(seed, "faults", kind)
+        stream, aims = keyed(seed, "faults", kind), keyed(seed, "aims", kind)
         mean_ns = stream.choice(_OFTEN_NS if kind in _SHY else _MEANS_NS)
         at_ns = _BEGIN_NS + stream.randrange(max(1, min(mean_ns, safety_ns - _BEGIN_NS)))
         while at_ns < safety_ns:
             fault = _fault(stream, kind, at_ns)
+            fault = aimed(aims, fault)
             if kind in DAMAGE and stream.random() < 0.8:  # what is lost already may be hurt again and again
                 fault = replace(fault, target=unlucky)
             faults.append(fault)

@@ -24,11 +24,13 @@ class Fate(StrEnum):
 
 
 class Survival(StrEnum):
-    """Of all unsynced operations of a file, or of all names. NOTHING and EVERYTHING: all share that fate.
-    PREFIX: those before one moment are kept, the one under way is torn. EACH: every one has its own."""
+    """Of all unsynced operations of a file, or of all names. NOTHING, EVERYTHING and TORN: all share that
+    fate. PREFIX: those before one moment are kept, the one under way is torn. EACH: every one has its own.
+    TORN is never drawn, but asked for; then nothing of several sectors is whole, or not there at all."""
 
     NOTHING = "nothing"
     EVERYTHING = "everything"
+    TORN = "torn"
     PREFIX = "prefix"
     EACH = "each"
 
@@ -53,6 +55,8 @@ def fates(stream: Stream, count: int, survival: Survival | None = None) -> list[
             return [Fate.DROPPED] * count
         case Survival.EVERYTHING:
             return [Fate.KEPT] * count
+        case Survival.TORN:
+            return [Fate.TORN] * count
         case Survival.PREFIX:
             whole = stream.randrange(count + 1)
             return ([Fate.KEPT] * whole + [Fate.TORN] + [Fate.DROPPED] * count)[:count]
@@ -66,9 +70,18 @@ def sectors(offset: int, data: bytes) -> list[Piece]:
     return [Piece(offset + start, data[start:end]) for start, end in pairwise(cuts) if start < end]
 
 
-def torn(stream: Stream, offset: int, data: bytes) -> Sequence[Piece]:
-    """The sectors of a write that reached the medium: a beginning of it, or any of them."""
+def torn(stream: Stream, offset: int, data: bytes, *, surely: bool = False) -> Sequence[Piece]:
+    """The sectors of a write that reached the medium: a beginning of it, or any of them; ``surely``: neither
+    all nor none."""
     pieces = sectors(offset, data)
+    if surely and len(pieces) > 1:
+        missing = stream.randrange(len(pieces))
+        there = (missing + 1 + stream.randrange(len(pieces) - 1)) % len(pieces)
+        return [
+            piece
+            for at, piece in enumerate(pieces)
+            if at == there or (at != missing and stream.random() < 0.5)
+        ]
     if stream.random() < 0.5:
         return pieces[: stream.randrange(len(pieces) + 1)]
     return [piece for piece in pieces if stream.random() < 0.5]

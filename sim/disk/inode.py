@@ -90,7 +90,7 @@ class Inode:
             if fate is Fate.KEPT or change.data is None:
                 self._outcome(change, change.offset, change.data)
                 continue
-            for piece in torn(stream, change.offset, change.data):
+            for piece in torn(stream, change.offset, change.data, surely=survival is Survival.TORN):
                 self._outcome(change, piece.offset, piece.data)
             if stream.random() < 0.5:  # the length is not data: it may be there without them
                 end = change.offset + len(change.data)

@@ -87,6 +87,16 @@ class Medium:
         for inode in self.tree.names.inodes():
             inode.heal()
 
+    def longest_unsynced(self, prefix: str = "/") -> int:
+        """Bytes of the longest write below ``prefix`` that no sync has made durable yet."""
+        found = [
+            len(change.data)
+            for path, inode in self.tree.names.seen.items()
+            for change in inode.pending
+            if change.data is not None and path.startswith(prefix)
+        ]
+        return max(found, default=0)
+
     # -- bytes
 
     def read(self, inode: Inode, path: str, offset: int, size: int) -> bytes:

@@ -5,7 +5,7 @@ One rule: the host dies first, then its disk forgets; a program that merely ends
 
 from collections.abc import Callable
 
-from haqactor.sim.disk.fates import Fate, Survival
+from haqactor.sim.disk.fates import SECTOR, Fate, Survival
 from haqactor.sim.disk.medium import Medium
 from haqactor.sim.host import Host
 
@@ -25,10 +25,12 @@ def cut_power_after(
     operation: int,
     survival: Survival | None = None,
     *,
+    torn: str = "",
     cut: Callable[[], object] | None = None,
 ) -> None:
     """Cut it when the disk was changed for the ``operation``-th time (from 1, over all incarnations): that
-    change has happened, and nobody has heard of it. Nothing later has an effect, or an answer.
+    change has happened, and nobody has heard of it. Nothing later has an effect, or an answer. ``torn``: not
+    before a write of several sectors, to a file whose path begins so, waits for its sync: it can be torn.
 
     ``cut`` is called instead of ``cut_power`` by whoever has more to do then; it must crash both, too."""
 
@@ -36,7 +38,7 @@ def cut_power_after(
         return cut_power(host, medium, survival)
 
     def look(number: int, _kind: str) -> None:
-        if number == operation:
+        if number >= operation and (not torn or medium.longest_unsynced(torn) > SECTOR):
             medium.on_operation = None
             medium.stopped = True
             chosen = default if cut is None else cut

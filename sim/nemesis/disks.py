@@ -8,7 +8,9 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Final
 
-from haqactor.journal.block import MAGIC
+from haqactor.errors import DataDamaged
+from haqactor.journal.block import MAGIC, BlockHeader, decode_header
+from haqactor.journal.files import parse_name
 from haqactor.sim.cluster import DIRECTORY, SimNode
 from haqactor.sim.disk.fates import SECTOR
 from haqactor.sim.disk.faults import Fault as DiskFault
@@ -156,22 +158,53 @@ def _aim(fault: Fault, node: SimNode) -> tuple[str, int] | None:
     return path, sector + place // len(sectors) % min(SECTOR, len(image) - sector)
 
 
-def _tail(fault: Fault, node: SimNode) -> tuple[str, int] | None:
-    """A place in the log's last block."""
+def _blocks(node: SimNode) -> tuple[str, list[BlockHeader]]:
+    """The good blocks of the newest segment."""
     segments = [path for path in _files(node.medium) if path.startswith(_SEGMENT)]
+    found: list[BlockHeader] = []
     if not segments:
-        return None
-    image = node.medium.image(segments[-1])
-    sectors = _written(image)
-    heads = [at for at in sectors if image[at + 4 : at + 8] == MAGIC]
-    if not heads:
-        return None
-    return segments[-1], heads[-1] + span(fault, "place") % (sectors[-1] - heads[-1] + SECTOR)
+        return "", found
+    path = segments[-1]
+    _kind, _group, number = parse_name(path.rpartition("/")[2]) or ("", 0, 0)
+    image = node.medium.image(path)
+    for at in _written(image):
+        if image[at + 4 : at + 8] == MAGIC:
+            try:
+                found.append(decode_header(image, at, number, at, len(image)))
+            except DataDamaged:
+                continue
+    return path, found
+
+
+def _tail(fault: Fault, node: SimNode) -> tuple[str, int] | None:
+    """A place in the log's last block, where it says something."""
+    path, blocks = _blocks(node)
+    return _within(fault, path, blocks[-1]) if blocks else None
+
+
+def _recent(fault: Fault, node: SimNode) -> tuple[str, int] | None:
+    """The same in a block before the last one, a packed one if there is any: the next start reads it."""
+    path, blocks = _blocks(node)
+    before = [block for block in blocks[:-1] if block.packed] or blocks[:-1]
+    return _within(fault, path, before[span(fault, "file") % len(before)]) if before else None
+
+
+def _within(fault: Fault, path: str, block: BlockHeader) -> tuple[str, int]:
+    """In its header, or behind it: as often here as there."""
+    place, size = span(fault, "place"), block.payload_bytes
+    inside = place // 2
+    if place % 2 and size:
+        return path, block.offset + block.header_bytes + inside % size
+    return path, block.offset + inside % block.header_bytes
 
 
 def _rot(fault: Fault, node: SimNode) -> bool:
-    """A bit flips; where the plan says so in the log's last block, which then looks like a torn one."""
-    aim = _tail(fault, node) if fault.args.get("tail") else _aim(fault, node)
+    """A bit flips: where the plan says so in the log's last block, which then looks like a torn one, or
+    shortly before it."""
+    if fault.args.get("tail"):
+        aim = _tail(fault, node)
+    else:
+        aim = _recent(fault, node) if fault.args.get("recent") else _aim(fault, node)
     if aim is not None:
         node.medium.flip(*aim, span(fault, "bit") % 8)
     return aim is not None

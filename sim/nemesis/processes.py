@@ -11,6 +11,7 @@ from haqactor.errors import InvalidArgument, NotLeader
 from haqactor.ids import GroupId, NodeId
 from haqactor.nodes.group import GroupActor
 from haqactor.sim.cluster import DIRECTORY, SimNode
+from haqactor.sim.disk.fates import Survival
 from haqactor.sim.disk.faults import Kind
 from haqactor.sim.disk.power import cut_power_after
 from haqactor.sim.nemesis.stage import Act, Stage, span
@@ -97,8 +98,11 @@ class Processes:
             stage.later(fault, kill)
 
     def _power_cut(self, fault: Fault, node: SimNode) -> None:
-        """The power goes right after an operation of its disk, ``operations`` from now."""
+        """The power goes right after an operation of its disk, ``operations`` from now; ``torn``: while a
+        block of several sectors is being written, and tears it. ``again``: soon after it is back it has to
+        stop in order, and start once more."""
         stage, medium = self._stage, node.medium
+        torn = bool(fault.args.get("torn"))
         if not node.host.alive or medium.on_operation is not None:
             return
 
@@ -107,10 +111,22 @@ class Processes:
                 medium.stopped = False
                 return
             stage.count(fault)
-            stage.crash(node)
-            stage.later(fault, partial(stage.start, node))
+            stage.crash(node, Survival.TORN if torn else None)
+            stage.later(fault, partial(self._come_back, fault, node))
 
-        cut_power_after(node.host, medium, medium.operations + span(fault, "operations"), cut=cut)
+        operation = medium.operations + span(fault, "operations")
+        cut_power_after(node.host, medium, operation, torn=_LOG if torn else "", cut=cut)
+
+    def _come_back(self, fault: Fault, node: SimNode) -> None:
+        self._stage.start(node)
+        if fault.args.get("again"):
+            stop = partial(self._stop_again, fault, node, node.host.incarnation)
+            self._stage.after(span(fault, "again_ns"), stop)
+
+    def _stop_again(self, fault: Fault, node: SimNode, incarnation: int) -> None:
+        if node.host.alive and not node.host.paused and node.host.incarnation == incarnation:
+            self._stage.tally("restart")
+            self._stop(fault, node)
 
     # -- leadership that moves
 

@@ -81,14 +81,14 @@ class Stage:
 
     # -- power
 
-    def crash(self, node: SimNode) -> None:
-        """The power of a node goes. What it was writing is torn only where the atlas lets it be."""
+    def crash(self, node: SimNode, survival: Survival | None = None) -> None:
+        """The power of a node goes; ``survival``: see ``SimNode.crash``. What it was writing is torn only
+        where the atlas lets it be."""
         if not node.host.alive:
             return
         name = node.host.name
         suspect = not self.sound(name)
-        survival = None if self.atlas.may_tear(name) else Survival.NOTHING
-        counted = node.crash(survival)
+        counted = node.crash(survival if self.atlas.may_tear(name) else Survival.NOTHING)
         if suspect or counted.get(Fate.TORN):
             self.atlas.tore(name)
 

@@ -19,6 +19,8 @@ WORK: Final[dict[str, str]] = {
     "dead_letters": "a queue has a dead-letter queue",
     "getters": "consumers ask for one message at a time",
     "implicit": "named producers let their session number the messages",
+    "large": "many messages are large, and cannot be packed",
+    "monotonous": "many messages are such that the journal packs them",
     "parked": "a queue parks what failed too often",
     "peeks": "the watcher looks at messages, too, and at all queues",
     "pipelines": "producers have several publishes under way at once",
@@ -30,7 +32,13 @@ WORK: Final[dict[str, str]] = {
     "slow": "consumers hold some messages longer than their lease",
 }
 
-ALONE: Final[Mapping[str, float]] = {"backlog": 0.2, "bursts": 0.2, "reads": 0.3}
+ALONE: Final[Mapping[str, float]] = {
+    "backlog": 0.2,
+    "bursts": 0.2,
+    "large": 0.25,
+    "monotonous": 0.25,
+    "reads": 0.3,
+}
 """Kinds that are drawn each for itself, and in which share of the seeds; the others are drawn together."""
 
 SHARED: Final = ("orders", "bills")

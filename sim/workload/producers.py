@@ -37,6 +37,7 @@ class ProducerBody:
         self._operations = operations
         self._session = session
         self._pause_s = pause_s
+        self._sizes = clients.stream(f"{name} sizes")
         self._number = 0  # of its bodies, over all its starts
 
     @property
@@ -69,8 +70,19 @@ class ProducerBody:
             self._number += 1
             progress.begun += 1
             large = b"." * stream.randrange(_LARGE_BYTES) if stream.random() < 0.1 else b""
+            large = self._large(large)
             bodies.append(b"%s/%s/%d" % (self._name.encode(), queue.encode(), self._number) + large)
         return bodies
+
+    def _large(self, usual: bytes) -> bytes:
+        """Some fill several sectors of a disk, and nobody can pack them; or they are so monotonous that a
+        journal packs them, and too short for their client to do it."""
+        work, stream = self._clients.work, self._sizes
+        if stream.random() < 0.6:
+            return usual
+        if "monotonous" in work:
+            return b"." * (150 + stream.randrange(80))
+        return b"." + stream.randbytes(stream.randrange(_LARGE_BYTES)) if "large" in work else usual
 
     def _queue(self, stream: Stream) -> str:
         names = list(self._clients.queues)

@@ -19,6 +19,7 @@ ENFORCED = {
     "peer_link_window_bytes": ("nodes/peers.py",),
     "uncommitted_bytes_max": ("nodes/assembly.py",),
     "segment_bytes": ("nodes/node.py",),
+    "compress_bytes_min": ("nodes/node.py",),
     "tail_cache_bytes": ("nodes/node.py", "nodes/assembly.py"),
     "snapshot_bytes": ("nodes/applier.py",),
     "snapshot_entries": ("nodes/applier.py",),

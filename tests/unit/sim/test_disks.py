@@ -49,3 +49,36 @@ def test_a_core_is_all_that_has_to_work() -> None:
     result = run(1, "crash", drawn=replace(SMALL, plan=crash, core=("n0", "n1")))
     assert result.verdict is Verdict.PASS
     assert result.fired["crash"] == 1
+
+
+@pytest.mark.parametrize(
+    ("aim", "at", "place", "bug", "invariant"),
+    [
+        ("tail", 125, 1, "journal.cut_without_suspicion", "S21"),
+        ("recent", 108, 41, "journal.checksum_ignored", "S13"),
+    ],
+)
+def test_what_rots_is_noticed(aim: str, at: int, place: int, bug: str, invariant: str) -> None:
+    """In a block that is read again at once: clean code refuses or says that it is a suspect; these bugs do
+    not."""
+    args = {"for_ns": 1_000_000, "file": 0, "place": place, "bit": 1, "crash": True, aim: True}
+    drawn = replace(SMALL, plan=Plan((Fault(at * NS // 100, "bit_rot", "n1", args),)))
+    assert run(1, "disk", drawn=drawn).verdict is Verdict.PASS
+    assert run(1, "disk", drawn=drawn, bugs=(bug,)).invariant == invariant
+
+
+def test_what_the_power_tears_is_noticed() -> None:
+    """A block of several sectors is torn, and its node is soon stopped again."""
+    args = {"for_ns": 30_000_000, "operations": 1, "torn": True, "again": True, "again_ns": 5_000_000}
+    plan = Plan((Fault(11 * NS // 10, "power_cut", "n1", args),))
+    drawn = replace(SMALL, producers=2, operations=60, work=("large",), plan=plan)
+    clean = run(2, "crash", drawn=drawn)
+    assert (clean.verdict, clean.fired["power_cut"], clean.fired["restart"]) == (Verdict.PASS, 1, 1)
+    assert run(2, "crash", drawn=drawn, bugs=("journal.tail_not_erased",)).invariant == "crash"
+
+
+def test_a_sync_that_failed_unheard_is_noticed() -> None:
+    """Nothing has to be lost by it: the medium is asked."""
+    drawn = replace(SMALL, plan=Plan((Fault(11 * NS // 10, "sync_error", "n1", {"for_ns": NS}),)))
+    assert run(1, "disk", drawn=drawn).verdict is Verdict.PASS
+    assert run(1, "disk", drawn=drawn, bugs=("journal.sync_error_ignored",)).invariant in ("S14", "S15")

@@ -74,6 +74,18 @@ def test_every_outcome_of_one_write_is_reached() -> None:
     assert sorted(found) == sorted(a + b + c + "." for a in ".w" for b in ".w" for c in ".w")
 
 
+def test_what_has_to_be_torn_is_torn() -> None:
+    """Every outcome but all and nothing; a single sector cannot be torn."""
+    found: dict[str, None] = {}
+    for seed in SEEDS:
+        file = inode()
+        file.write(0, b"w" * 3 * SECTOR)
+        assert file.crash(keyed(seed), Survival.TORN) == [Fate.TORN]
+        found[shape(file.read(0, 9999))] = None
+    every = [a + b + c + "." for a in ".w" for b in ".w" for c in ".w"]
+    assert sorted(found) == sorted(each for each in every if each not in ("....", "www."))
+
+
 def test_every_outcome_of_three_writes_is_reached() -> None:
     """Each kept or dropped by itself, so that a later one may be there without an earlier one."""
     found: dict[str, None] = {}

@@ -79,13 +79,14 @@ CRASHING = (
     "backlog",
 )
 GATHERING = ("batches", "consumer_batches", "getters", "proxy", "rivals", "bursts")
+FILLING = ("large", "monotonous")
 
 
 def test_every_kind_is_played() -> None:
-    assert sorted((*RULING, *CRASHING, *GATHERING)) == list(WORK)
+    assert sorted((*RULING, *CRASHING, *GATHERING, *FILLING)) == list(WORK)
 
 
-@pytest.mark.parametrize("work", [RULING, CRASHING, GATHERING], ids=lambda work: work[0])
+@pytest.mark.parametrize("work", [RULING, CRASHING, GATHERING, FILLING], ids=lambda work: work[0])
 def test_calm_runs_pass(work: tuple[str, ...]) -> None:
     run = played(*work)
     assert (run.result.verdict, run.result.violations, run.result.failures) == (Verdict.PASS, [], [])
@@ -105,6 +106,8 @@ TRACES: list[tuple[tuple[str, ...], Callable[[Played], object]]] = [
     (CRASHING, lambda run: run.some("ack", "fail", error="lease_lost")),
     (CRASHING, lambda run: run.some("ack", "info", error="error")),
     (GATHERING, lambda run: [op for op in run.ops if op.out.get("error") == "fenced"]),
+    (("large",), lambda run: [op for op in run.some("publish") if len(set(op.value or b"")) > 200]),
+    (("monotonous",), lambda run: [op for op in run.some("publish") if (op.value or b"").count(b".") > 150]),
     (GATHERING, lambda run: {op.client for op in run.some("publish")} == {"p0", "p0x"}),
 ]  # fmt: skip
 
