@@ -5,7 +5,8 @@ One rule: ``UNKNOWN`` when the budget is used up, and that is never green.
 The search of Wing and Gong (1993) with Lowe's memory of (operations placed, state) (2017), over a linked list
 of calls and returns from which what is placed is lifted, as in Porcupine. A history is linearizable if that
 of each key alone is (Herlihy and Wing 1990), so keys are searched one by one. Operations without a return may
-be placed anywhere behind their call, or never.
+be placed anywhere behind their call, or never. Where a read that has begun has its answer in the state that
+is there, it is placed at once, and nothing else is tried: the others do not notice.
 """
 
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
@@ -65,25 +66,37 @@ class _Node(Generic[A]):
 
 @dataclass(slots=True)
 class _Frame(Generic[S, A]):
-    """A call that was placed: where the search goes on if that was wrong."""
+    """A call that was placed: where the search goes on if that was wrong. ``sure``: nothing else can be right
+    either."""
 
     node: _Node[A]
     options: Iterator[S]
     state: S
     bits: int
+    sure: bool
+
+
+def _no_read(_action: object) -> bool:
+    return False
 
 
 def check(
-    calls: Sequence[Call[A]], initial: S, step: Callable[[S, A], Iterable[S]], budget: int = BUDGET
+    calls: Sequence[Call[A]],
+    initial: S,
+    step: Callable[[S, A], Iterable[S]],
+    budget: int = BUDGET,
+    reads: Callable[[A], bool] = _no_read,
 ) -> Verdict[A]:
-    """``step``: the states that an action may lead to from a state; none: it cannot have happened there."""
-    return _Search(calls, step, budget).run(initial)
+    """``step``: the states that an action may lead to from a state; none: it cannot have happened there.
+    ``reads``: does this action never change anything, whatever the state?"""
+    return _Search(calls, step, reads, budget).run(initial)
 
 
 @dataclass(slots=True)
 class _Search(Generic[S, A]):
     calls: Sequence[Call[A]]
     step: Callable[[S, A], Iterable[S]]
+    reads: Callable[[A], bool]
     budget: int
     memory: set[tuple[int, S]] = field(default_factory=set[tuple[int, S]])
     deepest: int = -1
@@ -97,18 +110,21 @@ class _Search(Generic[S, A]):
         state, bits, steps = initial, 0, 0
         node = head.after
         options: Iterator[S] | None = None
+        sure = False
         while left:
             if node is not None and node.call is not None:
                 if options is None:
-                    options = iter(self.step(state, node.call.action))
+                    found = tuple(self.step(state, node.call.action))
+                    options = iter(found)
+                    sure = node.match is not None and found == (state,) and self.reads(node.call.action)
                 taken = self._next_new(options, bits | node.bit)
                 if taken is None:
-                    node, options = node.after, None
+                    node, options = None if sure else node.after, None
                     continue
                 steps += 1
                 if steps > self.budget:
                     return Verdict(UNKNOWN, steps, self.stuck)
-                frames.append(_Frame(node, options, state, bits))
+                frames.append(_Frame(node, options, state, bits, sure))
                 state, bits = taken[0], bits | node.bit
                 left -= _lift(node)
                 node, options = head.after, None
@@ -119,6 +135,7 @@ class _Search(Generic[S, A]):
                 frame = frames.pop()
                 node, options, state, bits = frame.node, frame.options, frame.state, frame.bits
                 left += _unlift(node)
+                sure = frame.sure
         return Verdict(YES, steps)
 
     def _next_new(self, options: Iterator[S], bits: int) -> tuple[S] | None:

@@ -57,7 +57,7 @@ class LinearizableMetadata(Rule):
         for name, calls in by_name.items():
             if not any(call.action.verb in {"declare", "ensure"} for call in calls):
                 continue
-            verdict = check(calls, None, step, self._budget)
+            verdict = check(calls, None, step, self._budget, _reads)
             if verdict.outcome == NO:
                 stuck = [call.action.op for call in verdict.stuck[:_SHOWN]]
                 raise self.broken(f"no order explains what was seen of queue {name!r}", *stuck)
@@ -65,6 +65,10 @@ class LinearizableMetadata(Rule):
                 undecided.append(name)
         if undecided:
             self.unknown = f"no order was found in {self._budget} steps for {', '.join(undecided)}"
+
+
+def _reads(action: Action) -> bool:
+    return action.verb in {"absent", "info"}
 
 
 def actions(op: Op) -> list[tuple[str, Action]]:

@@ -24,6 +24,10 @@ def step(state: State, action: Action) -> Iterable[State]:
     return [result] if state == argument else []
 
 
+def is_read(action: Action) -> bool:
+    return action[0] == "read"
+
+
 def brute(rest: list[Call[Action]], state: State) -> bool:
     """Every order, one operation after the other; what never returned may be left out."""
     if all(call.returned is None for call in rest):
@@ -84,6 +88,7 @@ def test_against_all_orders(make: object) -> None:
         calls = draw(stream) if make is draw else believable(stream)
         verdict = check(calls, None, step)
         assert verdict.outcome == (YES if brute(calls, None) else NO), calls
+        assert check(calls, None, step, reads=is_read).outcome == verdict.outcome, calls
         found[verdict.outcome] += 1
     assert min(found.values()) > HISTORIES // 20, found
 
@@ -123,6 +128,14 @@ def test_memory_keeps_it_short() -> None:
     """A search without it takes 10! steps."""
     verdict = check(hard(10), None, step, budget=20_000)
     assert verdict.outcome == NO
+
+
+def test_reads_beside_what_may_have_happened_are_placed_at_once() -> None:
+    unknown = [Call[Action](0, None, ("write", number, None)) for number in range(8)]
+    reads = [Call[Action](10 + at, 40, ("read", None, 0)) for at in range(10)]
+    calls = [*unknown, *reads, Call[Action](50, 51, ("read", None, -1))]
+    assert check(calls, None, step, budget=30_000).outcome == UNKNOWN
+    assert check(calls, None, step, budget=30_000, reads=is_read).outcome == NO
 
 
 def test_a_long_history_is_quick() -> None:
