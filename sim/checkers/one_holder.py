@@ -1,13 +1,17 @@
 """S8: a message has one holder in a lease epoch.
 
 One rule: a lease id belongs to one consumer for ever, and a message that is leased in a term is leased again
-in that term only after its lease has ended. Terms are not compared with each other: a leader that was
+in that term only after its lease has ended; one whose holder is there and stays silent ends when its time is
+over, not before. Terms are not compared with each other: a leader that was
 overtaken may still choose. But nothing that it chose since its successor was elected may ever be delivered.
 """
 
 from haqactor.sim.checkers.checker import Rule
 from haqactor.sim.watch.history import Op
 from haqactor.sim.watch.observed import Chosen, Event, Freed, Leader
+
+_FAST = 0.9
+"""Of its time a lease has at least so much: drawn clocks run fast by less than a tenth."""
 
 
 class OneHolder(Rule):
@@ -63,7 +67,16 @@ class OneHolder(Rule):
         elif isinstance(event, Freed):
             for low, high in event.ranges:
                 for seq in range(low, high + 1):
-                    self._held.pop((event.group, event.uid, event.term, seq), None)
+                    held = self._held.pop((event.group, event.uid, event.term, seq), None)
+                    if event.expired and held is not None:
+                        self._expired(seq, held, event)
+
+    def _expired(self, seq: int, held: Chosen, freed: Freed) -> None:
+        """Nobody here asks for less time than a lease has; a clock may run somewhat fast."""
+        after_ns = freed.at_ns - held.at_ns
+        if after_ns < held.lease_ns * _FAST:
+            text = f"the lease of message {seq} expired after {after_ns / 1e9:.3f} s"
+            raise self.broken(f"{text}, and was to last {held.lease_ns / 1e9:.3f}", held, freed)
 
     def _successor(self, chosen: Chosen) -> Leader | None:
         """Who led in a later term before that was chosen."""

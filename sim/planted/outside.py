@@ -64,7 +64,7 @@ ROWS: Final = (
         "M12",
         "journal.checksum_ignored",
         "entries are read without a look at their checksums",
-        ("S21", "S11", "S12", "S2", "crash", "L3"),
+        ("S21", "S11", "S12", "S13", "S2", "crash", "L3"),
         "a bit flips",
         "",
         nodes="disk",

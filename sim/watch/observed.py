@@ -160,7 +160,8 @@ class Served:
 @dataclass(slots=True)
 class Chosen:
     """A leader's dispatcher chose these messages of a queue for a consumer under the lease ``(term,
-    counter)``. ``index``: applied there; ``attempts``: (seq, failures) where there were some."""
+    counter)``. ``index``: applied there; ``attempts``: (seq, failures) where there were some; ``lease_ns``:
+    how long the lease is to last, if nobody ends or renews it; 0: not known."""
 
     at_ns: int
     host: str
@@ -172,11 +173,13 @@ class Chosen:
     ranges: tuple[Span, ...]
     index: int = 0
     attempts: tuple[Span, ...] = ()
+    lease_ns: int = 0
 
 
 @dataclass(slots=True)
 class Freed:
-    """Leases of a queue ended at the leader of ``term``: settled, returned, or given up unused."""
+    """Leases of a queue ended at the leader of ``term``: settled, returned, or given up unused. ``expired``:
+    because their time was over, though their consumer was there."""
 
     at_ns: int
     host: str
@@ -184,6 +187,7 @@ class Freed:
     uid: int
     term: int
     ranges: tuple[Span, ...]
+    expired: bool = False
 
 
 @dataclass(slots=True)

@@ -13,7 +13,7 @@ import trio
 from haqactor.entry import Entry, Kind
 from haqactor.ids import NO_NODE, GroupId, Index, NodeId, Term
 from haqactor.machine.actions import Deliver
-from haqactor.machine.commands import Op, decode
+from haqactor.machine.commands import Cause, Op, decode
 from haqactor.machine.effects import Applied
 from haqactor.nodes.delivery import Delivery
 from haqactor.nodes.group import GroupActor
@@ -324,17 +324,19 @@ class Watch:
 
     def _freed(self, header: bytes) -> None:
         for kind, *fields in decode(header, NEWER).commands:
+            expired = False
             if kind == Op.SETTLE:
                 uid, acks, nacks, rejects, releases = fields
                 rows = [*acks, *nacks, *rejects, *releases]
             elif kind == Op.RETURN:
-                uid, _cause, plain, charged, suspects = fields
+                uid, cause, plain, charged, suspects = fields
+                expired = cause == Cause.EXPIRED
                 rows = [*plain, *charged, *suspects]
             else:
                 continue
             ranges = tuple((int(row[0]), int(row[1])) for row in rows)
             term = int(self._actor.core.term)
-            self._tell(observed.Freed(self._now_ns(), self._host, self._group, uid, term, ranges))
+            self._tell(observed.Freed(self._now_ns(), self._host, self._group, uid, term, ranges, expired))
 
     def _leads(self, *_arguments: Any) -> None:
         service = self._actor.service
@@ -358,6 +360,7 @@ class Watch:
                         tuple((low, high) for low, high in part.ranges),
                         int(self._actor.applier.applied),
                         tuple((seq, failures) for seq, failures in part.attempts),
+                        deliver.lease_ns,
                     )
                 )
 

@@ -1,6 +1,6 @@
 """Stories of clients and queues: S1 to S9, kept and broken."""
 
-from haqactor.sim.watch.observed import Freed, Leader
+from haqactor.sim.watch.observed import Chosen, Freed, Leader
 from tests.builders.story import Cases, Story
 
 CASES = Cases()
@@ -413,6 +413,31 @@ def delivered_by_a_deposed_leader(story: Story) -> None:
     story.choose(1, 1, 1)
     story.deliver(b"a", 1, uid=7, term=1, counter=1)
     story.settle("ack", 1, uid=7)
+
+
+def leased_for(story: Story, held_ns: int, *, expired: bool = True) -> None:
+    """A lease of three seconds, and its end."""
+    began_ns = story.tick()
+    story.see(Chosen(began_ns, "n0", 1, 7, 1, 1, "w1", ((1, 2),), lease_ns=3_000_000_000))
+    story.see(Freed(began_ns + held_ns, "n0", 1, 7, 1, ((1, 1),), expired=expired))
+
+
+@holds("S8")
+def expired_in_time(story: Story) -> None:
+    """Its time was over, by a clock that is a bit fast"""
+    leased_for(story, 2_900_000_000)
+
+
+@holds("S8")
+def settled_early(story: Story) -> None:
+    """Its holder was done with it"""
+    leased_for(story, 5_000_000, expired=False)
+
+
+@breaks("S8")
+def expired_early(story: Story) -> None:
+    """Taken from a holder that is there"""
+    leased_for(story, 1_000_000_000)
 
 
 @breaks("S8")
