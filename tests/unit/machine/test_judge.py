@@ -46,3 +46,19 @@ def test_malformed_settlements(row: list[Any]) -> None:
     group, _rows = serving()
     with pytest.raises((ProtocolError, InvalidArgument)):
         group.judge(ALICE, nacks=[row])
+
+
+def test_an_older_lease_beside_the_newer_one_is_no_refusal() -> None:
+    """What came again while an answer was on its way is settled under both leases, in one message, whose
+    answer names messages alone: the acknowledgement that counts must not look refused."""
+    group, rows = serving()
+    term, counter = rows[0][:2]
+    old = [[term, counter, 1, 3]]
+    group.settle(ALICE, releases=[[term, counter, 1, 3]])
+    group.d.credit(ALICE, 1, 512, 1000)
+    new = leases(group.run())
+    assert new[0][:2] != [term, counter]
+    judged = group.judge(ALICE, acks=[*old, [*new[0][:2], 1, 2]])
+    assert judged.refused == [(3, 3)], "held again, and not acknowledged"
+    judged = group.judge(ALICE, nacks=[[term, counter, 3, 3, 0, "no"]], acks=[[*new[0][:2], 3, 3]])
+    assert judged.refused == []
