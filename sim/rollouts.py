@@ -27,14 +27,15 @@ def rollout(seed: int, safety_ns: int) -> tuple[Fault, ...]:
     everybody = stream.random() < 0.7
     first = "all" if everybody else f"n{stream.randrange(3)}"
     faults = [_change("upgrade", at_ns, first, stream, for_ns, gap_ns)]
-    at_ns += gap_ns * stream.choice((1, 2, 3)) if everybody else gap_ns
-    if stream.random() < 0.7:
+    at_ns += gap_ns * stream.choice((1, 3, 3)) if everybody else gap_ns
+    back = stream.random() < 0.6
+    if back:
         at_ns += stream.choice((0, 100, 300, 1000)) * _MS
         who = f"n{stream.randrange(3)}" if everybody else first
         faults.append(_change("downgrade", at_ns, who, stream, for_ns, gap_ns))
         at_ns += for_ns + 500 * _MS
-    if not everybody:
-        who = stream.choice(("all", f"n{stream.randrange(3)}"))
+    if not everybody or (back and stream.random() < 0.5):
+        who = "all" if everybody else stream.choice(("all", f"n{stream.randrange(3)}"))
         faults.append(_change("upgrade", at_ns, who, stream, for_ns, gap_ns))
     return tuple(fault for fault in faults if fault.at_ns < safety_ns)
 
