@@ -35,7 +35,7 @@ WORK: Final[dict[str, str]] = {
 ALONE: Final[Mapping[str, float]] = {
     "backlog": 0.2,
     "bursts": 0.2,
-    "large": 0.25,
+    "large": 0.4,
     "monotonous": 0.25,
     "reads": 0.3,
 }
