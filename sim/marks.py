@@ -18,7 +18,7 @@ MARKS: Final[dict[str, str]] = {
     "client.overloaded": "",
     "client.publish_unknown": "",
     "client.redirected": "",
-    "client.request_again": "",
+    "client.request_again": "a lane lets go of its connection before that ends; then nothing waits on it",
     "client.request_expired": "",
     "client.settlement_refused": "",
     "client.subscribe_overtaken": "",

@@ -121,7 +121,9 @@ class ProducerBody:
             count = 2 + stream.randrange(_BATCH_MAX - 1) if batch else 1
             bodies = self._bodies(queue, count, stream)
             if implicit and "pipelines" in clients.work and stream.random() < 0.5:
-                await self._publish_at_once(producer, queue, bodies)
+                await self._publish_at_once(producer, queue, [[body] for body in bodies])
+            elif implicit and "bursts" in clients.work:
+                await self._publish_at_once(producer, queue, [bodies, *self._more(queue, stream)])
             else:
                 first = None if implicit else numbers[queue] + 1
                 await self._publish(producer, queue, bodies, first)
@@ -129,19 +131,23 @@ class ProducerBody:
                 numbers[queue] += count
             await self._pause(stream)
 
-    async def _publish_at_once(self, producer: Producer, queue: str, bodies: list[bytes]) -> None:
+    def _more(self, queue: str, stream: Stream) -> list[list[bytes]]:
+        """Batches: each is sent as it is, and does not wait for those before it."""
+        return [self._bodies(queue, 2, stream) for _ in range(stream.randrange(_PIPELINE_MAX))]
+
+    async def _publish_at_once(self, producer: Producer, queue: str, calls: list[list[bytes]]) -> None:
         """Each for itself, and all under way together."""
         refused: list[Error] = []
 
-        async def one(body: bytes) -> None:
+        async def one(bodies: list[bytes]) -> None:
             try:
-                await self._publish(producer, queue, [body], None)
+                await self._publish(producer, queue, bodies, None)
             except Error as error:
                 refused.append(error)
 
         async with trio.open_nursery() as nursery:
-            for body in bodies:
-                nursery.start_soon(one, body)
+            for bodies in calls:
+                nursery.start_soon(one, bodies)
         if refused:
             raise refused[0]
 
