@@ -80,16 +80,23 @@ def _no_read(_action: object) -> bool:
     return False
 
 
+def _unlike(_action: object) -> Hashable:
+    return None
+
+
 def check(
     calls: Sequence[Call[A]],
     initial: S,
     step: Callable[[S, A], Iterable[S]],
     budget: int = BUDGET,
     reads: Callable[[A], bool] = _no_read,
+    alike: Callable[[A], Hashable] = _unlike,
 ) -> Verdict[A]:
     """``step``: the states that an action may lead to from a state; none: it cannot have happened there.
-    ``reads``: does this action never change anything, whatever the state?"""
-    return _Search(calls, step, reads, budget).run(initial)
+    ``reads``: does this action never change anything, whatever the state? ``alike``: what tells an action
+    from others (None: everything); of those that are alike and have no return the earliest is placed first,
+    as it may stand for each of the others."""
+    return _Search(calls, step, reads, alike, budget).run(initial)
 
 
 @dataclass(slots=True)
@@ -97,6 +104,7 @@ class _Search(Generic[S, A]):
     calls: Sequence[Call[A]]
     step: Callable[[S, A], Iterable[S]]
     reads: Callable[[A], bool]
+    alike: Callable[[A], Hashable]
     budget: int
     memory: set[tuple[int, S]] = field(default_factory=set[tuple[int, S]])
     deepest: int = -1
@@ -114,7 +122,7 @@ class _Search(Generic[S, A]):
         while left:
             if node is not None and node.call is not None:
                 if options is None:
-                    found = tuple(self.step(state, node.call.action))
+                    found = self._found(node, node.call.action, state)
                     options = iter(found)
                     sure = node.match is not None and found == (state,) and self.reads(node.call.action)
                 taken = self._next_new(options, bits | node.bit)
@@ -137,6 +145,17 @@ class _Search(Generic[S, A]):
                 left += _unlift(node)
                 sure = frame.sure
         return Verdict(YES, steps)
+
+    def _found(self, node: _Node[A], action: A, state: S) -> tuple[S, ...]:
+        found = tuple(self.step(state, action))
+        if node.match is not None:
+            return found
+        key, other = self.alike(action), node.before
+        while key is not None and other is not None:
+            if other.call is not None and other.match is None and self.alike(other.call.action) == key:
+                return ()
+            other = other.before
+        return tuple(option for option in found if option != state)  # without an effect it may as well not be
 
     def _next_new(self, options: Iterator[S], bits: int) -> tuple[S] | None:
         for option in options:

@@ -57,7 +57,7 @@ class LinearizableMetadata(Rule):
         for name, calls in by_name.items():
             if not any(call.action.verb in {"declare", "ensure"} for call in calls):
                 continue
-            verdict = check(calls, None, step, self._budget, _reads)
+            verdict = check(calls, None, step, self._budget, _reads, _alike)
             if verdict.outcome == NO:
                 stuck = [call.action.op for call in verdict.stuck[:_SHOWN]]
                 raise self.broken(f"no order explains what was seen of queue {name!r}", *stuck)
@@ -68,7 +68,15 @@ class LinearizableMetadata(Rule):
 
 
 def _reads(action: Action) -> bool:
+    """A declaration that found all as it wanted it is one, too."""
+    if action.verb == "declare":
+        return action.created is False and action.changed is False
     return action.verb in {"absent", "info"}
+
+
+def _alike(action: Action) -> tuple[object, ...]:
+    """Nobody knows the answers of those that are asked here: they have no return."""
+    return action.verb, action.uid, action.version, action.created, action.changed
 
 
 def actions(op: Op) -> list[tuple[str, Action]]:

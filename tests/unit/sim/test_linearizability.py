@@ -24,6 +24,10 @@ def step(state: State, action: Action) -> Iterable[State]:
     return [result] if state == argument else []
 
 
+def whole(action: Action) -> Action:
+    return action
+
+
 def is_read(action: Action) -> bool:
     return action[0] == "read"
 
@@ -88,7 +92,7 @@ def test_against_all_orders(make: object) -> None:
         calls = draw(stream) if make is draw else believable(stream)
         verdict = check(calls, None, step)
         assert verdict.outcome == (YES if brute(calls, None) else NO), calls
-        assert check(calls, None, step, reads=is_read).outcome == verdict.outcome, calls
+        assert check(calls, None, step, reads=is_read, alike=whole).outcome == verdict.outcome, calls
         found[verdict.outcome] += 1
     assert min(found.values()) > HISTORIES // 20, found
 
@@ -136,6 +140,13 @@ def test_reads_beside_what_may_have_happened_are_placed_at_once() -> None:
     calls = [*unknown, *reads, Call[Action](50, 51, ("read", None, -1))]
     assert check(calls, None, step, budget=30_000).outcome == UNKNOWN
     assert check(calls, None, step, budget=30_000, reads=is_read).outcome == NO
+
+
+def test_what_is_alike_is_placed_in_its_order() -> None:
+    adds = [Call[Action](1, None, ("add", None, None)) for _ in range(14)]
+    calls = [Call[Action](0, 1, ("write", 0, None)), *adds, Call[Action](50, 51, ("read", None, -1))]
+    assert check(calls, None, step, budget=5_000).outcome == UNKNOWN
+    assert check(calls, None, step, budget=5_000, alike=whole).outcome == NO
 
 
 def test_a_long_history_is_quick() -> None:
