@@ -5,7 +5,7 @@ come to it, must agree.
 """
 
 from haqactor.sim.checkers.checker import Rule
-from haqactor.sim.watch.observed import Append, Apply, Commit, Event, Leader
+from haqactor.sim.watch.observed import Append, Apply, Commit, Event, Leader, Started
 
 At = tuple[int, int]  # group, index
 
@@ -15,7 +15,7 @@ class StateMachineSafety(Rule):
 
     name = "committed entries never change, applied digests are equal"
     invariant = "S12"
-    events = (Append, Apply, Commit, Leader)
+    events = (Append, Apply, Commit, Leader, Started)
 
     def __init__(self) -> None:
         super().__init__()
@@ -32,6 +32,10 @@ class StateMachineSafety(Rule):
             self._apply(event)
         elif isinstance(event, Commit):
             self._commit(event)
+        elif isinstance(event, Started):
+            # A follower may hear of a commit before its own disk has the entry: a majority of others has. Once
+            # it has lost its memory, it knows what its snapshot says.
+            self._known[event.host, event.group] = event.snapshot_index
         elif isinstance(event, Leader):
             highest = self._highest.get(event.group)
             if highest is not None and event.term > highest.by:

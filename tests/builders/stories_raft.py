@@ -194,6 +194,21 @@ def unapplied_replaced(story: Story) -> None:
     story.append("n0", 1, 2)
 
 
+@holds("S12")
+def forgotten_in_a_crash(story: Story) -> None:
+    """A follower hears of a commit, crashes before it has the entry on its disk, and finds its old log"""
+    story.store(1, 1, "n1")
+    story.append("n0", 1, 2)
+    story.sync("n0", 1, 2)
+    story.append("n2", 1, 2)
+    story.sync("n2", 1, 2)
+    story.commit("n0", 1, 2, by=2)
+    story.append("n1", 1, 2)
+    story.commit("n1", 1, 2)
+    story.start("n1", 1, "", 1, 1)
+    story.append("n1", 1, 1)
+
+
 @breaks("S12")
 def committed_otherwise(story: Story) -> None:
     """A follower is told of another commit than the leader's"""
