@@ -33,8 +33,8 @@ class StateMachineSafety(Rule):
         elif isinstance(event, Commit):
             self._commit(event)
         elif isinstance(event, Started):
-            # A follower may hear of a commit before its own disk has the entry: a majority of others has. Once
-            # it has lost its memory, it knows what its snapshot says.
+            # A follower may hear of a commit before its own disk has the entry: a majority has. Once it has
+            # lost its memory, it knows what its snapshot says.
             self._known[event.host, event.group] = event.snapshot_index
         elif isinstance(event, Leader):
             highest = self._highest.get(event.group)
