@@ -14,7 +14,7 @@ from haqactor.config import NodeConfig
 from haqactor.env import Environment, Stream
 from haqactor.errors import InvariantViolation
 from haqactor.ids import METADATA_GROUP, GroupId, NodeId
-from haqactor.journal.commit import WriterStopped
+from haqactor.journal.commit import unwrapped
 from haqactor.journal.config import JournalConfig
 from haqactor.journal.journal import Journal
 from haqactor.journal.tail import TailCache
@@ -31,7 +31,7 @@ from haqactor.nodes.leaders import Leaders
 from haqactor.nodes.listener import ClientListener
 from haqactor.nodes.peer_listener import PeerListener
 from haqactor.nodes.peers import PeerLink
-from haqactor.nodes.ports import listen
+from haqactor.nodes.ports import Ports, listen
 from haqactor.nodes.status import node_status
 from haqactor.nodes.supervisor import supervise
 from haqactor.nodes.timers import Timers
@@ -103,33 +103,41 @@ class Node:
             self.listening = ports.clients.address
             self.log.info("listens", clients=self.listening, peers=ports.peers.address)
         try:
-            async with trio.open_nursery() as nursery:
-                self._nursery = nursery
-                await nursery.start(journal.run)
-                peers = PeerListener(
-                    self.env,
-                    self.log,
-                    self.config.limits.handshake,
-                    lambda: journal.identity,
-                    lambda: journal.boot,
-                    self._heard,
-                    self.versions,
-                )
-                if ports.peers is not None:
-                    peers_at = ports.peers
-                    self._supervise("peer listener", lambda: peers.run(peers_at))
-                task_status.started()
-                await self._join(journal)
-                await self._start(journal, peers, nursery)
-                if ports.clients is not None and self.clients is not None:
-                    clients, client_port = self.clients, ports.clients
-                    self._supervise("client listener", lambda: clients.run(client_port))
-                self._started.set()
-                await self._stopping.wait()
-                await self._leave()
-                nursery.cancel_scope.cancel()
+            async with unwrapped(), trio.open_nursery() as outer:
+                writer = trio.CancelScope(shield=True)
+                await outer.start(_write, journal, writer)
+                try:
+                    await self._serve_at(ports, journal, task_status)
+                finally:
+                    writer.cancel()
         finally:
             await ports.aclose()
+
+    async def _serve_at(self, ports: Ports, journal: Journal, task_status: trio.TaskStatus[None]) -> None:
+        async with unwrapped(), trio.open_nursery() as nursery:
+            self._nursery = nursery
+            peers = PeerListener(
+                self.env,
+                self.log,
+                self.config.limits.handshake,
+                lambda: journal.identity,
+                lambda: journal.boot,
+                self._heard,
+                self.versions,
+            )
+            if ports.peers is not None:
+                peers_at = ports.peers
+                self._supervise("peer listener", lambda: peers.run(peers_at))
+            task_status.started()
+            await self._join(journal)
+            await self._start(journal, peers, nursery)
+            if ports.clients is not None and self.clients is not None:
+                clients, client_port = self.clients, ports.clients
+                self._supervise("client listener", lambda: clients.run(client_port))
+            self._started.set()
+            await self._stopping.wait()
+            await self._leave()
+            nursery.cancel_scope.cancel()
 
     def _supervise(self, name: str, actor: Callable[[], Awaitable[None]]) -> None:
         if self._nursery is not None:
@@ -242,11 +250,8 @@ class Node:
                 actor = context.groups.get(group)
                 if actor is not None:
                     actor.mailbox.put(actor.applier.wanted)
-            try:
-                while await context.journal.compact():
-                    context.count("compactions")
-            except WriterStopped:
-                return  # the node is stopping in order, and its journal was first
+            while await context.journal.compact():
+                context.count("compactions")
 
     # -- for clients and whoever holds the node
 
@@ -309,3 +314,10 @@ class Node:
 
     async def _wait_changed(self) -> None:
         await self._changed.wait()
+
+
+async def _write(journal: Journal, scope: trio.CancelScope, *, task_status: trio.TaskStatus[None]) -> None:
+    """The journal's writer ends after everybody who writes, however the node ends; ``scope`` is shielded.
+    Else whoever has one more turn in that instant finds it closed, as if the disk had failed."""
+    with scope:
+        await journal.run(task_status=task_status)

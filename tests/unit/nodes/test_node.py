@@ -1,0 +1,86 @@
+"""A node's life: what ends after what."""
+
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import pytest
+import structlog
+import trio
+from trio.testing import MockClock
+
+from haqactor.config import NodeConfig
+from haqactor.errors import StorageFailed
+from haqactor.journal.writer import Change
+from haqactor.nodes.node import Node
+from tests.builders.memory_disk import MemoryDisk
+from tests.builders.memory_environment import memory_environment
+
+
+def node() -> Node:
+    env = memory_environment(disk=MemoryDisk())
+    return Node(NodeConfig(data_dir=Path("/data"), groups=1), env, structlog.get_logger())
+
+
+def join(server: Node, task: Callable[..., Awaitable[None]], *given: object) -> None:
+    """One more task among the node's own."""
+    nursery = server._nursery
+    assert nursery is not None
+    nursery.start_soon(task, *given)
+
+
+async def late_writer(server: Node, told: list[bool]) -> None:
+    """As an actor whose turn had come when everything was cancelled."""
+    try:
+        await trio.sleep_forever()
+    finally:
+        with trio.CancelScope(shield=True):
+            journal = server.journal
+            assert journal is not None
+            await journal.committer.commit(Change(lambda: None, told.append))
+
+
+async def test_the_writer_of_the_journal_ends_after_all_who_write(autojump_clock: MockClock) -> None:
+    """A node that stopped in order while a leader proposed ended by an error: the simulator's seed 4016 of
+    the swarm profile."""
+    server, told = node(), list[bool]()
+    async with trio.open_nursery() as nursery:
+        await nursery.start(server.run)
+        join(server, late_writer, server, told)
+        await server.wait_ready()
+        server.stop()
+    assert told == [False]
+
+
+async def test_so_it_does_where_the_node_is_cancelled(autojump_clock: MockClock) -> None:
+    """By the program that it is embedded in."""
+    server, told = node(), list[bool]()
+    async with trio.open_nursery() as nursery:
+        await nursery.start(server.run)
+        join(server, late_writer, server, told)
+        await server.wait_ready()
+        nursery.cancel_scope.cancel()
+    assert told == [False]
+
+
+async def test_what_ends_a_node_is_not_wrapped(autojump_clock: MockClock) -> None:
+    """Neither what its actors raise nor what the journal does."""
+
+    async def fails() -> None:
+        raise StorageFailed("the disk is gone")
+
+    for breaks in (lambda server: join(server, fails), poison):
+        server = node()
+        with (
+            pytest.RaisesGroup(pytest.RaisesExc(StorageFailed, match="^the disk is gone$")),
+            trio.fail_after(5),
+        ):
+            async with trio.open_nursery() as nursery:
+                await nursery.start(server.run)
+                await server.wait_ready()
+                breaks(server)
+
+
+def poison(server: Node) -> None:
+    journal = server.journal
+    assert journal is not None
+    journal.committer.fail(StorageFailed("the disk is gone"))
