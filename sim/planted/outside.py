@@ -219,19 +219,11 @@ ROWS: Final = (
     Bug(
         "N09",
         "nodes.held_forgotten",
-        "requests that wait for a new leader to serve are forgotten when it steps down",
+        "requests that wait for a new leader are forgotten when it begins to serve",
         ("L2", "L3", "rest"),
         "leaders that change",
         "",
         nodes="partition",
-    ),
-    Bug(
-        "N10",
-        "nodes.serves_without_clocks",
-        "a leader serves before it knows the time",
-        ("S25", "S4", "S1", "L2", "crash"),
-        "a leader that has heard nobody's clock",
-        "",
     ),
     Bug(
         "N11",
