@@ -235,7 +235,8 @@ def _fault(stream: Stream, kind: str, at_ns: int) -> Fault:
     if kind in ("disk_full", "sync_error"):
         return Fault(at_ns, kind, who, {"for_ns": NS + for_ns})
     if kind == "disk_slow":
-        return Fault(at_ns, kind, who, {"for_ns": for_ns, "strength": stream.choice((3, 10, 50))})
+        strength, stall_ns = stream.choice((3, 10, 50)), stream.choice((NS // 2, NS // 2, 5 * NS))
+        return Fault(at_ns, kind, who, {"for_ns": for_ns, "strength": strength, "stall_ns": stall_ns})
     if kind == "bit_rot" and stream.random() < 0.4:
         return Fault(at_ns, kind, who, {"for_ns": MS, **_place(stream), "crash": True, "tail": True})
     if kind in DAMAGE:

@@ -52,7 +52,8 @@ _SLOW_SIGMA: Final = 1.0
 @dataclass(slots=True)
 class Fault:
     """``chance``: of firing at each operation that it fits. ``times``: how often it fires at most; None: no
-    bound. ``strength``: the median factor of SLOW, ``stall_ns``: its longest standstill. ``fired`` counts."""
+    bound. ``strength``: the median factor of SLOW, ``stall_ns``: its longest standstill, ``stall_chance``: of
+    one at each operation. ``fired`` counts."""
 
     kind: Kind
     prefix: str
@@ -61,6 +62,7 @@ class Fault:
     strength: float
     stream: Stream
     stall_ns: int = STALL_NS_MAX
+    stall_chance: float = STALL_CHANCE
     fired: int = 0
 
     def fires(self, path: str) -> bool:
@@ -76,7 +78,7 @@ class Fault:
         """How long an operation takes under SLOW."""
         stream = self.stream
         factor = max(1.0, self.strength * stream.lognormvariate(0.0, _SLOW_SIGMA))
-        stall = stream.randrange(self.stall_ns) if stream.random() < STALL_CHANCE else 0
+        stall = stream.randrange(self.stall_ns) if stream.random() < self.stall_chance else 0
         return int(base_ns * factor) + stall
 
 
@@ -100,6 +102,7 @@ class Faults:
         times: int | None = None,
         strength: float = 10.0,
         stall_ns: int = STALL_NS_MAX,
+        stall_chance: float = STALL_CHANCE,
     ) -> Fault:
         """From now on, for every path that begins with ``prefix``; in place of the same kind and prefix."""
         self.switch_off(kind, prefix)
@@ -108,7 +111,7 @@ class Faults:
         if kind is Kind.LOST_DISK:
             times = 1
         stream = self._streams("fault", kind.value, prefix, again)
-        fault = Fault(kind, prefix, chance, times, strength, stream, stall_ns)
+        fault = Fault(kind, prefix, chance, times, strength, stream, stall_ns, stall_chance)
         self._active.setdefault(kind, []).append(fault)
         return fault
 

@@ -13,13 +13,14 @@ from haqactor.journal.block import MAGIC, BlockHeader, decode_header
 from haqactor.journal.files import parse_name
 from haqactor.sim.cluster import DIRECTORY, SimNode
 from haqactor.sim.disk.fates import SECTOR
+from haqactor.sim.disk.faults import STALL_CHANCE, Kind
 from haqactor.sim.disk.faults import Fault as DiskFault
-from haqactor.sim.disk.faults import Kind
 from haqactor.sim.disk.medium import Medium
 from haqactor.sim.nemesis.stage import Act, Stage, span
-from haqactor.sim.plan import Fault
+from haqactor.sim.plan import NS, Fault
 
-_STALL_NS: Final = 500_000_000
+_STALLS: Final = 0.3
+"""Of the operations of a disk that stands still for seconds: a leader is to notice."""
 _BACK_NS: Final = 200_000_000
 _SEGMENT: Final = f"{DIRECTORY}/segment-"
 _WIPES: Final = ("wipe", "lost_disk")
@@ -92,8 +93,11 @@ class Disks:
                 return
             stage.atlas.arm(name)
         times = 1 if fault.kind in _ONCE else None
-        strength = float(span(fault, "strength"))
-        on = faults.switch_on(kind, DIRECTORY, times=times, strength=strength, stall_ns=_STALL_NS)
+        strength, stall_ns = float(span(fault, "strength")), span(fault, "stall_ns")
+        often = _STALLS if stall_ns >= NS else STALL_CHANCE
+        on = faults.switch_on(
+            kind, DIRECTORY, times=times, strength=strength, stall_ns=stall_ns, stall_chance=often
+        )
         self._switched.append((fault.kind, node, on))
         stage.cluster.world.trace.add("fault", name, str(fault))
 
