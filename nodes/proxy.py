@@ -1,9 +1,11 @@
 """One hop for clients that cannot reach a leader: their frames go on over a connection of this node's.
 
-One rule: a proxy passes frames as they are and remembers only which requests are open, so that a broken hop
-fails them at once, and so does one that went silent; identity, numbers and credit stay the client's own."""
+One rule: a proxy passes frames as they are and remembers only which requests and consumers are open, so that
+a broken hop fails them at once, and so does one that went silent, or leads to a leader that is none any more;
+identity, numbers and credit stay the client's own."""
 
-from typing import TYPE_CHECKING, Final
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any, Final
 
 import trio
 
@@ -26,6 +28,7 @@ IDLE_PING_S: Final = 10.0
 PINGS_UNANSWERED_MAX: Final = 3
 """As between client and node (``haqactor.client.link``): the client cannot see that this hop is dead."""
 _OWN = (Op.WELCOME, Op.LEADERS, Op.PONG, Op.GOODBYE, Op.REFUSED)
+_TO_CONSUMERS = (Op.DELIVER, Op.LEASE_LOST, Op.CONSUMER_GONE)
 
 
 class ProxyLink:
@@ -136,7 +139,20 @@ class ProxyLink:
             known = self._pending.pop(frame.header[0], None)
             if self._hasty and known is None:
                 return
+        if frame.kind in _TO_CONSUMERS and (frame.header[0], frame.header[1]) not in self._consumers:
+            return  # from a leader that was left
         self.session.outbox.put(encode(frame.kind, frame.header, frame.blob))
+
+    def leaders_changed(self, rows: Iterable[list[Any]]) -> None:
+        """Consumers of groups that are led elsewhere now subscribe there. The client's own connection has not
+        changed, so it would not know; and this hop may be one that nobody has found broken yet."""
+        moved = [group for group, node, *_more in rows if node not in (NO_NODE, self.node)]
+        for group, consumer in [known for known in self._consumers if known[0] in moved]:
+            del self._consumers[group, consumer]
+            self.session.context.env.probe.mark("nodes.proxied_consumer_moved")
+            self.session.send(
+                wire.ConsumerGone(group, consumer, NotLeader.code, "the group has another leader")
+            )
 
     def _broken(self) -> None:
         if self.ended:

@@ -132,7 +132,7 @@ class ClientSession:
         if scope.cancelled_caught:
             self.context.env.probe.mark("nodes.hello_late")
             raise ProtocolError(f"no complete hello within {self.context.limits.handshake:g} s")
-        unsubscribe = self.context.leaders.subscribe(lambda rows: self.send(wire.Leaders(rows)))
+        unsubscribe = self.context.leaders.subscribe(self._leaders_changed)
         failure: list[Exception] = []
         try:
             async with trio.open_nursery() as nursery:
@@ -209,6 +209,11 @@ class ClientSession:
             if not data:
                 return
             frames = self._decoder.feed(data)
+
+    def _leaders_changed(self, rows: list[list[Any]]) -> None:
+        self.send(wire.Leaders(rows))
+        for link in self.proxies.values():
+            link.leaders_changed(rows)
 
     async def _dispatch(self, frame: Frame) -> None:
         message = wire.parse(frame)

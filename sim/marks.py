@@ -74,6 +74,7 @@ MARKS: Final[dict[str, str]] = {
     "nodes.peer_message_dropped": "",
     "nodes.proposal_overwritten": "",
     "nodes.proxied": "",
+    "nodes.proxied_consumer_moved": "",
     "nodes.proxied_request_lost": "",
     "nodes.proxy_silent": "",
     "nodes.proxy_without_leader": "",

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from haqactor.config import Limits
 from haqactor.env import NullProbe, Probe
-from haqactor.errors import InvalidArgument, NotFound
+from haqactor.errors import InvalidArgument, NotFound, NotLeader
 from haqactor.machine import commands, picking
 from haqactor.machine.actions import Action, ConsumerGone, Opened, PollAnswered, Propose
 from haqactor.machine.claims import Claims
@@ -195,11 +195,11 @@ class Dispatcher:
 
     def poll_one(self, session: bytes, consumer: int, uid: int) -> None:
         """One message for a subscribed consumer, whatever its credit; answered by ``PollAnswered``, once the
-        queue has opened. Raises NotFound, InvalidArgument (not subscribed)."""
+        queue has opened. Raises NotFound, NotLeader (it subscribed to an earlier leader, or never)."""
         desk = self._desk(uid)
         known = desk.consumers.get((session, consumer))
         if known is None:
-            raise InvalidArgument(f"consumer {consumer} is not subscribed to queue {uid}")
+            raise NotLeader(f"consumer {consumer} is to subscribe to queue {uid} here first", term=self._term)
         known.polls += 1
         self._active[uid] = True
 

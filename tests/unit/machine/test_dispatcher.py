@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from haqactor.config import Limits
-from haqactor.errors import InvalidArgument, NotFound, ProtocolError
+from haqactor.errors import InvalidArgument, NotFound, NotLeader, ProtocolError
 from haqactor.machine import commands
 from haqactor.machine.actions import ConsumerGone, Deliver, LeaseLost, Opened, PollAnswered, Propose
 from haqactor.machine.commands import Cause, Op
@@ -112,7 +112,7 @@ def test_a_subscription_to_what_is_not_there() -> None:
         group.subscribe(ALICE, uid=99)
     with pytest.raises(ProtocolError):
         group.subscribe(ALICE, [1, 2, 3])
-    with pytest.raises(InvalidArgument):
+    with pytest.raises(NotLeader):
         group.d.poll_one(ALICE, 1, Q)
 
 

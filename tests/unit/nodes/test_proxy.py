@@ -127,6 +127,30 @@ async def test_a_broken_hop_says_what_may_have_been_done() -> None:
         assert len(session.failed) == 7
 
 
+async def test_consumers_hear_of_another_leader_though_the_hop_stands() -> None:
+    """What the former one still sends them is for nobody. A node that heard of no leader tells nothing."""
+    async with place() as (session, accept):
+        await session.forward(wire.Subscribe(9, GROUP, 7, 2, 1, 1, 1, []))
+        leader = await accept()
+        (link,) = session.proxies.values()
+        for other in (GROUP + 1, GROUP):
+            link.leaders_changed([[other, -1, 4, ""]])
+        link.leaders_changed([[GROUP, 1, 5, "a"], [GROUP + 1, 0, 5, "b"]])
+        assert session.sent == []
+        link.leaders_changed([[GROUP, 0, 6, "b"]])
+        assert [(gone.consumer, gone.code) for gone in session.sent] == [(2, "not_leader")]
+        link.leaders_changed([[GROUP, 2, 7, "c"]])
+        late = (wire.Deliver(GROUP, 2, 7, 10**9, []), wire.ConsumerGone(GROUP, 2, "not_leader", "late"))
+        await leader.stream.send_all(b"".join(wire.pack(message) for message in late))
+        await wait_all_tasks_blocked()
+        assert not session.outbox.pending_bytes
+        assert len(session.sent) == 1
+        await session.forward(wire.Subscribe(10, GROUP, 7, 2, 2, 1, 1, []))
+        await leader.stream.send_all(wire.pack(late[0]))
+        await wait_all_tasks_blocked()
+        assert session.outbox.pending_bytes == len(wire.pack(late[0]))
+
+
 async def test_a_leader_that_cannot_be_reached_did_nothing() -> None:
     """So everything may be asked again; the next request tries anew."""
     async with place(listens=False) as (session, _accept):
