@@ -15,7 +15,9 @@ if TYPE_CHECKING:
 
 
 class Votes(Checker):
-    """S13: a vote is durable before it is told, told once a term, and survives."""
+    """S13: a vote is durable before it is told, told once a term, and survives. A suspect may have forgotten
+    that it was a candidate itself: nobody counts that vote once its boot is over, and had anybody else voted
+    for it, the suspect would have heard of that term before it counts again."""
 
     hears = (Vote, RequestVote)
 
@@ -44,6 +46,8 @@ class Votes(Checker):
     def started(self, replica: "Replica") -> None:
         hard, node = replica.disk.hard_state, replica.node
         if replica.disk.suspect:
+            for mine in [key for key, vote in self.votes.items() if key[0] == node == vote]:
+                del self.votes[mine]
             return
         known = self.votes.get((node, hard.term), NO_NODE)
         if hard.term < self.told[node] or known not in (NO_NODE, hard.vote):

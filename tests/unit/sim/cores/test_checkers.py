@@ -266,6 +266,21 @@ def test_can_fail(harness: Harness, invariant: str, tell: Callable[[Harness], No
     assert raised.value.invariant == invariant
 
 
+def test_a_suspect_may_forget_its_own_candidacy_but_no_vote_for_another(harness: Harness) -> None:
+    votes, replica = checker(harness, "Votes"), harness.replicas[0]
+    for term, candidate in ((98, 2), (99, 0)):
+        votes.votes[0, term] = candidate
+    replica.disk.suspect = True
+    votes.started(replica)
+    for term in (98, 99):
+        replica.disk.hard_state = HardState(Term(term), NodeId(1))
+        if term == 99:
+            votes.sent(replica, 1, Vote(Term(term), True))
+        else:
+            with pytest.raises(Violation, match="S13"):
+                votes.sent(replica, 1, Vote(Term(term), True))
+
+
 def test_a_checker_of_ones_own() -> None:
     """Adding one is a class and its name."""
 
