@@ -216,7 +216,8 @@ def _fault(stream: Stream, kind: str, at_ns: int) -> Fault:
         return Fault(at_ns, kind, "all", {"for_ns": for_ns, "gap_ns": gap_ns})
     who = "leader of group 1" if stream.random() < 0.4 else f"n{stream.randrange(3)}"
     if kind == "split":
-        for_ns = stream.choice((NS, 2 * NS, 3 * NS))
+        who = "leader of group 1" if stream.random() < 0.5 else who
+        for_ns = stream.choice((3 * NS // 2, 2 * NS, 3 * NS))
         return Fault(at_ns, kind, who, {"for_ns": for_ns, "clients": stream.randrange(1 << 16)})
     if kind == "flap":
         gap_ns = stream.choice((2, 4, 20)) * MS

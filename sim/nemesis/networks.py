@@ -52,13 +52,13 @@ class Networks:
 
     def _split(self, fault: Fault, node: SimNode) -> None:
         """A node, and a part of the clients with it, and all others do not hear each other. ``clients``, as
-        bits: the lowest two say how clients are parted. None of them are, those that came first (producers)
-        are with the others, or each is where its own bit says."""
+        bits: the lowest two say how clients are parted. None of them are, or those that came first
+        (producers) are with the others, or each is where its own bit says."""
         self._stage.count(fault)
         bits, nodes = span(fault, "clients"), self._stage.roster.hosts()
         clients = [name for name in self._stage.cluster.world.hosts if name not in nodes] if bits % 4 else []
         here = [name for place, name in enumerate(clients) if bits >> (2 + place % 14) & 1]
-        if bits % 4 == 1:
+        if bits % 4 in (1, 2):
             here = clients[(len(clients) + 1) // 2 :]
         there = [name for name in (*nodes, *clients) if name not in (node.host.name, *here)]
         label = f"{fault.kind}@{fault.at_ns}"

@@ -12,7 +12,7 @@ from haqactor.sim.workload import kinds
 from haqactor.sim.workload.clients import EXPECTED, Clients
 
 _LOOKS_PER_S = 2.0
-_OFTEN_PER_S = 10.0
+_OFTEN_PER_S = 30.0
 
 
 class WatcherBody:
