@@ -43,6 +43,7 @@ class Install:
     @classmethod
     async def begin(cls, store: Store, group: Group, meta: SnapshotMeta) -> "Install":
         """Open the files under temporary names."""
+        cold: ColdWriter | None = None
         try:
             number = group.take_number()
             cold = await ColdWriter.create(store.disk, store.directory, group.id, number, store.boot)
@@ -51,6 +52,8 @@ class Install:
                 store.disk, store.directory, group.id, number, store.boot, store.probe
             )
         except DiskFull as error:
+            if cold is not None:
+                await cold.abandon()
             raise Overloaded(
                 f"no space to receive a snapshot of group {group.id}", retry_after=5.0
             ) from error
@@ -135,12 +138,16 @@ class Install:
             snapshot_ref = await self._state.finish(meta, live)
             snapshot = await open_snapshot(store.disk, store.directory, group.id, snapshot_ref)
         except DiskFull as error:
-            await self.abandon()
+            await self._remove()
             raise Overloaded(
                 f"no space to receive a snapshot of group {group.id}", retry_after=5.0
             ) from error
         except DiskError as error:
             store.committer.poison(StorageFailed(f"receiving a snapshot failed: {error}"))
+        except trio.Cancelled:
+            with trio.CancelScope(shield=True):
+                await self._remove()
+            raise
         old_files = list(group.cold.values())
         update = Update(group.id, Manifest(meta, snapshot_ref, () if ref is None else (ref,)))
 
@@ -172,5 +179,8 @@ class Install:
         """Give up; again does no harm."""
         if self.open:
             self.open = False
-            await self._cold.abandon()
-            await self._state.abandon()
+            await self._remove()
+
+    async def _remove(self) -> None:
+        await self._cold.abandon()
+        await self._state.abandon()

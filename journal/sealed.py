@@ -40,6 +40,7 @@ class SealedWriter:
         self._magic = magic
         self.group = group
         self.number = number
+        self._path = f"{directory}/{name}{TEMPORARY}"
         self.offset = 0
         self._kept: list[Buffer] = []
         self._kept_from = 0
@@ -92,15 +93,17 @@ class SealedWriter:
             await self._file.sync()
         await self._file.aclose()
         path = f"{self._directory}/{self._name}"
-        await self._disk.rename(path + TEMPORARY, path)
+        await self._disk.rename(self._path, path)
+        self._path = path
         await self._disk.sync_directory(self._directory)
         return SealedRef(self.number, self.offset, crc)
 
     async def abandon(self) -> None:
-        """Give up; leaves nothing if the disk allows."""
+        """Give up, also on a finished file that nobody has named; leaves nothing if the disk allows. Again
+        does no harm."""
         await self._file.aclose()
         try:
-            await self._disk.unlink(f"{self._directory}/{self._name}{TEMPORARY}")
+            await self._disk.unlink(self._path)
         except DiskError:
             return
 

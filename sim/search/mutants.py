@@ -1,7 +1,7 @@
 """The matrix of planted bugs: how many seeds each simulator needs to find each of them, and by what.
 
 One rule: nothing is made easier for a bug: it is hunted through the seeds 0, 1, 2, ... of a profile in which
-clean code has to pass, until one of them fails.
+clean code has to pass, until one of them fails; a seed that fails without the bug as well does not count.
 
 A bug that both simulators have is hunted in the cores first, for they are quicker; then in whole nodes, and
 in the cores again. Each bug's seeds come one after the other, several bugs at once.
@@ -24,7 +24,7 @@ from haqactor.sim.verdict import Verdict
 NODES_MAX: Final = 500
 CORES_MAX: Final = 5_000
 """Seeds in which a bug must have been found."""
-_CORES_FIRST: Final = 100
+_CORES_FIRST: Final = 400
 _BATCH: Final = {NODES: 1, CORES: 20}
 SEED_LIMIT_S: Final = 60.0
 """CPU seconds of one seed; a bug that makes it take longer is found by that."""
@@ -47,7 +47,8 @@ class Stage:
 class Row:
     """What became of one bug. ``seeds``: how many were run in the simulator that found it, that one counted;
     where nothing was found, in all. ``checker``: the invariant that was broken; ``fault``: the kinds of
-    faults without which that seed does not fail, or "none"; ``fired``: all that came in it."""
+    faults without which that seed does not fail, or "none"; ``fired``: all that came in it. ``alarms``: seeds
+    on the way that fail without the bug, too."""
 
     id: str
     name: str
@@ -61,6 +62,7 @@ class Row:
     message: str = ""
     fired: tuple[str, ...] = ()
     cpu_s: float = 0.0
+    alarms: list[int] = field(default_factory=list[int])
 
     def to_json(self) -> dict[str, Any]:
         """As ``haq sim mutants -o json`` prints it."""
@@ -75,6 +77,7 @@ class Row:
             "profile": self.profile,
             "seed": self.seed,
             "cpu_s": round(self.cpu_s, 2),
+            "alarms": self.alarms,
         }
 
 
@@ -91,12 +94,14 @@ class Rules:
 
 @dataclass(slots=True)
 class Try:
-    """What a worker found in a batch: the seeds it ran, and the one that failed."""
+    """What a worker found in a batch: the seeds it ran, and the one that failed. ``alarms``: seeds that fail
+    without the bug as well, which finds nothing but a bug of ours."""
 
     seeds: int
     cpu_s: float
     found: Outcome | None = None
     needed: str = ""
+    alarms: tuple[int, ...] = ()
 
 
 @dataclass(slots=True)
@@ -136,16 +141,20 @@ def attempt(simulator: str, profile: str, name: str, first: int, last: int, redu
     """Run seeds with a bug until one fails. In a worker."""
     began = cpu_s()
     run = run_nodes if simulator == NODES else run_cores
+    alarms: list[int] = []
     for seed in range(first, last):
         outcome = run(seed, profile, Settings(), (name,))
         if outcome.verdict.failed:
+            if run(seed, profile, Settings(), ()).verdict.failed:
+                alarms.append(seed)
+                continue
             needed = ""
             if reduce:
                 needed = (_needed_by_nodes if simulator == NODES else _needed_by_cores)(
                     outcome, profile, name
                 )
-            return Try(seed - first + 1, cpu_s() - began, outcome, needed)
-    return Try(last - first, cpu_s() - began)
+            return Try(seed - first + 1, cpu_s() - began, outcome, needed, tuple(alarms))
+    return Try(last - first, cpu_s() - began, alarms=tuple(alarms))
 
 
 def least(kinds: tuple[str, ...], fails: Callable[[tuple[str, ...]], bool]) -> str:
@@ -249,6 +258,7 @@ class Matrix:
         else:
             result = done.value
         row.cpu_s += result.cpu_s
+        row.alarms += result.alarms
         tried[stage.simulator] = tried.get(stage.simulator, 0) + result.seeds
         if result.found is None:
             self._waiting.append(hunt)

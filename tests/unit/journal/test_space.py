@@ -181,6 +181,28 @@ async def test_a_full_disk_refuses_a_snapshot_and_leaves_nothing() -> None:
         assert await journal.compact()
 
 
+@pytest.mark.parametrize("part", ["cold", "snapshot"])
+async def test_a_full_disk_refuses_an_install_and_leaves_nothing(part: str) -> None:
+    """Whichever of its files does not fit: the simulator's seed 200 of the swarm profile, in which a follower
+    with a full disk kept the remains of each offer."""
+    disk = MemoryDisk()
+    async with running(disk) as journal:
+        await fill(Ledger(journal), 1, 1, 3)
+        install = await journal.begin_install(G, meta(10))
+        await install.add_entries([entry(1, 7)])
+        await install.add_chunk(b"state")
+        disk.fail("pwrite", part, DiskFull("no space"))
+        with pytest.raises(Overloaded):
+            await install.finish()
+        disk.fail("create", "snapshot", DiskFull("no space"))
+        with pytest.raises(Overloaded):
+            await journal.begin_install(G, meta(10))
+        assert not [name for name in disk.names if "cold" in name or "snapshot" in name]
+        install = await journal.begin_install(G, meta(10))
+        await install.add_chunk(b"state")
+        assert await install.finish()
+
+
 async def test_an_install_replaces_everything_below_and_keeps_a_matching_rest() -> None:
     """R12 b."""
     disk = MemoryDisk()

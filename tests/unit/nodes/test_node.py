@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from typing import cast
 
 import pytest
 import structlog
@@ -23,8 +24,7 @@ def node() -> Node:
 
 def join(server: Node, task: Callable[..., Awaitable[None]], *given: object) -> None:
     """One more task among the node's own."""
-    nursery = server._nursery
-    assert nursery is not None
+    nursery = cast(trio.Nursery, vars(server)["_nursery"])
     nursery.start_soon(task, *given)
 
 
@@ -62,25 +62,29 @@ async def test_so_it_does_where_the_node_is_cancelled(autojump_clock: MockClock)
     assert told == [False]
 
 
-async def test_what_ends_a_node_is_not_wrapped(autojump_clock: MockClock) -> None:
-    """Neither what its actors raise nor what the journal does."""
+async def fails() -> None:
+    raise StorageFailed("the disk is gone")
 
-    async def fails() -> None:
-        raise StorageFailed("the disk is gone")
 
-    for breaks in (lambda server: join(server, fails), poison):
-        server = node()
-        with (
-            pytest.RaisesGroup(pytest.RaisesExc(StorageFailed, match="^the disk is gone$")),
-            trio.fail_after(5),
-        ):
-            async with trio.open_nursery() as nursery:
-                await nursery.start(server.run)
-                await server.wait_ready()
-                breaks(server)
+def fail(server: Node) -> None:
+    join(server, fails)
 
 
 def poison(server: Node) -> None:
     journal = server.journal
     assert journal is not None
     journal.committer.fail(StorageFailed("the disk is gone"))
+
+
+@pytest.mark.parametrize("breaks", [fail, poison])
+async def test_what_ends_a_node_is_not_wrapped(
+    breaks: Callable[[Node], None], autojump_clock: MockClock
+) -> None:
+    """Neither what its actors raise nor what the journal does."""
+    server = node()
+    gone = pytest.RaisesExc(StorageFailed, match="^the disk is gone$")
+    with pytest.RaisesGroup(gone), trio.fail_after(5):
+        async with trio.open_nursery() as nursery:
+            await nursery.start(server.run)
+            await server.wait_ready()
+            breaks(server)

@@ -52,9 +52,9 @@ def test_stages_go_from_quick_to_slow() -> None:
     rules = Rules(nodes_max=500, cores_max=5000)
     both = stages(BUGS["raft.vote_twice"], rules)
     assert [(stage.simulator, stage.first, stage.last) for stage in both] == [
-        (CORES, 0, 100),
+        (CORES, 0, 400),
         (NODES, 0, 500),
-        (CORES, 100, 5000),
+        (CORES, 400, 5000),
     ]
     assert [stage.simulator for stage in stages(BUGS["journal.done_before_sync"], rules)] == [NODES]
 
