@@ -36,9 +36,11 @@ class SimOffload:
 
 
 class Marks:
-    """How often each rare branch was taken, over all hosts of a world."""
+    """How often each rare branch was taken, over all hosts of a world. ``peaceful``: from now on nobody
+    behaves awkwardly any more."""
 
     def __init__(self) -> None:
+        self.peaceful = False
         self.counts: dict[str, int] = {}
 
     def add(self, name: str) -> None:
@@ -68,7 +70,7 @@ class SimProbe:
 
     def buggify(self, name: str) -> bool:
         """Behave awkwardly but correctly here?"""
-        if not self._share:
+        if not self._share or self._marks.peaceful:
             return False
         active = self._sites.get(name)
         if active is None:

@@ -245,6 +245,7 @@ class Run:
 
     def _heal(self) -> int:
         self._core = self._nemesis.settle(self._drawn.core)
+        self._cluster.marks.peaceful = True
         self._clients.progress.stopping = True
         self._staff.leave()
         self._world.trace.add("heal", "all", ",".join(self._core))

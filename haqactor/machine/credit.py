@@ -65,11 +65,13 @@ class Consumer:
         """How many of a chunk of ``messages`` (``size`` bytes in all) it takes now: all, a slice, or 0: it
         waits.
 
-        It is given a slice only if its whole credit is smaller than the chunk; a message larger than its
-        credit comes alone."""
+        It is given a slice only if its whole credit is smaller than the chunk, or if it holds nothing that
+        might give credit back; a message larger than its credit comes alone."""
         if self.credit_messages >= messages and self.credit_bytes >= size:
             return messages
-        if self.credit_messages <= 0 or (self.whole_messages >= messages and self.whole_bytes >= size):
+        if self.credit_messages <= 0:
+            return 0
+        if self.leases and self.whole_messages >= messages and self.whole_bytes >= size:
             return 0
         each = -(-size // messages)
         count = min(messages, self.credit_messages, max(0, self.credit_bytes) // each)

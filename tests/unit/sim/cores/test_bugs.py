@@ -14,7 +14,7 @@ INVARIANTS = {
     CRASHED,
     "rest",
     *(f"S{number}" for number in range(1, 26)),
-    *(f"L{number}" for number in range(1, 10)),
+    *(f"L{number}" for number in range(1, 11)),
 }
 
 
