@@ -57,8 +57,8 @@ def propose(state: RaftState, kind: Kind, header: bytes, body: Buffer) -> Entry:
     """Append one entry. Raises NotLeader, Overloaded (R16), InvalidArgument."""
     if state.role is not Role.LEADER:
         raise NotLeader(leader=state.leader, term=state.hard.term)
-    if state.transferee != NO_NODE:
-        raise NotLeader("leadership is being handed over", leader=state.transferee, term=state.hard.term)
+    if state.transferee != NO_NODE:  # who takes it does not lead yet, and may never: nobody is to wait for it
+        raise NotLeader("leadership is being handed over", term=state.hard.term)
     if kind is not Kind.COMMAND:
         raise InvalidArgument(f"entries of kind {kind.name} are not proposed from outside: voters are fixed")
     log = state.log

@@ -121,6 +121,9 @@ def test_thesis_3_10_an_unfinished_transfer_is_aborted() -> None:
     now_ns = make_leader(core, granted=(1, 2))
     core.transfer(TWO, now_ns)
     assert [to for to, message in sent(work(core)) if isinstance(message, TimeoutNow)] == [TWO]
+    with pytest.raises(NotLeader) as refused:
+        core.propose(Kind.COMMAND, b"", b"x", now_ns)
+    assert refused.value.leader == -1, "nobody waits for one that may never lead: seed 5154 of profile swarm"
     assert core.next_deadline_ns == now_ns + RaftConfig().election_min_ns
     core.beat_answer(ONE, core.answer_row(), core.next_deadline_ns)
     core.tick(core.next_deadline_ns)
