@@ -169,8 +169,8 @@ def named_place(data: bytes, at: int) -> tuple[int, int] | None:
     header."""
     if claimed_header_bytes(data, at) is None:
         return None
-    number, offset = data[at + 24 : at + 32], data[at + 48 : at + 56]
-    return int.from_bytes(number, "little"), int.from_bytes(offset, "little")
+    fields = _FIXED.unpack_from(data, at)
+    return fields[8], fields[11]
 
 
 def decode_header(data: bytes, at: int, file_id: int, offset: int, file_bytes: int) -> BlockHeader:

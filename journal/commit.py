@@ -97,7 +97,8 @@ class Committer:
 
     async def commit(self, change: Change) -> bool:
         """Put a change of the journal itself through the writer. False if it was no longer wanted."""
-        await trio.lowlevel.checkpoint_if_cancelled()
+        if self._stopped:
+            await trio.lowlevel.checkpoint_if_cancelled()  # as below
         self.check_open()
         if not self._running:
             raise StorageFailed("the journal's writer does not run")

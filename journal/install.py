@@ -138,7 +138,7 @@ class Install:
             snapshot_ref = await self._state.finish(meta, live)
             snapshot = await open_snapshot(store.disk, store.directory, group.id, snapshot_ref)
         except DiskFull as error:
-            await self._remove()
+            await self._remove(file)
             raise Overloaded(
                 f"no space to receive a snapshot of group {group.id}", retry_after=5.0
             ) from error
@@ -146,7 +146,7 @@ class Install:
             store.committer.poison(StorageFailed(f"receiving a snapshot failed: {error}"))
         except trio.Cancelled:
             with trio.CancelScope(shield=True):
-                await self._remove()
+                await self._remove(file)
             raise
         old_files = list(group.cold.values())
         update = Update(group.id, Manifest(meta, snapshot_ref, () if ref is None else (ref,)))
@@ -181,6 +181,8 @@ class Install:
             self.open = False
             await self._remove()
 
-    async def _remove(self) -> None:
+    async def _remove(self, file: DataFile | None = None) -> None:
+        if file is not None:  # finished, and open by now
+            await self._store.remove([file])
         await self._cold.abandon()
         await self._state.abandon()

@@ -57,6 +57,8 @@ class ProxyLink:
             self._pending[rid] = frame.kind
         if frame.kind == Op.SUBSCRIBE:
             self._consumers[frame.header[1], frame.header[3]] = True
+        elif frame.kind == Op.UNSUBSCRIBE:
+            self._consumers.pop((frame.header[1], frame.header[2]), None)
         self.outbox.put(encode(frame.kind, frame.header, frame.blob))
         self._roused.set()
 

@@ -4,7 +4,6 @@ One rule: an aim is more arguments of a fault, drawn from a stream of its own; s
 they were.
 """
 
-from collections.abc import Mapping
 from dataclasses import replace
 from typing import Final
 
@@ -29,8 +28,4 @@ def aimed(stream: Stream, fault: Fault) -> Fault:
         again_ns = stream.choice((5, 30, 100)) * MS
         if stream.random() < _AGAIN:
             more |= {"again": True, "again_ns": again_ns}
-    return replace(fault, args=_with(fault.args, more)) if more else fault
-
-
-def _with(args: Mapping[str, Json], more: Mapping[str, Json]) -> dict[str, Json]:
-    return {**args, **more}
+    return replace(fault, args={**fault.args, **more}) if more else fault

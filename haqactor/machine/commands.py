@@ -87,9 +87,7 @@ def decode(header: Buffer, known: Versions = KNOWN) -> Header:
         raise InvariantViolation(f"an entry's header is not CBOR: {error}") from error
     if not is_list(value) or not value or type(value[0]) is not int:
         raise InvariantViolation(f"an entry's header is malformed: {value!r:.80}")
-    version = value[0]
-    if not known[0] <= version <= known[1]:
-        known.check(version, "an entry")
+    version = known.check(value[0], "an entry")
     if len(value) != 3 or type(value[1]) is not int or not is_list(value[2]):
         raise InvariantViolation(f"an entry's header is malformed: {value!r:.80}")
     _version, time_ns, commands = value

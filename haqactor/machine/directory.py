@@ -31,7 +31,7 @@ from haqactor.machine.commands import Command, Op, decode, follow_directory
 from haqactor.machine.effects import Applied, DirectoryChanged, Effect, GroupCreated, NodeRegistered
 from haqactor.machine.epochs import Epochs
 from haqactor.machine.machine import GroupMachine
-from haqactor.machine.versions import FIRST, KNOWN, Versions, passed_over
+from haqactor.machine.versions import KNOWN, Agreed, Versions
 
 _ORDINALS: Final = 1 << 16
 _ENSURES_MAX: Final = 500
@@ -65,13 +65,11 @@ class GroupRow(NamedTuple):
 
 
 class DirectoryMachine:
-    """``nodes``, ``groups`` and ``queues`` (by name) are read only for others; ``version``, ``known``: as in
+    """``nodes``, ``groups`` and ``queues`` (by name) are read only for others; ``known``: as in
     ``GroupMachine``."""
 
     def __init__(self, probe: Probe = _NULL, known: Versions = KNOWN) -> None:
-        self._probe = probe
-        self._known = known
-        self.version = FIRST
+        self._agreed = Agreed(probe, known)
         self.index = Index(0)
         self.term = Term(0)
         self.time_ns = 0
@@ -101,14 +99,18 @@ class DirectoryMachine:
         try:
             self._apply(header, applied)
         except UnknownVersion:
-            if not passed_over(self._probe):
+            if not self._agreed.passes_over():
                 raise
         return applied
 
+    @property
+    def version(self) -> int:
+        """As ``GroupMachine.version``."""
+        return self._agreed.version
+
     def _apply(self, header: Buffer, applied: Applied) -> None:
-        version, time_ns, commands = decode(header, self._known)
-        if version > self.version:
-            raise InvariantViolation(f"entry {applied.index} has a version that was not agreed on: {version}")
+        version, time_ns, commands = decode(header, self._agreed.known)
+        self._agreed.allow(version, applied.index)
         self.time_ns = max(self.time_ns, time_ns)
         for command in commands:
             reply = self._one(command, applied.effects)
@@ -132,7 +134,7 @@ class DirectoryMachine:
             if op == Op.CREATE_GROUPS:
                 return self._create_groups(command[1], effects)
             if op == Op.RAISE_VERSION:
-                return self._raise_version(command[1])
+                return self._agreed.raise_to(command[1])
         except (InvariantViolation, UnknownVersion):
             raise
         except Error as error:
@@ -230,13 +232,6 @@ class DirectoryMachine:
                 effects.append(GroupCreated(group, self.groups[group].uid, self.groups[group].replicas))
             rows.append([group, self.groups[group].uid, list(self.groups[group].replicas)])
         return rows
-
-    def _raise_version(self, to: int) -> bool:
-        version = self._known.raised(self.version, to)
-        if version != self.version:
-            self._probe.mark("machine.version_raised")
-            self.version = version
-        return True
 
     def _number(self) -> int:
         number = self.index * _ORDINALS + self._ordinal
@@ -361,20 +356,12 @@ class DirectoryMachine:
         for row in snapshot.read(chunks):
             kind = row[0]
             if kind == "directory":
-                self._restore_version(row[1])
+                self._agreed.restore(row[1])
                 self.index, self.term, self.time_ns, self._chain = row[2:]
             elif kind != "end":
                 self._restore_rows(kind, row[1])
         if kind != "end":
             raise DataDamaged("a snapshot has no end")
-
-    def _restore_version(self, version: int) -> None:
-        try:
-            self._known.check(version, "a snapshot")
-        except UnknownVersion:
-            if not passed_over(self._probe):
-                raise
-        self.version = version
 
     def _restore_rows(self, kind: str, rows: list[list[Any]]) -> None:
         if kind == "changes":

@@ -38,7 +38,7 @@ from haqactor.machine.effects import (
 from haqactor.machine.intervals import IntervalSet
 from haqactor.machine.producers import Claim, Producer, Producers
 from haqactor.machine.queue import Moves, Origin, Queue
-from haqactor.machine.versions import FIRST, KNOWN, Versions, passed_over
+from haqactor.machine.versions import KNOWN, Agreed, Versions
 
 TICK_BUDGET: Final = 1000
 """Timers that act in one tick at most, so that no entry is a long pause."""
@@ -49,12 +49,11 @@ _NULL: Final = NullProbe()
 class GroupMachine:
     """``queues``: uid to Queue (read only for others). ``time_ns``: the T of the last entry. ``index``,
     ``term``: of the last entry applied. ``dir_index``: the change of the directory that was followed last.
-    ``version``: the newest that the group has agreed on; ``known``: those that this release can apply."""
+    ``known``: the versions that this release can apply."""
 
     def __init__(self, probe: Probe = _NULL, known: Versions = KNOWN) -> None:
         self._probe = probe
-        self._known = known
-        self.version = FIRST
+        self._agreed = Agreed(probe, known)
         self.index = Index(0)
         self.term = Term(0)
         self.time_ns = 0
@@ -91,14 +90,18 @@ class GroupMachine:
         try:
             self._apply(header, applied)
         except UnknownVersion:
-            if not passed_over(self._probe):
+            if not self._agreed.passes_over():
                 raise
         return applied
 
+    @property
+    def version(self) -> int:
+        """The newest that the group has agreed on."""
+        return self._agreed.version
+
     def _apply(self, header: Buffer, applied: Applied) -> None:
-        version, time_ns, commands = decode(header, self._known)
-        if version > self.version:
-            raise InvariantViolation(f"entry {applied.index} has a version that was not agreed on: {version}")
+        version, time_ns, commands = decode(header, self._agreed.known)
+        self._agreed.allow(version, applied.index)
         self.time_ns = max(self.time_ns, time_ns)
         for command in commands:
             handler = self._handlers.get(command[0])
@@ -280,11 +283,7 @@ class GroupMachine:
         return True
 
     def _raise_version(self, command: Command, _effects: list[Effect]) -> Any:
-        version = self._known.raised(self.version, command[1])
-        if version != self.version:
-            self._probe.mark("machine.version_raised")
-            self.version = version
-        return True
+        return self._agreed.raise_to(command[1])
 
     def _follow_directory(self, command: Command, effects: list[Effect]) -> Any:
         _op, upto, drops, ensures = command
@@ -427,7 +426,7 @@ class GroupMachine:
 
     def _restore_chunk(self, kind: str, row: list[Any]) -> None:
         if kind == "machine":
-            self._restore_version(row[1])
+            self._agreed.restore(row[1])
             self.index, self.term, self.time_ns, self.dir_index, self._chain, limit = row[2:]
             self.producers.sessions_max = limit
         elif kind == "queue":
@@ -448,14 +447,6 @@ class GroupMachine:
                 self.producers.restore(producer, with_rows=item[5])
         elif kind != "end":
             raise InvariantViolation(f"a snapshot holds {kind!r}, which this release does not know")
-
-    def _restore_version(self, version: int) -> None:
-        try:
-            self._known.check(version, "a snapshot")
-        except UnknownVersion:
-            if not passed_over(self._probe):
-                raise
-        self.version = version
 
     def _touch(self, queue: Queue) -> None:
         if self._view is not None and not self._probe.bug("machine.snapshot_not_frozen"):

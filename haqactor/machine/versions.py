@@ -38,11 +38,44 @@ class Versions(NamedTuple):
         return self.check(to, "the group from here on")
 
 
-def passed_over(probe: Probe) -> bool:
-    """Something unknown was met. Never passed over, but by a planted bug."""
-    probe.mark("machine.version_unknown")
-    return probe.bug("machine.unknown_skipped")
-
-
 KNOWN: Final = Versions(FIRST, 1)
 """What this release can apply. Who adds a version keeps the rules of the older ones (ADR 18)."""
+
+
+class Agreed:
+    """A machine's own: ``version``, the newest that its group has agreed on; ``known``: what this release can
+    apply."""
+
+    __slots__ = ("_probe", "known", "version")
+
+    def __init__(self, probe: Probe, known: Versions) -> None:
+        self._probe = probe
+        self.known = known
+        self.version = FIRST
+
+    def allow(self, version: int, index: int) -> None:
+        """An entry has that version. Raises InvariantViolation where nobody has agreed on it."""
+        if version > self.version:
+            raise InvariantViolation(f"entry {index} has a version that was not agreed on: {version}")
+
+    def raise_to(self, version: int) -> bool:
+        """An entry says so. Raises as ``Versions.raised``. True."""
+        raised = self.known.raised(self.version, version)
+        if raised != self.version:
+            self._probe.mark("machine.version_raised")
+            self.version = raised
+        return True
+
+    def restore(self, version: int) -> None:
+        """A snapshot has that version. Raises UnknownVersion."""
+        try:
+            self.known.check(version, "a snapshot")
+        except UnknownVersion:
+            if not self.passes_over():
+                raise
+        self.version = version
+
+    def passes_over(self) -> bool:
+        """Something unknown was met. Never passed over, but by a planted bug."""
+        self._probe.mark("machine.version_unknown")
+        return self._probe.bug("machine.unknown_skipped")

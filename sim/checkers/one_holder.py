@@ -2,8 +2,8 @@
 
 One rule: a lease id belongs to one consumer for ever, and a message that is leased in a term is leased again
 in that term only after its lease has ended; one whose holder is there and stays silent ends when its time is
-over, not before. Terms are not compared with each other: a leader that was
-overtaken may still choose. But nothing that it chose since its successor was elected may ever be delivered.
+over, not before. Terms are not compared with each other: a leader that was overtaken may still choose. But
+nothing that it chose since its successor was elected may ever be delivered.
 """
 
 from haqactor.sim.checkers.checker import Rule

@@ -133,8 +133,8 @@ class Processes:
     def _handover(self, fault: Fault, node: SimNode) -> None:
         """All that it leads goes to the node that is ``to`` places behind it, as the balancer and a node that
         drains do it. ``trouble``: that one is just then at a standstill (pause), or its log is (slow), or it
-        crashes.
-        ``on_ns``: as soon as it leads, and so much later, it hands over as well; 0: it keeps what it got."""
+        crashes. ``on_ns``: as soon as it leads, and so much later, it hands over as well; 0: it keeps what it
+        got."""
         stage, nodes = self._stage, self._stage.cluster.nodes
         others = [other for other in nodes if other is not node]
         taker = others[span(fault, "to") % len(others)]

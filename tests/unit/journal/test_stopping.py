@@ -42,3 +42,16 @@ async def test_who_stops_together_with_the_writer_is_cancelled_and_no_more() -> 
         nursery.cancel_scope.cancel()
     assert nursery.cancel_scope.cancelled_caught
     await journal.aclose()
+
+
+async def test_a_change_happens_though_who_asks_was_cancelled_before() -> None:
+    """Its files are there already: while the writer runs, nothing comes between them and the change."""
+    journal, told = await Journal.open(MemoryDisk(), DIRECTORY, SMALL, probe=NullProbe()), list[bool]()
+    async with trio.open_nursery() as nursery:
+        await nursery.start(journal.run)
+        with trio.CancelScope() as scope:
+            scope.cancel()
+            await journal.committer.commit(Change(lambda: None, told.append))
+        assert told == [False]
+        nursery.cancel_scope.cancel()
+    await journal.aclose()

@@ -151,6 +151,19 @@ async def test_consumers_hear_of_another_leader_though_the_hop_stands() -> None:
         assert session.outbox.pending_bytes == len(wire.pack(late[0]))
 
 
+async def test_a_consumer_that_ended_is_forgotten() -> None:
+    """A client may begin and end consumers for ever on one connection."""
+    async with place() as (session, accept):
+        for consumer in range(5):
+            await session.forward(wire.Subscribe(9, GROUP, 7, consumer, 1, 1, 1, []))
+            await session.forward(wire.Unsubscribe(10, GROUP, consumer))
+        await session.forward(wire.Subscribe(9, GROUP, 7, 5, 1, 1, 1, []))
+        leader = await accept()
+        leader.stream.abort()
+        await wait_all_tasks_blocked()
+        assert [gone.consumer for gone in session.sent] == [5]
+
+
 async def test_a_leader_that_cannot_be_reached_did_nothing() -> None:
     """So everything may be asked again; the next request tries anew."""
     async with place(listens=False) as (session, _accept):
