@@ -12,7 +12,7 @@ from haqactor.sim.plan import Fault, Json
 
 MS: Final = 1_000_000
 _RECENT: Final = 0.6
-_TORN: Final = 0.5
+_TORN: Final = 0.8
 _AGAIN: Final = 0.4
 
 

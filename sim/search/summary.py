@@ -83,12 +83,21 @@ class Summary:
 
     @property
     def unreached(self) -> list[str]:
-        """Marks that no seed reached and that have no reason for it."""
+        """Marks that no seed reached, though neither impossible nor rare."""
         if self.simulator == CORES:
             return []
         from haqactor.sim.marks import unreached
 
         return unreached(self.marks)
+
+    @property
+    def missed_rarely(self) -> list[str]:
+        """Marks that few seeds reach, and none of these did."""
+        if self.simulator == CORES:
+            return []
+        from haqactor.sim.marks import missed_rarely
+
+        return missed_rarely(self.marks)
 
     @property
     def confirmed_median(self) -> int:
@@ -126,6 +135,7 @@ class Summary:
             "never_fired": self.never_fired,
             "marks": dict(sorted(self.marks.items())),
             "unreached": self.unreached,
+            "missed_rarely": self.missed_rarely,
             "confirmed_median": self.confirmed_median,
             "messages": sum(outcome.messages for outcome in self.results),
             "simulated_hours": round(self.simulated_hours, 4),

@@ -1,5 +1,5 @@
-"""A client that rules over a queue of its own, from declaration to deletion and again, and changes the
-settings of those in use.
+"""A client that rules over a queue of its own, from declaration to deletion and again, changes the settings
+of those in use, and empties one of them.
 
 One rule: it does one thing at a time and asks again until it knows, so that of its queue always only one
 incarnation may be there.
@@ -20,6 +20,7 @@ from haqactor.sim.workload.producers import publish_once
 from haqactor.sim.workload.watcher import look
 
 _PAUSE_S = 0.5
+_PURGES = 0.3
 
 
 class AdminBody:
@@ -35,8 +36,13 @@ class AdminBody:
         clients = self._clients
         stream = clients.stream(self._name)
         await clients.declare_all(self._name, broker)
+        purges = clients.stream(f"{self._name} purges")
         while not clients.progress.stopping:
-            if "admin" not in clients.work or ("alter" in clients.work and stream.random() < 0.4):
+            if "purges" in clients.work and purges.random() < _PURGES:
+                await self._purge(broker, kinds.SHARED[0])
+            elif "admin" not in clients.work and "alter" not in clients.work:
+                pass
+            elif "admin" not in clients.work or ("alter" in clients.work and stream.random() < 0.4):
                 await self._alter(broker, stream)
             else:
                 await self._rule(broker, stream)
@@ -57,7 +63,7 @@ class AdminBody:
         if stream.random() < 0.5:
             await self._take(broker, stream)
         if stream.random() < 0.4:
-            await self._purge(broker)
+            await self._purge(broker, kinds.OWN)
         if stream.random() < 0.6:
             await self._delete(broker)
             await look(clients, name, broker, queue)
@@ -80,10 +86,10 @@ class AdminBody:
             else:
                 clients.done(op)
 
-    async def _purge(self, broker: Broker) -> None:
-        op = self._clients.call(self._name, "purge", kinds.OWN)
+    async def _purge(self, broker: Broker, queue: str) -> None:
+        op = self._clients.call(self._name, "purge", queue)
         try:
-            await broker.queue(kinds.OWN).purge()
+            await broker.queue(queue).purge()
         except EXPECTED as error:
             self._clients.failed(op, error)
         else:

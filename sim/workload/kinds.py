@@ -18,6 +18,7 @@ WORK: Final[dict[str, str]] = {
     "consumer_crash": "consumers' hosts crash and come back",
     "dead_letters": "a queue has a dead-letter queue",
     "getters": "consumers ask for one message at a time",
+    "impatient": "some producers give up soon where no leader answers or a node is overloaded",
     "implicit": "named producers let their session number the messages",
     "large": "many messages are large, and cannot be packed",
     "monotonous": "many messages are such that the journal packs them",
@@ -26,6 +27,7 @@ WORK: Final[dict[str, str]] = {
     "pipelines": "producers have several publishes under way at once",
     "producer_crash": "producers' hosts crash and come back under the same name",
     "proxy": "some clients let one node pass everything on",
+    "purges": "a queue that is in use is emptied now and then",
     "reads": "each queue has somebody who looks at it all the time",
     "rejects": "consumers reject some messages",
     "rivals": "two producers of one name fence each other",
@@ -35,8 +37,10 @@ WORK: Final[dict[str, str]] = {
 ALONE: Final[Mapping[str, float]] = {
     "backlog": 0.2,
     "bursts": 0.2,
+    "impatient": 0.2,
     "large": 0.4,
     "monotonous": 0.25,
+    "purges": 0.1,
     "reads": 0.3,
 }
 """Kinds that are drawn each for itself, and in which share of the seeds; the others are drawn together."""

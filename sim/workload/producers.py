@@ -23,6 +23,8 @@ _PIPELINE_MAX = 6
 _LARGE_BYTES = 1500
 _BURST = 8
 """Calls without a pause, on average."""
+_LOOKS = 0.2
+"""Share of the calls before which a producer with a rival asks again what was stored last."""
 
 
 class ProducerBody:
@@ -38,6 +40,7 @@ class ProducerBody:
         self._session = session
         self._pause_s = pause_s
         self._sizes = clients.stream(f"{name} sizes")
+        self._looks = clients.stream(f"{name} looks")
         self._number = 0  # of its bodies, over all its starts
 
     @property
@@ -114,7 +117,8 @@ class ProducerBody:
         numbers: dict[str, int] = {}
         while not self.finished:
             queue = self._queue(stream)
-            if not implicit and queue not in numbers:
+            looks = "rivals" in clients.work and self._looks.random() < _LOOKS
+            if not implicit and (looks or queue not in numbers):
                 numbers[queue] = await producer.last_seq(queue)
             batch = "batches" in clients.work and stream.random() < 0.4
             batch = batch or (implicit and "pipelines" in clients.work and stream.random() < 0.4)

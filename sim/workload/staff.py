@@ -4,6 +4,7 @@ One rule: clients are hosts of their own; what one of them is drawn to do does n
 there.
 """
 
+from dataclasses import replace
 from functools import partial
 
 import trio
@@ -24,6 +25,7 @@ from haqactor.sim.world import NS
 _CRASH_NS = 2 * NS
 _DOWN_NS = NS
 _LOOK_S = 0.2
+_PATIENCE_NS = (NS // 2, NS)
 
 
 class Staff:
@@ -54,7 +56,7 @@ class Staff:
             self._publisher(name, self._producer(name, session), crashes="producer_crash" in work)
             if number == 0 and "rivals" in work:
                 self._publisher("p0x", self._producer("p0x", session), crashes=False)
-        if "admin" in work or "alter" in work:
+        if any(kind in work for kind in ("admin", "alter", "purges")):
             self._publisher("admin", AdminBody(clients, "admin"), crashes=False)
         self._start("watcher", WatcherBody(clients, "watcher"))
         for queue in clients.queues if "reads" in work else ():
@@ -81,7 +83,11 @@ class Staff:
     def _start(self, name: str, body: Body) -> Host:
         world = self._cluster.world
         proxy = "proxy" in self.clients.work and world.random("proxy", name).random() < 0.4
-        return self._cluster.client(name, body, Options(proxy=proxy))
+        options = Options(proxy=proxy)
+        if "impatient" in self.clients.work and name in self._publishing:
+            patience_ns = world.random("patience", name).choice(_PATIENCE_NS)
+            options = replace(options, patience_ns=patience_ns)
+        return self._cluster.client(name, body, options)
 
     # -- crashes
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from haqactor.sim.marks import BUGGIFY, MARKS, surprising, unreached
+from haqactor.sim.marks import BUGGIFY, MARKS, RARE, missed_rarely, surprising, unreached
 
 ROOMS = ("haqactor", "nodes", "journal")
 
@@ -37,9 +37,18 @@ def test_the_source_and_the_list_agree(verb: str, listed: tuple[str, ...]) -> No
 
 def test_what_was_not_reached() -> None:
     with_reason = [name for name, reason in MARKS.items() if reason]
-    without = [name for name, reason in MARKS.items() if not reason]
+    without = [name for name, reason in MARKS.items() if not reason and name not in RARE]
     assert unreached({}) == without
     assert unreached(dict.fromkeys(without, 1)) == []
     assert unreached(dict.fromkeys(without[1:], 2)) == without[:1]
     assert surprising(dict.fromkeys(without, 1)) == []
     assert surprising(dict.fromkeys(with_reason, 1)) == with_reason
+
+
+def test_rare_marks_name_the_test_that_takes_them() -> None:
+    assert missed_rarely({}) == list(RARE)
+    assert missed_rarely(dict.fromkeys(RARE, 1)) == []
+    for name, reason in RARE.items():
+        assert not MARKS[name]
+        path, _, test = reason.rpartition(" ")[2].partition("::")
+        assert f"def {test}(" in Path(path).read_text()

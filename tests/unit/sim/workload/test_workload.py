@@ -7,10 +7,13 @@ from typing import Any
 
 import pytest
 
+from haqactor.client.options import Options
 from haqactor.sim.checkers.checker import Violation
 from haqactor.sim.checkers.final import Final
 from haqactor.sim.checkers.panel import Panel
+from haqactor.sim.cluster import Body, SimCluster
 from haqactor.sim.drawn import Drawn
+from haqactor.sim.host import Host
 from haqactor.sim.profiles import draw
 from haqactor.sim.run import Result, Run
 from haqactor.sim.verdict import Verdict
@@ -79,7 +82,7 @@ CRASHING = (
     "backlog",
 )
 GATHERING = ("batches", "consumer_batches", "getters", "proxy", "rivals", "bursts")
-FILLING = ("large", "monotonous")
+FILLING = ("large", "monotonous", "purges", "impatient")
 
 
 def test_every_kind_is_played() -> None:
@@ -109,12 +112,28 @@ TRACES: list[tuple[tuple[str, ...], Callable[[Played], object]]] = [
     (("large",), lambda run: [op for op in run.some("publish") if len(set(op.value or b"")) > 200]),
     (("monotonous",), lambda run: [op for op in run.some("publish") if (op.value or b"").count(b".") > 150]),
     (GATHERING, lambda run: {op.client for op in run.some("publish")} == {"p0", "p0x"}),
+    (("purges",), lambda run: {op.queue for op in run.some("purge")} == {"orders"}),
 ]  # fmt: skip
 
 
 @pytest.mark.parametrize(("work", "trace"), TRACES)
 def test_kinds_leave_traces(work: tuple[str, ...], trace: Callable[[Played], object]) -> None:
     assert trace(played(*work))
+
+
+def test_impatient_producers_give_up_sooner(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only they: a consumer that gives up would leave its queue."""
+    patience: dict[str, int] = {}
+    client = SimCluster.client
+
+    def heard(cluster: SimCluster, name: str, body: Body, options: Options | None = None) -> Host:
+        patience[name] = (options or Options()).patience_ns
+        return client(cluster, name, body, options)
+
+    monkeypatch.setattr(SimCluster, "client", heard)
+    played("impatient", producers=2)
+    assert {patience.pop(name) for name in ("p0", "p1")} <= {NS // 2, NS}
+    assert set(patience.values()) == {Options().patience_ns}
 
 
 def test_batches_are_published_whole() -> None:
