@@ -17,6 +17,7 @@ from haqactor.ids import NO_NODE, GroupId, Index, NodeId, Term
 from haqactor.nodes.applier import Applier
 from haqactor.nodes.clockwork import clocks_heard
 from haqactor.nodes.context import Context
+from haqactor.nodes.handing import Handing
 from haqactor.nodes.installs import Receiving, Sending
 from haqactor.nodes.mailbox import Mailbox
 from haqactor.nodes.peerwire import pack_raft
@@ -70,6 +71,7 @@ class GroupActor:
         self._writes = Writes(context.journal, group, self.mailbox.put)
         self._proposals: dict[Index, Proposal] = {}
         self._reads: list[tuple[Index, int]] = []
+        self._handing = Handing(self)
         self._held: list[Request] = []
         self._held_bytes = 0
         self._stirred = True  #: something came that the service may have to do with
@@ -340,23 +342,11 @@ class GroupActor:
 
     def hand_over(self, now: int) -> None:
         """Give leadership to the peer that is furthest along."""
-        if not self.core.is_leader:
-            return
-        voters = self.core.configuration.deciders()
-        reachable = [
-            peer
-            for peer in self.core.statistics().peers
-            if peer.node in voters and self.context.peers[peer.node].connected and not peer.suspect
-        ]
-        if reachable:
-            self.context.env.probe.mark("nodes.hands_over")
-            best = max(reachable, key=lambda peer: (peer.match, -peer.node))
-            self.core.transfer(best.node, now)
+        self._handing.over(now)
 
     def give_back(self, now: int) -> None:
-        """Hand leadership to the preferred voter, if it is still ours to hand over."""
-        if self.serving and self.core.preferred != self.core.node:
-            self.core.transfer(self.core.preferred, now)
+        """Hand leadership to the preferred voter."""
+        self._handing.back(now)
 
     def lost_sight(self, peer: NodeId) -> Callable[[int], None]:
         """The item that makes the core look for a peer's place again."""

@@ -11,10 +11,11 @@ from haqactor.raft.state import NO_DEADLINE_NS, RaftState, Role
 
 
 def begin(state: RaftState, target: NodeId) -> None:
-    """Hand over to ``target``. Raises NotLeader; InvalidArgument for one that cannot lead."""
+    """Hand over to ``target``; no effect, and no more time, where it is under way to it. Raises NotLeader;
+    InvalidArgument for one that cannot lead."""
     if state.role is not Role.LEADER:
         raise NotLeader(leader=state.leader, term=state.hard.term)
-    if target == state.node:
+    if target in (state.node, state.transferee):
         return
     progress = state.progress.get(target)
     if progress is None or target not in state.configuration.deciders():

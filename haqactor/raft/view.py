@@ -96,6 +96,11 @@ class RaftView:
         return self._state.ranked(self._state.configuration.deciders())[0]
 
     @property
+    def transferee(self) -> NodeId:
+        """Whom leadership is on its way to, NO_NODE if it is not; meanwhile nothing is proposed."""
+        return self._state.transferee
+
+    @property
     def term_start(self) -> Index:
         """As a leader: the index of the no-op; it serves once that is applied (R19)."""
         return self._state.term_start

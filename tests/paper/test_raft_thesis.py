@@ -5,7 +5,7 @@ import pytest
 
 from haqactor.entry import Kind
 from haqactor.errors import NotLeader
-from haqactor.ids import Index, NodeId, Term
+from haqactor.ids import NO_NODE, Index, NodeId, Term
 from haqactor.raft.config import MILLISECOND_NS, RaftConfig
 from haqactor.raft.core import RaftCore
 from haqactor.raft.heartbeat import BeatRow
@@ -129,3 +129,19 @@ def test_thesis_3_10_an_unfinished_transfer_is_aborted() -> None:
     core.tick(core.next_deadline_ns)
     assert core.is_leader
     core.propose(Kind.COMMAND, b"", b"x", core.next_deadline_ns)
+
+
+def test_thesis_3_10_asking_again_makes_no_transfer_longer() -> None:
+    """Whoever asks every half second for a target that may not campaign would stop all proposals for ever:
+    seed 7071 of profile swarm."""
+    core = make()
+    now_ns = make_leader(core, granted=(1, 2))
+    core.transfer(TWO, now_ns)
+    work(core)
+    again_ns = now_ns + RaftConfig().election_min_ns // 2
+    core.beat_answer(ONE, core.answer_row(), again_ns)
+    core.transfer(TWO, again_ns)
+    assert core.transferee == TWO
+    assert core.next_deadline_ns == now_ns + RaftConfig().election_min_ns
+    core.tick(core.next_deadline_ns)
+    assert core.transferee == NO_NODE

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -121,3 +122,17 @@ async def test_a_new_term_starts_the_calm_anew(autojump_clock: MockClock) -> Non
         await trio.sleep(3)
         assert actor.taken == [1]
         nursery.cancel_scope.cancel()
+
+
+async def test_what_came_to_nothing_is_tried_ever_more_seldom(autojump_clock: MockClock) -> None:
+    """The target may be one that holds everything and may not stand for election: seed 7071 of swarm."""
+    at: list[float] = []
+
+    @dataclass
+    class Stuck(Actor):
+        def give_back(self, _now: int) -> None:
+            at.append(trio.current_time())
+
+    await after(650, context([Stuck(1)]))
+    waits = [later - earlier for earlier, later in pairwise(at)]
+    assert waits == pytest.approx([10, 20, 40, 80, 160, 300], abs=1)
