@@ -10,11 +10,11 @@ from haqactor import wire
 from haqactor.config import QueueConfig, check_name
 from haqactor.entry import Entry, Kind
 from haqactor.errors import Error, InvalidArgument, InvariantViolation, NotFound, NotLeader, OutcomeUnknown
-from haqactor.ids import NO_NODE, Index, Term
+from haqactor.ids import Index, Term
 from haqactor.machine import commands, effects
 from haqactor.machine.directory import DirectoryMachine
 from haqactor.nodes.clockwork import GroupTime
-from haqactor.nodes.proposals import AGAIN_NS, Answer, Draft, answer_request, seal
+from haqactor.nodes.proposals import AGAIN_NS, Draft, answer_request, seal
 from haqactor.nodes.raising import Raising
 from haqactor.nodes.reading import Reads
 from haqactor.nodes.sessions import Disconnected, Request
@@ -66,7 +66,7 @@ class DirectoryService:
         self._draft.failed(error)
         self._draft = Draft()
         for draft in self._open.values():
-            draft.failed(error)
+            draft.failed(OutcomeUnknown("leadership moved; the next leader may store it yet"))
         self._open.clear()
         for request in self._reads.take_all():
             request.session.fail(request.message.rid, error)
@@ -102,13 +102,13 @@ class DirectoryService:
         elif isinstance(message, wire.Declare):
             check_name(message.name)
             settings = _checked(message.name, message.settings)
-            self._draft.add(commands.declare(message.name, settings), _again(answer))
+            self._draft.add(commands.declare(message.name, settings), answer)
         elif isinstance(message, wire.Delete):
             check_name(message.name)
-            self._draft.add(commands.delete(message.name), _once(answer))
+            self._draft.add(commands.delete(message.name), answer)
         elif isinstance(message, wire.OpenProducer):
             check_name(message.name, "producer")
-            self._draft.add(commands.open_producer(message.name), _again(answer))
+            self._draft.add(commands.open_producer(message.name), answer)
         else:
             raise InvalidArgument(f"the directory does not answer {type(message).__name__}")
 
@@ -189,23 +189,3 @@ def _checked(name: str, settings: dict[str, Any]) -> dict[str, Any]:
     except (TypeError, ValueError, OverflowError) as error:
         raise InvalidArgument(f"a setting of queue {name!r} has the wrong type or size: {error}") from error
     return {key: checked[key] for key in settings}
-
-
-def _once(plain: Answer) -> Answer:
-    def answer(reply: Any, now: int) -> None:
-        if isinstance(reply, NotLeader):
-            reply = OutcomeUnknown("the leader changed before the outcome was known")
-        plain(reply, now)
-
-    return answer
-
-
-def _again(plain: Answer) -> Answer:
-    """For what may simply be asked again: an unknown outcome is one that the next leader is to be asked."""
-
-    def answer(reply: Any, now: int) -> None:
-        if isinstance(reply, OutcomeUnknown):
-            reply = NotLeader(str(reply), leader=NO_NODE)
-        plain(reply, now)
-
-    return answer

@@ -21,7 +21,8 @@ from haqactor.wire import Op
 if TYPE_CHECKING:
     from haqactor.nodes.sessions import ClientSession
 
-_SAFE_TO_REPEAT = (Op.DECLARE, Op.OPEN_PRODUCER, Op.RESOLVE, Op.QUEUES)
+_WITHOUT_TRACE = (Op.OPEN_PRODUCER, Op.RESOLVE, Op.QUEUES)
+"""What nobody can tell from a request that was never made, once it is made again."""
 DIAL_S: Final = 1.0
 PING_S: Final = 0.3
 IDLE_PING_S: Final = 10.0
@@ -173,10 +174,10 @@ class ProxyLink:
         self._consumers.clear()
 
     def _lost(self, kind: int) -> OutcomeUnknown | NotLeader:
-        """What became of a request. The directory's clients repeat what may be repeated by themselves only
-        where they are told that it was not done."""
+        """What became of a request. Clients repeat it either way; but one that gives up meanwhile must not
+        believe that what may have been done was not."""
         text = "the connection to the leader broke"
-        if self._reached and kind not in _SAFE_TO_REPEAT:
+        if self._reached and kind not in _WITHOUT_TRACE:
             return OutcomeUnknown(text)
         return NotLeader(text, leader=NO_NODE)
 

@@ -112,7 +112,7 @@ async def test_frames_pass_as_they_are_under_the_clients_name() -> None:
 
 
 async def test_a_broken_hop_says_what_may_have_been_done() -> None:
-    """Unknown is what may not be repeated blindly; the rest may be asked again. Consumers are told."""
+    """Unknown is what leaves a trace; the rest may be asked again. Consumers are told."""
     async with place() as (session, accept):
         for message in MUTATING:
             await session.forward(message)
@@ -122,7 +122,7 @@ async def test_a_broken_hop_says_what_may_have_been_done() -> None:
         await wait_all_tasks_blocked()
         unknown, again = "outcome_unknown", "not_leader"
         codes = dict(session.failed)
-        assert [codes[rid] for rid in range(1, 7)] == [unknown, unknown, unknown, again, again, again]
+        assert [codes[rid] for rid in range(1, 7)] == [unknown, unknown, unknown, unknown, again, again]
         assert [(gone.consumer, gone.code) for gone in session.sent] == [(2, again)]
         assert len(session.failed) == 7
 
