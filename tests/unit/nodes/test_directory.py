@@ -164,7 +164,7 @@ async def test_what_another_leader_may_have_overwritten() -> None:
     here.service.work(0)
     ((_header, _body, owner),) = here.actor.proposed
     owner.failed(RuntimeError("overwritten"))
-    assert here.alice.answers == dict.fromkeys((gone, made), ["outcome_unknown"]) | {
+    assert here.alice.answers == {gone: ["outcome_unknown"], made: ["outcome_unknown"]} | {
         rid: answers for rid, answers in here.alice.answers.items() if rid < gone
     }
 
