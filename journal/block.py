@@ -173,6 +173,16 @@ def named_place(data: bytes, at: int) -> tuple[int, int] | None:
     return fields[8], fields[11]
 
 
+def begun(data: bytes, at: int, file_id: int, offset: int) -> bool:
+    """Was a block written at ``data[at:]``, which lies at ``offset`` of that file? Two of the three marks
+    that say so are enough, for one may have rotted."""
+    if len(data) - at < FIXED_BYTES:
+        return False
+    fields: tuple[Any, ...] = _FIXED.unpack_from(data, at)
+    marks: tuple[bool, ...] = (fields[1] == MAGIC, fields[8] == file_id, fields[11] == offset)
+    return sum(marks) >= 2
+
+
 def decode_header(data: bytes, at: int, file_id: int, offset: int, file_bytes: int) -> BlockHeader:
     """The header at ``data[at:]``, which lies at ``offset`` of that file. Raises DataDamaged with what is
     wrong."""

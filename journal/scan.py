@@ -14,6 +14,7 @@ from haqactor.journal.block import (
     MAGIC,
     BlockHeader,
     Payload,
+    begun,
     claimed_header_bytes,
     decode_header,
     decode_payload,
@@ -131,19 +132,17 @@ class SegmentScan:
             return None
         start = bad.offset + SECTOR_BYTES if bad.header is None else bad.header.end
         data = await self._file.pread(start, self._size - start)
-        at = data.find(MAGIC)
-        while at >= 0:
-            begin = at - 4
-            if begin >= 0 and (start + begin) % SECTOR_BYTES == 0:
+        for begin in range(0, len(data.rstrip(b"\0")), SECTOR_BYTES):
+            if data[begin + 4 : begin + 8] == MAGIC:
                 try:
                     header = decode_header(data, begin, self._number, start + begin, self._size)
                 except DataDamaged:
-                    place = named_place(data, begin)
-                    if place in ((self._number, start + begin), (self._number, bad.offset)):
+                    if named_place(data, begin) == (self._number, bad.offset):
                         return f"a block was begun at {start + begin}"
                 else:
                     return f"block {header.sequence} at {header.offset} is good"
-            at = data.find(MAGIC, at + 1)
+            if begun(data, begin, self._number, start + begin):
+                return f"a block was begun at {start + begin}"
         return None
 
 

@@ -18,12 +18,14 @@ if TYPE_CHECKING:
 
 
 class Faults:
-    """``fired``: how often each kind did something. After ``end`` nothing strikes any more."""
+    """``fired``: how often each kind did something (drift: at how many replicas). After ``end`` nothing
+    strikes any more."""
 
     def __init__(self, harness: "Harness") -> None:
         self._harness = harness
         self._over = False
-        self.fired: dict[str, int] = {}
+        drifting = sum(bool(ppm) for ppm in harness.plan.drift_ppm)
+        self.fired: dict[str, int] = {"drift": drifting} if drifting else {}
         for fault in harness.plan.faults:
             harness.timeline.at(fault.at_ns, self._strike, fault)
 
