@@ -170,6 +170,7 @@ class Broker:
         rows = await self.session.ask(METADATA_GROUP, wire.Queues(0))
         found: dict[str, QueueInfo] = {}
         limiter = trio.CapacityLimiter(INFOS_AT_ONCE)
+        failed: list[Error] = []
 
         async def look(name: str, uid: int, group: int) -> None:
             async with limiter:
@@ -177,10 +178,15 @@ class Broker:
                     found[name] = QueueInfo.of(name, await self.session.ask(group, wire.Info(0, group, uid)))
                 except NotFound:
                     return  # deleted meanwhile
+                except Error as error:
+                    failed.append(error)  # several queues of a group fail alike, and one says it all
+                    nursery.cancel_scope.cancel()
 
         async with OpenNursery() as nursery:
             for name, uid, group, _version, _settings in rows:
                 nursery.start_soon(look, name, uid, group)
+        if failed:
+            raise failed[0]
         return [found[name] for name in sorted(found)]
 
     async def status(self) -> Mapping[str, Any]:

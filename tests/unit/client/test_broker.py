@@ -221,6 +221,21 @@ async def test_delete_and_list(cluster: FakeCluster, broker: Broker) -> None:
     assert (await broker.status())["nodes"] == 3
 
 
+async def test_a_list_that_cannot_be_had_is_one_error(
+    cluster: FakeCluster, broker: Broker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Several queues of a group fail together: seed 3010 of profile beyond."""
+    for name in ("a", "b", "c"):
+        await broker.declare(name)
+
+    def refuse(*_what: object) -> None:
+        raise Conflict("all of them")
+
+    monkeypatch.setattr(cluster, "_on_info", refuse)
+    with pytest.raises(Conflict, match="all of them"):
+        await broker.queues()
+
+
 async def test_statistics_count(cluster: FakeCluster, broker: Broker) -> None:
     cluster.add_queue("orders")
     queue = broker.queue("orders")
