@@ -9,7 +9,7 @@ from haqactor import wire
 from haqactor.client.broker import Broker
 from haqactor.client.producer import Outgoing
 from haqactor.config import QueueConfig
-from haqactor.errors import Conflict, InvalidArgument, NotFound
+from haqactor.errors import Conflict, InvalidArgument, NoQuorum, NotFound, NotLeader
 from tests.builders.fake_node import FakeCluster, FakeConnection
 
 
@@ -228,11 +228,12 @@ async def test_a_list_that_cannot_be_had_is_one_error(
     for name in ("a", "b", "c"):
         await broker.declare(name)
 
-    def refuse(*_what: object) -> None:
-        raise Conflict("all of them")
+    def lost(*_what: object) -> None:
+        cluster.leader = -1
+        raise NotLeader("nobody leads", leader=-1, term=cluster.term)
 
-    monkeypatch.setattr(cluster, "_on_info", refuse)
-    with pytest.raises(Conflict, match="all of them"):
+    monkeypatch.setattr(cluster, "_on_info", lost)
+    with pytest.raises(NoQuorum):
         await broker.queues()
 
 
