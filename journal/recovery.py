@@ -95,6 +95,9 @@ class Recovery:
                 raise damaged(path, data.size, f"the file ends here: no segment has {data.size} bytes")
             await self._segment(data)
         if found.last is None:
+            if numbers and numbers[0] > 1:  # an older one goes only when a block in a newer one says so
+                gone = f"{self._directory}/{segment_name(numbers[0] - 1)}"
+                raise DataDamaged(f"{gone} is missing, and no block behind it is good")
             return numbers[0] if numbers else 0
         if found.last.oldest < numbers[0]:
             raise DataDamaged(f"{self._directory}/{segment_name(found.last.oldest)} is missing")
@@ -120,10 +123,7 @@ class Recovery:
                 break
             header = block.header
             groups = tuple(row.group for row in header.rows)
-            last = found.last
-            if last is not None and (header.previous_crc, header.sequence) != (last.crc, last.sequence + 1):
-                what = f"block {header.sequence} does not follow block {last.sequence}: the chain is broken"
-                raise damaged(data.path, header.offset, what, groups)
+            self._check_chain(data, header)
             if (header.offset == 0) != bool(header.flags & 1):
                 raise damaged(
                     data.path,
@@ -144,6 +144,8 @@ class Recovery:
                 what = f"{scan.bad.what}, but {later}: this is corruption"
                 raise damaged(data.path, scan.bad.offset, what, scan.bad.groups or ())
             torn = scan.bad.header
+            if torn is not None:
+                self._check_chain(data, torn)
             if torn is not None and await last_written(data.file, torn.end, data.size) > torn.end:
                 # A block is written when the one before it is durable, and what is cut is erased first.
                 what = f"{scan.bad.what}, but more was written behind it: this is corruption"
@@ -151,6 +153,13 @@ class Recovery:
             found.cut, found.current, found.offset = scan.bad, data.number, scan.bad.offset
         elif not scan.offset:
             found.empty.append(data.number)
+
+    def _check_chain(self, data: DataFile, header: BlockHeader) -> None:
+        """Does the block follow the last good one? One that is torn has to, too."""
+        last = self._found.last
+        if last is not None and (header.previous_crc, header.sequence) != (last.crc, last.sequence + 1):
+            what = f"block {header.sequence} does not follow block {last.sequence}: the chain is broken"
+            raise damaged(data.path, header.offset, what, tuple(row.group for row in header.rows))
 
     def _check_end(self) -> None:
         """Is the end where the identity file says it must be at least?"""

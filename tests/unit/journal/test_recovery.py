@@ -175,6 +175,30 @@ async def test_a_missing_segment_is_damage(number: int) -> None:
         await reopen(disk)
 
 
+@pytest.mark.parametrize("place", [300, 60, None], ids=["payload", "header", "empty"])
+async def test_all_is_missing_but_a_newest_segment_that_says_nothing(place: int | None) -> None:
+    """It would pass for a journal that begins just there, and whose groups never voted: seed 9515 of profile
+    swarm."""
+    disk, _ledger = await written(20)
+    numbers = [number for number in range(1, 9) if f"{DIRECTORY}/segment-{number:016d}" in disk.names]
+    newest = max(number for number in numbers if any(segment(disk, number).data))
+    inode = segment(disk, newest)
+    end = [*(await blocks(disk, newest)), len(inode.data)][1]
+    inode.data[end:] = bytes(len(inode.data) - end)
+    if place is None:
+        inode.data[:] = bytes(len(inode.data))
+    else:
+        flip(inode, place)
+    assert newest > 1
+    for number in numbers:
+        if number < newest:
+            del disk.names[f"{DIRECTORY}/segment-{number:016d}"]
+    with pytest.raises(
+        DataDamaged, match=f"segment-0+{newest - 1} is missing, and no block behind it is good"
+    ):
+        await reopen(disk)
+
+
 async def test_a_short_segment_is_corruption() -> None:
     disk, _ledger = await written(3)
     del segment(disk).data[3000:]
