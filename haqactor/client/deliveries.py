@@ -165,11 +165,19 @@ class Batch:
 
     async def _settle(self, verb: int, more: list[object], messages: Sequence[Message] | None) -> None:
         self._consumer.check_open()
-        wanted = [message.seq for message in messages] if messages is not None else None
-        lost = wanted is not None and any(
-            self._part.states[message.row[1]] > HANDED for message in messages or ()
+        states = self._part.states
+        lost = (
+            self._lost_rows() if messages is None else any(states[each.row[1]] > HANDED for each in messages)
         )
         await self._judged(list(dict.fromkeys(self._hand_over(verb, more, messages, True))), lost)
+
+    def _lost_rows(self) -> bool:
+        """Were there any since the last time?"""
+        lost = self._part.lost
+        rows = [row for row in lost if any(first <= row <= last for first, last in self._runs)]
+        for row in rows:
+            del lost[row]
+        return bool(rows)
 
     async def _judged(self, settlements: list[Settlement], lost: bool) -> None:
         refused = await judged(settlements, self._consumer.queue, lambda: self._judged(settlements, lost))
@@ -178,8 +186,8 @@ class Batch:
         await trio.lowlevel.checkpoint()
 
     async def ack(self, messages: Sequence[Message] | None = None) -> None:
-        """These (None: all that are open) are done; returns once that is confirmed. Raises LeaseLost, the
-        others count; OutcomeUnknown as ``Message.ack`` does."""
+        """These (None: all that are open) are done; returns once that is confirmed. Raises LeaseLost where
+        some had been lost, the others count; OutcomeUnknown as ``Message.ack`` does."""
         await self._settle(ACK, [], messages)
 
     async def nack(

@@ -77,6 +77,8 @@ class Holdings:
         """The lease on one message is lost: give its credit back."""
         if part.states[row] == BUFFERED:
             self.counts.dropped += 1
+        elif part.states[row] == HANDED:
+            part.lost[row] = None
         if part.move(row, GONE):
             if self.credit.messages:
                 self.credit.owe(1, part.bytes_for(1))

@@ -18,12 +18,13 @@ GONE: Final = 3
 
 
 class Part:
-    """``taken``: rows handed out so far; ``open``: rows not gone; ``handed``: rows in HANDED."""
+    """``taken``: rows handed out so far; ``open``: rows not gone; ``handed``: rows in HANDED. ``lost``: rows
+    whose lease was lost while they were handed out, until whoever settles them was told."""
 
     __slots__ = (
         "_attempts", "_base", "_contents", "attempt_rows", "blob", "blob_bytes", "count", "counter",
-        "deadline_ns", "enqueued_ns", "first", "handed", "open", "returned_bytes", "seqs", "states", "taken",
-        "term",
+        "deadline_ns", "enqueued_ns", "first", "handed", "lost", "open", "returned_bytes", "seqs", "states",
+        "taken", "term",
     )  # fmt: skip
 
     def __init__(self, row: list[Any], blob: bytes, deadline_ns: int) -> None:
@@ -53,6 +54,7 @@ class Part:
         self.taken = 0
         self.open = self.count
         self.handed = 0
+        self.lost: dict[int, None] = {}
         self.returned_bytes = 0
         self._contents: list[Content] | None = None
         self._attempts: dict[int, int] | None = None

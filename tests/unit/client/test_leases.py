@@ -50,6 +50,22 @@ async def test_whole_batches_are_renewed(
     assert extends(short)[0].leases == [[1, 1, 1, 10]]
 
 
+async def test_a_batch_that_was_lost_is_not_settled_in_silence(
+    short: FakeCluster, broker: Broker, autojump_clock: MockClock
+) -> None:
+    """All that is open of it is nothing, but the messages come again: seed 9938 of profile swarm."""
+    short.add_queue("orders")
+    async with broker.producer("p") as producer:
+        await producer.publish_many("orders", [b"x"] * 10)
+    async with broker.queue("orders").consume_batches() as batches:
+        batch = await batches.receive()
+        await batch.ack(batch.messages[:4])
+        await trio.sleep(2 * LEASE)
+        with pytest.raises(LeaseLost):
+            await batch.ack()
+        await batch.ack()  # it was told
+
+
 async def test_buffer_of_a_live_consumer_is_renewed(
     short: FakeCluster, broker: Broker, autojump_clock: MockClock
 ) -> None:
