@@ -62,6 +62,7 @@ class Node:
         self.beats: Beats | None = None
         self.listening = ""
         self._founding: Founding | None = None
+        self._making: dict[GroupId, None] = {}  #: groups that are here, or on their way
         self._started = trio.Event()
         self._changed = trio.Event()
         self._stopping = trio.Event()
@@ -200,14 +201,14 @@ class Node:
         self, group: GroupId, voters: tuple[NodeId, ...], learners: tuple[NodeId, ...] = ()
     ) -> None:
         context, assembly, nursery = self.context, self.assembly, self._nursery
-        if context is None or assembly is None or nursery is None or group in context.groups:
+        if context is None or assembly is None or nursery is None or group in self._making:
             return
+        self._making[group] = None
         actor = await assembly.make(group, voters, learners)
-        if group not in context.groups:
-            context.groups[group] = actor
-            nursery.start_soon(actor.run)
-            if self.intake is not None:
-                self.intake.started(actor)
+        context.groups[group] = actor
+        nursery.start_soon(actor.run)
+        if self.intake is not None:
+            self.intake.started(actor)
 
     def _group_created(self, group: int, replicas: tuple[int, ...]) -> None:
         context, nursery = self.context, self._nursery

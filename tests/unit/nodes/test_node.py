@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import pytest
 import structlog
@@ -11,7 +11,9 @@ from trio.testing import MockClock
 
 from haqactor.config import NodeConfig
 from haqactor.errors import StorageFailed
+from haqactor.ids import GroupId
 from haqactor.journal.writer import Change
+from haqactor.nodes.group import GroupActor
 from haqactor.nodes.node import Node
 from tests.builders.memory_disk import MemoryDisk
 from tests.builders.memory_environment import memory_environment
@@ -49,6 +51,33 @@ async def test_the_writer_of_the_journal_ends_after_all_who_write(autojump_clock
         await server.wait_ready()
         server.stop()
     assert told == [False]
+
+
+async def test_a_group_is_made_once(autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a slow disk the directory may tell of it while it is being read: the second reader found the
+    snapshot closed by the first one, and called that damage. Seed 10047 of profile swarm."""
+    server, made = node(), list[int]()
+    async with trio.open_nursery() as nursery:
+        await nursery.start(server.run)
+        await server.wait_ready()
+        assembly, context = server.assembly, server.context
+        assert assembly is not None
+        assert context is not None
+        make = assembly.make
+
+        async def slowly(group: GroupId, *members: Any) -> GroupActor:
+            made.append(group)
+            await trio.sleep(1)
+            return await make(group, *members)
+
+        monkeypatch.setattr(assembly, "make", slowly)
+        created: Callable[[int, tuple[int, ...]], None] = getattr(server, "_group_created")  # noqa: B009
+        for _ in range(2):
+            created(7, (0,))
+        await trio.sleep(3)
+        assert made == [7]
+        assert GroupId(7) in context.groups
+        server.stop()
 
 
 async def test_so_it_does_where_the_node_is_cancelled(autojump_clock: MockClock) -> None:
