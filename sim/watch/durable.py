@@ -17,13 +17,15 @@ from haqactor.sim.disk.medium import Medium
 
 class Truth:
     """Of one incarnation of a node, from its first actor on: it looks at every block in the instant in which
-    the journal takes it for durable; later the disk may have rotted. ``block``: the newest one that it found
-    there, by its sequence."""
+    the journal takes it for durable; later the disk may have rotted. Where the disk has been lost in between
+    nobody can ask it any more, and the node ends soon. ``block``: the newest one that it found there, by its
+    sequence."""
 
     def __init__(self, journal: Journal, medium: Medium) -> None:
         self.block = 0
         self._journal = journal
         self._medium = medium
+        self._generation = medium.generation
         self._lost = False
         self._hard = {group: found.hard_state for group, found in journal.recovered.items()}
         writer: Any = journal.writer
@@ -34,12 +36,16 @@ class Truth:
         writer, data = self._journal.writer, b"".join(layout.buffers)
         file = writer.file
         if file is not None and not self._lost:
-            if self._medium.holds(file.path, writer.offset, data):
+            if self._gone or self._medium.holds(file.path, writer.offset, data):
                 self.block = writer.sequence
                 self._learn(data, file.number, writer.offset, file.size)
             else:
                 self._lost = True
         self._go_on(layout)
+
+    @property
+    def _gone(self) -> bool:
+        return self._medium.generation != self._generation
 
     def _learn(self, data: bytes, number: int, offset: int, size: int) -> None:
         """The hard states that a block tells."""
@@ -81,6 +87,6 @@ class Truth:
         writer = self._journal.writer
         if self._lost:
             return False
-        if writer.file is None or not writer.offset:
+        if writer.file is None or not writer.offset or self._gone:
             return True
         return self._medium.settled(writer.file.path, 0, writer.offset)
