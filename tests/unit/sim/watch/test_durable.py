@@ -24,7 +24,11 @@ def test_a_block_that_is_not_there(replaced: bool, monkeypatch: pytest.MonkeyPat
     medium = Medium(1, "n0")
     truth, writer = writing(medium)
     learned: list[object] = []
-    monkeypatch.setattr(truth, "_learn", lambda *what: learned.append(what))
+
+    def learn(*what: object) -> None:
+        learned.append(what)
+
+    monkeypatch.setattr(truth, "_learn", learn)
     if replaced:
         medium.wipe()
     writer.written(SimpleNamespace(buffers=[b"a block"]))
