@@ -170,8 +170,10 @@ class Run:
         self._atlas = Atlas(names, bounded=profile not in UNBOUNDED)
         self._nemesis = Nemesis(self._cluster, self._atlas)
         self._core: tuple[str, ...] = ()
+        self._ended_ns: dict[str, int] = {}
 
     def _failed(self, host: Host, error: BaseException) -> None:
+        self._ended_ns[host.name] = self._world.now_ns
         if self._nemesis.ended(host, error):
             return
         self._failures.append(f"{host.name}: {error!r}")
@@ -259,7 +261,7 @@ class Run:
 
     def _look(self, healed_ns: int, remains: Remains) -> End:
         end = End(now_ns=self._world.now_ns, healed_ns=healed_ns)
-        end.core = self._core
+        end.core, end.ended_ns = self._core, self._ended_ns
         end.others = tuple(
             node.host.name
             for node in self._cluster.nodes

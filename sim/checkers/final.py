@@ -33,15 +33,17 @@ class Group:
 class Final:
     """``remaining``: what the queues still hold: its place to (``ready``, ``leased``, ``delayed`` or
     ``parked``; its body). ``healed_ns``: the beginning of the liveness phase, None if there was none; from
-    then on the hosts of ``core`` and their links work. ``others``: outside of it, and running; they may lead,
-    too. ``disks``: bytes in use and their bound, by host. ``known``: the newest version of the machine that
-    every node knows; where not all of them are in the core nothing is known of that."""
+    then on the hosts of ``core`` and their links work. ``others``: outside of it, and running; they may
+    lead, too. ``ended_ns``: when hosts ended last. ``disks``: bytes in use and their bound, by host.
+    ``known``: the newest version of the machine that every node knows; where not all of them are in the
+    core nothing is known of that."""
 
     now_ns: int = 0
     remaining: dict[Place, tuple[str, bytes | None]] | None = None
     healed_ns: int | None = None
     core: tuple[str, ...] = ()
     others: tuple[str, ...] = ()
+    ended_ns: dict[str, int] = field(default_factory=dict[str, int])
     election_ns: int = 1_000_000_000
     publish_ns: int = 30_000_000_000
     groups: dict[int, Group] = field(default_factory=dict[int, Group])

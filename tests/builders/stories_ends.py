@@ -57,6 +57,28 @@ def late_leader(story: Story) -> None:
     story.lead("n0", 2)
 
 
+@holds("L1")
+def a_leader_outside_of_the_core_ends(story: Story) -> None:
+    """It had served all along, and nobody keeps it alive: seed 10763 of profile swarm"""
+    story.lead("n2", 1)
+    final = healed(story)
+    story.now_ns += 500 * MS
+    final.ended_ns["n2"] = story.now_ns
+    story.now_ns += 50 * MS
+    story.lead("n0", 2)
+
+
+@breaks("L1")
+def nobody_follows_a_leader_outside_of_the_core(story: Story) -> None:
+    """Nobody follows it for long"""
+    story.lead("n2", 1)
+    final = healed(story)
+    story.now_ns += 200 * MS
+    final.ended_ns["n2"] = story.now_ns
+    story.now_ns += 500 * MS
+    story.lead("n0", 2)
+
+
 @holds("L2")
 def completed(story: Story) -> None:
     """What was under way is confirmed; what was begun while the fault lasted may fail"""
