@@ -21,6 +21,7 @@ MARKS: Final[dict[str, str]] = {
     "client.redirected": "",
     "client.request_again": "a lane lets go of its connection before that ends; then nothing waits on it",
     "client.request_expired": "",
+    "client.settled_while_subscribing": "",
     "client.settlement_refused": "",
     "client.subscribe_overtaken": "",
     "dispatcher.claim_kept": "",

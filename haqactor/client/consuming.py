@@ -261,7 +261,7 @@ class Subscription:
             messages,
             size,
         )
-        settlement.sent = True
+        settlement.sent, settlement.attempt = True, self._attempt
         settlement.rid = link.ask(_Judged(self, settlement), message)
 
     def _poll(self, link: Link) -> None:
@@ -323,6 +323,10 @@ class Subscription:
             return
         refused, empty = settlement.judged(result)
         self.unanswered.remove(settlement)
+        if settlement.attempt != self._attempt and self.credit.messages and not self.paused:
+            # The answer was on its way when we subscribed anew, and counted as held what it was about.
+            self.lane.probe.mark("client.settled_while_subscribing")
+            self.credit.owe(settlement.messages, settlement.bytes)
         for part in empty:
             self.holdings.forget_empty(part)
         quiet = settlement.quiet(refused) if refused else []

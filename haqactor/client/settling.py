@@ -23,10 +23,11 @@ Refused = dict[int, None]
 
 class Settlement:
     """Ranges of one or more verbs; one of them becomes one Settle. ``loud``: sequences whose caller waits for
-    the verdict."""
+    the verdict. ``attempt``: the subscription under which it was written last."""
 
     __slots__ = (
         "acks",
+        "attempt",
         "bytes",
         "gathered",
         "loud",
@@ -49,6 +50,7 @@ class Settlement:
         self.bytes = 0
         self.rows = 0
         self.rid = 0
+        self.attempt = 0
         self.sent = False
         self.since_ns: int | None = None
 
