@@ -43,7 +43,7 @@ def show_swarm(found: "Summary") -> None:
         ("never fired", ", ".join(found.never_fired) or "none"),
         ("marks reached", f"{len(found.marks):,}"),
         ("marks never reached", ", ".join(found.unreached) or "none"),
-        ("of the rare ones", ", ".join(found.missed_rarely) or "none"),
+        ("rare marks not reached", ", ".join(found.missed_rarely) or "none"),
         ("confirmed, median", f"{found.confirmed_median:,}"),
         ("run twice", f"{sum(outcome.checked for outcome in found.results):,}"),
         ("simulated hours", f"{found.simulated_hours:,.2f}"),
