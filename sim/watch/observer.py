@@ -8,7 +8,6 @@ from collections.abc import Callable
 from typing import Any
 
 import google_crc32c
-import trio
 
 from haqactor.entry import Entry, Kind
 from haqactor.ids import NO_NODE, GroupId, Index, NodeId, Term
@@ -73,22 +72,15 @@ class _Making:
         self._server = server
         self._make = make
         self._truth: Truth | None = None
-        self._watched: dict[GroupId, trio.Event] = {}
 
     async def __call__(self, group: GroupId, *members: Any) -> Any:
         actor = await self._make(group, *members)
         context = self._server.context
         if context is None:
             return actor
-        first = self._watched.get(group)
-        if first is not None:  # made twice at once: the one that is watched has to be the one that runs
-            await first.wait()
-            return actor
-        begun = self._watched[group] = trio.Event()
         if self._truth is None:
             self._truth = Truth(context.journal, self._node.medium)
         await self._observer.begin(self._node, self._server, actor, self._truth)
-        begun.set()
         return actor
 
 
