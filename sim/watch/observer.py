@@ -99,6 +99,7 @@ class Watch:
         self._term_led = 0
         self._committed = int(actor.core.commit)
         self._replies: list[Any] | None = None
+        self._replaced: tuple[bytes, int] | None = None
         self._hard = actor.core._state.hard
         self._synced = (
             int(actor.core.last_index),
@@ -144,6 +145,7 @@ class Watch:
         self._wrap(actor, "_written", self._durable)
         self._wrap(actor, "_role_changed", self._role)
         self._wrap(actor, "restored", None, self._restored)
+        self._wrap(actor.service, "restore", None, self._replaces)
         self._wrap(applier, "commit", self._commits)
         self._wrap(applier, "remember", self._remembers)
         if isinstance(actor.service, QueueService):
@@ -260,17 +262,25 @@ class Watch:
             )
         )
 
+    def _replaces(self, _chunks: Any) -> None:
+        """The state is a snapshot's now."""
+        self._replaced = self._actor.service.digest(), self._lacking()
+
     def _restored(self, meta: SnapshotMeta, _chunks: Any, _now: int) -> None:
-        core, now = self._actor.core, self._now_ns()
-        if core._state.log.snapshot.index != meta.index:
+        replaced, self._replaced = self._replaced, None
+        if replaced is None:
             return  # the log went past it meanwhile
+        core, now = self._actor.core, self._now_ns()
         if self._truth.backs(self._actor.group, meta.index, meta.term):
             self._synced = int(meta.index), int(meta.term)
+            last, term = core.last_index, core._state.log.last_term
+            if last > meta.index and self._truth.backs(self._actor.group, last, term):
+                self._synced = int(last), int(term)  # what followed the same entry has stayed
         self._committed = max(self._committed, int(meta.index))
-        digest = self._actor.service.digest()
+        digest, lacking = replaced
         self._tell(
             observed.Snapshot(
-                now, self._host, self._group, int(meta.index), int(meta.term), digest, True, self._lacking()
+                now, self._host, self._group, int(meta.index), int(meta.term), digest, True, lacking
             )
         )
         self._tell_synced()
