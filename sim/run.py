@@ -34,12 +34,12 @@ from haqactor.sim.watch.gauges import Gauges, disk_bound
 from haqactor.sim.watch.observer import Observer
 from haqactor.sim.watch.remains import Remains
 from haqactor.sim.workload import Clients, Staff
-from haqactor.sim.world import NS, World
+from haqactor.sim.world import NS, World, uncollected
 
 UNREST: Final = "not everything was delivered and settled in time after everything was healed"
 REFUSAL_NS: Final = 10 * NS
 """The same where so much was damaged that it need not come to rest at all."""
-REST_NS: Final = 3 * NS
+REST_NS: Final = 2 * NS
 """How long a cluster that has come to rest is looked at."""
 READING_NS: Final = 5 * NS
 """How long reading what is left may take."""
@@ -114,6 +114,7 @@ def run(
     """Run a seed to its end, or to the first promise that is broken."""
     drawn = drawn or draw(seed, profile)
     with (
+        uncollected(),
         tripwires() as escapes,
         World(seed, recording=recording, oldest_first=drawn.oldest_first) as world,
     ):

@@ -5,7 +5,8 @@ anything.
 """
 
 import gc
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from heapq import heappop, heappush
 from typing import Final
 
@@ -17,6 +18,18 @@ from haqactor.sim.trace import Trace
 
 NS: Final = 1_000_000_000
 EVENTS_AT_ONE_INSTANT_MAX: Final = 100_000
+
+
+@contextmanager
+def uncollected() -> Iterator[None]:
+    """Collect no garbage meanwhile: the moments of a collection depend on what else the process has done."""
+    collecting = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if collecting:
+            gc.enable()
 
 
 class Storm(Exception):
@@ -86,13 +99,8 @@ class World:
     def run_while(self, condition: Callable[[], bool] | None, limit_ns: int) -> bool:
         """Go on until ``condition`` is false (None: it never is), nothing is left, or ``limit_ns`` is
         reached. Returns whether the condition ended it."""
-        collecting = gc.isenabled()
-        gc.disable()  # its moments depend on what else the process has done
-        try:
+        with uncollected():
             return self._go_on(condition, limit_ns)
-        finally:
-            if collecting:
-                gc.enable()
 
     def _go_on(self, condition: Callable[[], bool] | None, limit_ns: int) -> bool:
         heap = self._heap

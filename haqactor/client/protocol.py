@@ -22,7 +22,8 @@ from haqactor.errors import Error, NoQuorum, ProtocolError, from_wire
 
 LINKS_MIN: Final = 2
 GUESS_NS: Final = 200_000_000
-HURRY_NS: Final = 25_000_000
+HURRY_NS: Final = 100_000_000
+"""How often a lane without a way looks at its patience; all else that it waits for is known to the moment."""
 CALM_NS: Final = 1_000_000_000
 FRAME_BYTES_MAX: Final = 64 * 1024 * 1024
 _HOLD_CODES: Final = ("no_quorum", "overloaded", "outcome_unknown")
@@ -317,7 +318,7 @@ class Core:
                 if lane.link is None:
                     self._guess(lane)
                 lane.tick(now_ns, self.options.patience_ns)
-                next_ns = min(next_ns, now_ns + HURRY_NS)
+                next_ns = min(next_ns, self._again_ns(lane))
             for source in list(lane.sources):
                 if isinstance(source, Stream):
                     source.tick(now_ns)
@@ -326,6 +327,18 @@ class Core:
             if renew_ns is not None:
                 next_ns = min(next_ns, renew_ns)
         return next_ns, silent
+
+    def _again_ns(self, lane: Lane) -> int:
+        """When a lane without a way is to be looked at again, if nothing is heard before."""
+        again_ns = self.now_ns + HURRY_NS
+        if lane.link is not None:
+            return again_ns
+        if lane.hold_ns > self.now_ns:
+            again_ns = min(again_ns, lane.hold_ns)
+        last = self._guess_ns.get(lane.group)
+        if last is not None and last + GUESS_NS > self.now_ns:
+            again_ns = min(again_ns, last + GUESS_NS)
+        return again_ns
 
     def _guess(self, lane: Lane) -> None:
         """Nobody says who leads: now and then ask the next node by asking it to."""
