@@ -253,6 +253,7 @@ class RaftCore(RaftView):
                 f"applied {index}, but {state.applied} was, and {state.handed} is handed out"
             )
         state.applied = index
+        leader.applied(state, index)
         state.log.trim(index, state.config.memory_bytes)
 
     def fetched(self, peer: NodeId, first: Index, entries: Sequence[Entry]) -> None:

@@ -20,8 +20,8 @@ def become(state: RaftState, term: Term, leader: NodeId) -> None:
     if state.role is Role.LEADER:
         state.progress.clear()
         state.cures.clear()
-        state.uncommitted.clear()
-        state.uncommitted_bytes = 0
+        state.unapplied.clear()
+        state.unapplied_bytes = 0
         state.reads.reset()
         state.transferee = NO_NODE
         state.transfer_ns = state.check_ns = NO_DEADLINE_NS

@@ -43,8 +43,8 @@ def become(state: RaftState) -> None:
         for node in state.configuration.members()
         if node != state.node
     }
-    state.uncommitted.clear()
-    state.uncommitted_bytes = 0
+    state.unapplied.clear()
+    state.unapplied_bytes = 0
     state.term_start = following
     state.matched = Index(0)
     state.ack_due = False
@@ -63,14 +63,14 @@ def propose(state: RaftState, kind: Kind, header: bytes, body: Buffer) -> Entry:
         raise InvalidArgument(f"entries of kind {kind.name} are not proposed from outside: voters are fixed")
     log = state.log
     size = len(header) + len(body)
-    waiting = state.uncommitted_bytes
+    waiting = state.unapplied_bytes
     if waiting and waiting + size > state.config.uncommitted_bytes_max:
         state.probe.mark("raft.uncommitted_full")
-        raise Overloaded(f"{waiting} bytes of group {state.group} wait for a majority")
+        raise Overloaded(f"{waiting} bytes of group {state.group} wait for a majority, or to be applied")
     entry = build(state.group, Index(log.last_index + 1), state.hard.term, kind, header, body)
     log.append((entry,))
-    state.uncommitted.append((entry.index, len(entry.frame)))
-    state.uncommitted_bytes += len(entry.frame)
+    state.unapplied.append((entry.index, len(entry.frame)))
+    state.unapplied_bytes += len(entry.frame)
     state.sending = True
     return entry
 
@@ -276,12 +276,17 @@ def maybe_commit(state: RaftState) -> None:
         return
     first_of_term = state.commit < state.term_start
     state.commit = index
-    waiting = state.uncommitted
-    while waiting and waiting[0][0] <= index:
-        state.uncommitted_bytes -= waiting.popleft()[1]
     if first_of_term:
         state.reads.term_committed(index)
         confirm_rounds(state)
+
+
+def applied(state: RaftState, index: Index) -> None:
+    """What is proposed counts until it is applied, so that a leader whose apply falls behind its commits takes
+    no more either (R16, R19)."""
+    waiting = state.unapplied
+    while waiting and waiting[0][0] <= index:
+        state.unapplied_bytes -= waiting.popleft()[1]
 
 
 def on_beat_answer(state: RaftState, sender: NodeId, term: Term, context: int, suspect: bool) -> None:

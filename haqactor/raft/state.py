@@ -98,8 +98,8 @@ class RaftState:
         "term_start",
         "transfer_ns",
         "transferee",
-        "uncommitted",
-        "uncommitted_bytes",
+        "unapplied",
+        "unapplied_bytes",
         "votes",
     )  # fmt: skip
 
@@ -157,8 +157,8 @@ class RaftState:
         self.progress: dict[NodeId, Progress] = {}
         self.reads = ReadIndex()
         self.term_start = Index(0)  # the no-op's index
-        self.uncommitted: deque[tuple[Index, int]] = deque()
-        self.uncommitted_bytes = 0
+        self.unapplied: deque[tuple[Index, int]] = deque()
+        self.unapplied_bytes = 0
         self.check_ns = NO_DEADLINE_NS
         self.cures: dict[NodeId, Cure] = {}
         self.transferee, self.transfer_ns = NO_NODE, NO_DEADLINE_NS

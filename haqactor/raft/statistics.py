@@ -36,7 +36,7 @@ class RaftStatistics:
     durable_index: Index
     snapshot_index: Index
     memory_bytes: int
-    uncommitted_bytes: int
+    unapplied_bytes: int
     reads_pending: int
     suspect: bool
     peers: tuple[PeerStatistics, ...]

@@ -140,7 +140,7 @@ class RaftView:
             durable_index=log.durable_index,
             snapshot_index=log.snapshot.index,
             memory_bytes=log.memory_bytes,
-            uncommitted_bytes=state.uncommitted_bytes,
+            unapplied_bytes=state.unapplied_bytes,
             reads_pending=len(state.reads),
             suspect=state.recovery.suspect,
             peers=peers,
