@@ -225,7 +225,9 @@ class Committer:
         if writer.file is None or early or writer.offset + layout.size > writer.file.size:
             states = sum([len(record) for record in writer.states(batch.updates, head=True)])
             unpacked = sum(layout.lengths) if layout.packed is not None else 0  # it may not pack there
-            writer.roll_to(await self._segments.roll(block.aligned(layout.size + states + unpacked)))
+            room = block.aligned(layout.size + states + unpacked)
+            unused = writer.file is not None and not writer.offset
+            writer.roll_to(await self._segments.roll(room, unused=unused))
             layout = writer.layout(batch, kind)
         file = writer.file
         if file is None:

@@ -93,26 +93,38 @@ class Segments:
             self.files[self.current] = file
             return file
 
-    async def roll(self, size: int) -> DataFile:
-        """Seal the current segment; the next one has room for ``size`` bytes. Raises StorageFailed."""
+    async def roll(self, size: int, *, unused: bool = False) -> DataFile:
+        """Seal the current segment; the next one has room for ``size`` bytes. ``unused``: nothing was written
+        to the current one, so that a larger one takes its place: behind an empty segment blocks would look as
+        if others had been lost. Raises StorageFailed."""
         async with self._lock:
-            number = self.current + 1
-            spare, self._spare = self._spare, None
             try:
-                if spare is not None and spare.size < size:
-                    await self.remove(spare)
-                    spare = None
-                if spare is None:
-                    self._probe.mark("journal.segment_not_prepared")
-                    wanted = self._config.segment_bytes
-                    if not self.files:
-                        wanted = min(wanted, FIRST_BYTES)
-                    spare = await self._create(number, max(size, wanted))
+                file = await (self._enlarge(size) if unused else self._next(size))
             except DiskError as error:
                 raise StorageFailed(f"no new segment in {self._directory}: {error}") from error
-            self.files[number] = spare
-            self.current = number
+            self.files[file.number] = file
+            self.current = file.number
+            return file
+
+    async def _enlarge(self, size: int) -> DataFile:
+        self._probe.mark("journal.segment_enlarged")
+        old = self.files[self.current]
+        file = await self._create(old.number, max(size, old.size))
+        await old.retire()
+        return file
+
+    async def _next(self, size: int) -> DataFile:
+        spare, self._spare = self._spare, None
+        if spare is not None and spare.size < size:
+            await self.remove(spare)
+            spare = None
+        if spare is not None:
             return spare
+        self._probe.mark("journal.segment_not_prepared")
+        wanted = self._config.segment_bytes
+        if not self.files:
+            wanted = min(wanted, FIRST_BYTES)
+        return await self._create(self.current + 1, max(size, wanted))
 
     async def remove(self, file: DataFile) -> None:
         """Close and unlink. Raises DiskError."""

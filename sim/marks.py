@@ -37,6 +37,7 @@ MARKS: Final[dict[str, str]] = {
     "journal.no_space_to_compact": "",
     "journal.poisoned": "",
     "journal.retired_by_force": "",
+    "journal.segment_enlarged": "",
     "journal.segment_not_prepared": "",
     "journal.segment_retired": "",
     "journal.tail_cut": "",
