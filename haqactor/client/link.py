@@ -43,14 +43,18 @@ def _no_wake() -> None:
     """Until a shell has set its own."""
 
 
+def _no_time() -> int:
+    return 0
+
+
 class Link:
     """State of one connection. ``wake`` is called when there is something to write, ``rouse`` when waiting
-    begins."""
+    begins; it returns the time."""
 
     __slots__ = (
-        "_decoder", "_next_rid", "_out", "_ping_rid", "address", "advertised", "calm", "last_in_ns",
-        "last_ping_ns", "leaving", "node", "out_bytes", "pending", "pings", "proxy", "rouse", "state",
-        "wake",
+        "_decoder", "_next_rid", "_out", "_ping_rid", "address", "advertised", "awaited_ns", "calm",
+        "last_in_ns", "last_ping_ns", "leaving", "node", "out_bytes", "pending", "pings", "proxy", "rouse",
+        "state", "wake",
     )  # fmt: skip
 
     def __init__(
@@ -65,7 +69,8 @@ class Link:
         self.pending: dict[int, Entry] = {}
         self.wake: Callable[[], None] = _no_wake
         self.calm = False
-        self.rouse: Callable[[], None] = _no_wake
+        self.rouse: Callable[[], int] = _no_time
+        self.awaited_ns = now_ns
         self.pings = 0
         self.last_in_ns = now_ns
         self.last_ping_ns = now_ns
@@ -96,7 +101,7 @@ class Link:
         """Write a request; its ``rid`` is given here and returned."""
         if self.calm:
             self.calm = False
-            self.rouse()
+            self.awaited_ns = self.rouse()
         rid = self._next_rid
         self._next_rid = rid + 1
         self.pending[rid] = entry
@@ -126,7 +131,7 @@ class Link:
     def due_ns(self) -> int:
         """When to ask (again) whether the node is there."""
         due = PING_NS if self.is_awaited else IDLE_PING_NS
-        return max(self.last_in_ns, self.last_ping_ns) + due
+        return max(self.last_in_ns, self.last_ping_ns, self.awaited_ns) + due
 
     def tick(self, now_ns: int) -> bool:
         """Ask whether the node is there, where that is due; False: it has been silent for too long (1.2

@@ -34,7 +34,8 @@ def _no_poke() -> None:
 
 
 class Core:
-    """One client session. ``poke`` is called when the shell should ask ``wanted`` and ``tick`` again soon.
+    """One client session. ``poke`` is called when the shell should ask ``wanted`` and ``tick`` again soon;
+    ``rouse`` when an answer is awaited where none was: ``tick`` within PING_NS then, and it returns the time.
     ``make_subscription``: what makes a consumer's subscription; who records a session puts its own kind
     here."""
 
@@ -48,6 +49,7 @@ class Core:
         self.lanes: dict[int, Lane] = {}
         self.now_ns = now_ns
         self.poke: Callable[[], None] = _no_poke
+        self.rouse: Callable[[], int] = self.time_ns
         self.welcomed: Outcome[None] = Outcome()
         self.message_bytes_max = options.message_bytes_max
         self.credit_messages, self.credit_bytes = options.credit_messages, options.credit_bytes
@@ -156,7 +158,7 @@ class Core:
             proxy,
         )
         link = Link(address, proxy, hello, FRAME_BYTES_MAX, now_ns)
-        link.rouse = self._wants
+        link.rouse = self.rouse
         self.links.append(link)
         return link
 

@@ -12,7 +12,7 @@ import trio
 
 from haqactor.client.errors import Closed, ConnectionLost
 from haqactor.client.lane import Request
-from haqactor.client.link import Link
+from haqactor.client.link import PING_NS, Link
 from haqactor.client.options import Options
 from haqactor.client.protocol import Core
 from haqactor.client.structured import OpenNursery
@@ -45,7 +45,9 @@ class Session:
         self._dialing: dict[tuple[str, bool], None] = {}
         self._scopes: dict[Link, trio.CancelScope] = {}
         self._poked = trio.Event()
+        self._nap: trio.CancelScope | None = None
         self.core.poke = self._poke
+        self.core.rouse = self._rouse
 
     def now_ns(self) -> int:
         """The monotonic time."""
@@ -53,6 +55,11 @@ class Session:
 
     def _poke(self) -> None:
         self._poked.set()
+
+    def _rouse(self) -> int:
+        if self._nap is not None:
+            self._nap.deadline = min(self._nap.deadline, trio.current_time() + PING_NS / NS)
+        return self.now_ns()
 
     def _jitter(self) -> float:
         return self.environment.random.uniform(0.5, 1.0)
@@ -101,7 +108,7 @@ class Session:
                 self._dialing[(address, proxy)] = None
                 nursery.start_soon(self._connection, address, proxy)
             self._poked = trio.Event()
-            with trio.move_on_after(max(next_ns - self.now_ns(), 1_000_000) / NS):
+            with trio.move_on_after(max(next_ns - self.now_ns(), 1_000_000) / NS) as self._nap:
                 await self._poked.wait()
 
     async def _connection(self, address: str, proxy: bool) -> None:

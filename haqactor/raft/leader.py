@@ -282,8 +282,8 @@ def maybe_commit(state: RaftState) -> None:
 
 
 def applied(state: RaftState, index: Index) -> None:
-    """What is proposed counts until it is applied, so that a leader whose apply falls behind its commits takes
-    no more either (R16, R19)."""
+    """What is proposed counts until it is applied, so that a leader whose apply falls behind its commits
+    takes no more either (R16, R19)."""
     waiting = state.unapplied
     while waiting and waiting[0][0] <= index:
         state.unapplied_bytes -= waiting.popleft()[1]

@@ -35,8 +35,8 @@ def propose(core: RaftCore, now_ns: int, size: int = 1) -> int:
 
 
 def test_uncommitted_bytes_are_bounded() -> None:
-    """R16, R19: refused, not queued; one entry always fits; what is applied makes room, what is committed does
-    not (seed 14941 of profile swarm: apply waited for a slow disk, and proposals went on without a bound)."""
+    """R16, R19: refused, not queued; one entry always fits; what is applied makes room, what is committed
+    does not (seed 14941 of profile swarm: apply waited for a slow disk, and proposals went on and on)."""
     core = make(config=RaftConfig(uncommitted_bytes_max=500))
     now_ns = make_leader(core)
     propose(core, now_ns, 2_000)
