@@ -39,7 +39,7 @@ from haqactor.sim.world import NS, World, uncollected
 UNREST: Final = "not everything was delivered and settled in time after everything was healed"
 REFUSAL_NS: Final = 10 * NS
 """The same where so much was damaged that it need not come to rest at all."""
-REST_NS: Final = 2 * NS
+REST_NS: Final = 26 * NS // 10
 """How long a cluster that has come to rest is looked at."""
 READING_NS: Final = 5 * NS
 """How long reading what is left may take."""

@@ -40,7 +40,8 @@ class WatcherBody:
 
 
 class ReaderBody:
-    """Looks at one queue all the time: where leaders are cut off, it asks whoever it can reach."""
+    """Looks at one queue all the time, until all is healed: where leaders are cut off, it asks whoever it can
+    reach."""
 
     def __init__(self, clients: Clients, name: str, queue: str) -> None:
         self._clients = clients
@@ -52,7 +53,7 @@ class ReaderBody:
         clients = self._clients
         stream = clients.stream(self._name)
         await clients.declare_all(self._name, broker)
-        while True:
+        while not clients.progress.stopping:
             await look(clients, self._name, broker, self._queue)
             await trio.sleep(stream.expovariate(_OFTEN_PER_S))
 
