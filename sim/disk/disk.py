@@ -175,9 +175,12 @@ class SimDisk:
             await trio.lowlevel.checkpoint_if_cancelled()
         self._use()
         if between is not None:
-            base_ns = self.latency.draw(self._stream, between, size)
             slow = self.medium.faults.firing(Kind.SLOW, path)
-            await self._host.rest(base_ns if slow is None else slow.slowed(base_ns))
+            if slow is None and self.latency.cached(self._stream, between):
+                await trio.lowlevel.cancel_shielded_checkpoint()
+            else:
+                base_ns = self.latency.draw(self._stream, between, size)
+                await self._host.rest(base_ns if slow is None else slow.slowed(base_ns))
         if self.medium.stopped:
             await self._stand_still()
         self._refuse_if_dead()
