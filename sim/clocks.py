@@ -34,6 +34,7 @@ class HostClock(trio.abc.Clock):
         self._since_ns = time.now_ns
         self._base_ns = offset_ns + time.now_ns + time.now_ns * drift_ppb // _BILLION
         self._floor = -math.inf
+        self._floor_ns = -(1 << 62)
         self._shown_at_ns = -1  # the two below are what it showed then
         self._shown_ns = 0
         self._shown = 0.0
@@ -73,7 +74,9 @@ class HostClock(trio.abc.Clock):
 
     def fired(self, deadline: float) -> None:
         """``deadline`` is reached, whatever the float says."""
-        self._floor = max(self._floor, deadline)
+        if deadline > self._floor:
+            self._floor = deadline
+            self._floor_ns = math.floor(deadline * NS)
         self._shown_at_ns = -1
 
     # -- for trio
@@ -96,9 +99,11 @@ class HostClock(trio.abc.Clock):
 
     def monotonic_ns(self) -> int:
         """``env.Clock``."""
-        floor = self._floor
-        local = self.local_ns()
-        return local if floor == -math.inf else max(local, math.floor(floor * NS))
+        now_ns = self._time.now_ns
+        if now_ns != self._shown_at_ns:
+            self._look(now_ns)
+        shown_ns, floor_ns = self._shown_ns, self._floor_ns
+        return floor_ns if floor_ns > shown_ns else shown_ns
 
     def wall_ns(self) -> int:
         """``env.Clock``."""

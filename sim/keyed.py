@@ -42,14 +42,17 @@ class HostRandom:
 class SeededOrder:
     """Tasks that are ready run in an order drawn from a stream."""
 
-    __slots__ = ("_stream",)
+    __slots__ = ("_draw",)
 
     def __init__(self, stream: Stream) -> None:
-        self._stream = stream
+        self._draw = stream.random
 
     def shuffle(self, batch: list[Any]) -> None:
-        """Draw an order."""
-        self._stream.shuffle(batch)
+        """Draw an order (Fisher and Yates)."""
+        draw = self._draw
+        for last in range(len(batch) - 1, 0, -1):
+            other = int(draw() * (last + 1))
+            batch[last], batch[other] = batch[other], batch[last]
 
 
 class OldestFirst:

@@ -28,7 +28,7 @@ class Latency:
     def draw(self, stream: Stream, between: Range, size: int = 0) -> int:
         """Nanoseconds for one operation on ``size`` bytes."""
         low, high = between
-        return stream.randrange(low, high + 1) + size * 1_000 // self.bytes_per_us
+        return low + int(stream.random() * (high + 1 - low)) + size * 1_000 // self.bytes_per_us
 
     def cached(self, stream: Stream, between: Range) -> bool:
         """Is this operation one that takes no time?"""

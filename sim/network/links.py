@@ -145,7 +145,7 @@ class Link:
 
     def below(self, bound: int) -> int:
         """An integer in [0, bound)."""
-        return self._random.randrange(bound)
+        return int(self._chance() * bound)
 
     def exponential(self, mean: int) -> int:
         """An integer with that mean."""
