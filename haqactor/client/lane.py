@@ -84,6 +84,10 @@ class Lane:
         else:
             self._poke()
 
+    def remind(self) -> None:
+        """A source has something to do by itself, later: let the shell ask when."""
+        self._poke()
+
     def attach(self, link: Link | None) -> None:
         """The way is now ``link`` (None: there is none)."""
         if link is self.link:

@@ -288,6 +288,7 @@ class Stream:
             self.lane.probe.mark("client.overloaded")
             self._again_from(parcel)
             self._resume_ns = self._now() + round(float(answer.fields.get("retry_after", 0.1)) * 1e9)
+            self.lane.remind()
             return
         if answer.code in TRANSIENT and answer.code != "overloaded":
             self._again_from(parcel)
@@ -359,11 +360,15 @@ class Stream:
             parcel.link = None
             self.to_send += 1
 
-    def tick(self, now_ns: int) -> None:
-        """Go on after an overload."""
-        if self._resume_ns and self._resume_ns <= now_ns:
-            self._resume_ns = 0
-            self.lane.touch(self)
+    def tick(self, now_ns: int) -> int | None:
+        """Go on after an overload; returns when, while that is not over."""
+        if not self._resume_ns:
+            return None
+        if self._resume_ns > now_ns:
+            return self._resume_ns
+        self._resume_ns = 0
+        self.lane.touch(self)
+        return None
 
     def expire(self, now_ns: int, patience_ns: int, error: Error) -> None:
         """No leader: what was never sent (or refused wherever it was) fails; of the rest the outcome is

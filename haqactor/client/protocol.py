@@ -322,8 +322,8 @@ class Core:
                 lane.tick(now_ns, self.options.patience_ns)
                 next_ns = min(next_ns, self._again_ns(lane))
             for source in list(lane.sources):
-                if isinstance(source, Stream):
-                    source.tick(now_ns)
+                if isinstance(source, Stream) and (resume_ns := source.tick(now_ns)) is not None:
+                    next_ns = min(next_ns, resume_ns)
         for subscription in list(self._subscriptions.values()):
             renew_ns = subscription.renewals.tick(now_ns)
             if renew_ns is not None:

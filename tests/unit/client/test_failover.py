@@ -181,6 +181,27 @@ async def test_an_overloaded_leader_is_asked_again_in_order(cluster: FakeCluster
     assert [item.body.body for item in fake.messages] == [b"%d" % number for number in range(1000)]
 
 
+async def test_an_overloaded_leader_is_asked_again_when_it_said_so(
+    cluster: FakeCluster, broker: Broker
+) -> None:
+    """Not when something else happens to wake the session."""
+    cluster.add_queue("orders")
+    await broker.publish("orders", b"0")
+    refused = [0]
+
+    def before(_node: FakeNode, message: Any) -> bool:
+        if type(message).__name__ == "Publish" and not refused[0]:
+            refused[0] += 1
+            raise Overloaded("full", retry_after=0.1)
+        return False
+
+    script(cluster, before)
+    began = trio.current_time()
+    await broker.publish("orders", b"1")
+    assert refused == [1]
+    assert 0.1 <= trio.current_time() - began < 0.12
+
+
 def script(cluster: FakeCluster, before: Any) -> None:
     """Let ``before`` raise refusals at a publish."""
     publish = cluster._on_publish  # pyright: ignore[reportPrivateUsage]  # the script stands before it
