@@ -89,7 +89,12 @@ CHANCES: Final[dict[str, tuple[float, ...]]] = {
 """What goes wrong by chance all the time, and how often."""
 _RANDOMLY: Final = ("swarm", "partition")
 
-COMPANIONS: Final = {"split": ("backlog", "reads"), "flap": ("proxy",), "handover": ("proxy",)}
+COMPANIONS: Final = {
+    "split": ("backlog", "reads"),
+    "flap": ("proxy",),
+    "handover": ("proxy",),
+    "bit_rot": ("monotonous",),
+}
 """Kinds of faults, and the work in which most of what they bring about is seen: half of the seeds with the
 one have the other, too."""
 

@@ -23,6 +23,9 @@ _STALLS: Final = 0.3
 """Of the operations of a disk that stands still for seconds: a leader is to notice."""
 _BACK_NS: Final = 200_000_000
 _SEGMENT: Final = f"{DIRECTORY}/segment-"
+_AGAIN_NS: Final = 10_000_000
+_TRIES: Final = 30
+"""So often it is looked whether the log has a packed block to rot, if the plan asks for a recent one."""
 _WIPES: Final = ("wipe", "lost_disk")
 
 SWITCHED: Final[Mapping[str, Kind]] = {
@@ -60,10 +63,13 @@ class Disks:
 
     # -- what takes durable bytes
 
-    def _hurt(self, fault: Fault, node: SimNode) -> None:
+    def _hurt(self, fault: Fault, node: SimNode, tries: int = _TRIES) -> None:
         """Let it, if the atlas does; where the plan says so, the node crashes soon after, and has to read
         what is left."""
         stage, name = self._stage, node.host.name
+        if fault.args.get("recent") and tries and node.host.alive and not _packed(node):
+            stage.after(_AGAIN_NS, partial(self._hurt, fault, node, tries - 1))
+            return
         wipe = fault.kind in _WIPES
         if not stage.founded() or not stage.atlas.may_damage(name, wipe=wipe):
             return
@@ -186,10 +192,15 @@ def _tail(fault: Fault, node: SimNode) -> tuple[str, int] | None:
     return _within(fault, path, blocks[-1]) if blocks else None
 
 
+def _packed(node: SimNode) -> list[BlockHeader]:
+    """The packed ones of them, but for the last."""
+    return [block for block in _blocks(node)[1][:-1] if block.packed]
+
+
 def _recent(fault: Fault, node: SimNode) -> tuple[str, int] | None:
     """The same in a block before the last one, a packed one if there is any: the next start reads it."""
     path, blocks = _blocks(node)
-    before = [block for block in blocks[:-1] if block.packed] or blocks[:-1]
+    before = _packed(node) or blocks[:-1]
     return _within(fault, path, before[span(fault, "file") % len(before)]) if before else None
 
 

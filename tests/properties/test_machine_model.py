@@ -336,12 +336,14 @@ class MachineAgainstModel(RuleBasedStateMachine):
         if command is not None:
             self.draft.append(command)
             attached = [c for c in self.consumers.values() if c.uid == uid and c.attached]
-            held = [(consumer, seq) for consumer in attached for seq in consumer.held]
+            messages = self.model.queues[uid].messages
+            # One that an earlier purge took may be claimed late; it is held in vain, and no news to anybody.
+            held = [(each, seq) for each in attached for seq in each.held if not messages[seq].gone]
             self.work()
             self.commit()
             for consumer, seq in held:
                 if seq in consumer.held:
-                    message = self.model.queues[uid].messages[seq]
+                    message = messages[seq]
                     assert not message.gone or (uid, seq) in self.confirmed, "a leased message was purged"
 
     # -- faults --
