@@ -65,10 +65,9 @@ class Batches:
     def __len__(self) -> int:
         return len(self.first) - self.head
 
-    def append(self, row: Located) -> None:
-        """A new last row."""
-        count = row.last - row.first + 1
-        self.first.append(row.first)
+    def append(self, first: int, count: int, row: Located) -> None:
+        """A new last row: messages ``first .. first + count - 1``, stored where ``row`` says."""
+        self.first.append(first)
         self.count.append(count)
         self.entry.append(row.entry_index)
         self.at.append(row.body_at)

@@ -24,9 +24,7 @@ from haqactor.machine.effects import (
     Applied,
     Awake,
     Effect,
-    Published,
     Purged,
-    QueueChanged,
     QueueDropped,
     Reserved,
     Settled,
@@ -302,8 +300,6 @@ class Dispatcher:
         if desk is None:
             return
         self._active[uid] = True
-        if isinstance(effect, Published | QueueChanged):
-            return
         if isinstance(effect, Settled):
             self._settled(desk, effect)
         elif isinstance(effect, Awake):
@@ -316,6 +312,7 @@ class Dispatcher:
             desk.reserving = False
         elif isinstance(effect, QueueDropped):
             self._dropped(desk)
+        # Published, QueueChanged: that it is active is all
 
     def _settled(self, desk: Desk, effect: Settled) -> None:
         leases = desk.leases

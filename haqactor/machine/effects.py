@@ -2,10 +2,12 @@
 waits.
 
 One rule: an effect tells what happened; it asks for nothing, so replicas that do not lead drop it.
+
+A settlement is a tuple: it is made for nearly every entry, on every replica.
 """
 
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 from haqactor.machine.commands import Range
 
@@ -20,8 +22,7 @@ class Published:
     count: int
 
 
-@dataclass(frozen=True, slots=True)
-class Settled:
+class Settled(NamedTuple):
     """A settlement or a return took effect. ``acks`` and ``moved``: the ranges as the command named them
     (whatever became of them). ``ready``: back in their places; ``deferred``: later (or parked); ``gone``: out
     of the queue."""

@@ -81,6 +81,10 @@ class IntervalSet:
         j = bisect_right(starts, high, i)
         if i == j:
             return 0
+        if j - i == 1:  # nearly always: cut it where it stands
+            gone = self._cut(i, low, high)
+            self.total -= gone
+            return gone
         gone = sum(ends[i:j]) - sum(starts[i:j]) + j - i
         first, last = starts[i], ends[j - 1]
         kept_starts, kept_ends = array("Q"), array("Q")
@@ -96,6 +100,23 @@ class IntervalSet:
         ends[i:j] = kept_ends
         self.total -= gone
         return gone
+
+    def _cut(self, i: int, low: int, high: int) -> int:
+        """Take ``low..high`` out of one interval that it touches; returns how many of them were in."""
+        starts, ends = self.starts, self.ends
+        first, last = starts[i], ends[i]
+        if first < low:
+            ends[i] = low - 1
+            if last > high:
+                starts.insert(i + 1, high + 1)
+                ends.insert(i + 1, last)
+                return high - low + 1
+            return last - low + 1
+        if last > high:
+            starts[i] = high + 1
+            return high - first + 1
+        del starts[i], ends[i]
+        return last - first + 1
 
     def __contains__(self, value: int) -> bool:
         i = bisect_left(self.ends, value)
@@ -116,8 +137,9 @@ class IntervalSet:
         starts, ends = self.starts, self.ends
         i = bisect_left(ends, low)
         found: list[Range] = []
-        while i < len(starts) and starts[i] <= high:
-            found.append((max(low, starts[i]), min(high, ends[i])))
+        while i < len(starts) and (first := starts[i]) <= high:
+            last = ends[i]
+            found.append((low if first < low else first, high if last > high else last))
             i += 1
         return found
 
@@ -126,11 +148,13 @@ class IntervalSet:
         if low > high:
             return []
         starts, ends = self.starts, self.ends
+        if not ends or low > ends[-1] or high < starts[0]:
+            return [(low, high)]
         i = bisect_left(ends, low)
         found: list[Range] = []
-        while i < len(starts) and starts[i] <= high:
-            if starts[i] > low:
-                found.append((low, starts[i] - 1))
+        while i < len(starts) and (first := starts[i]) <= high:
+            if first > low:
+                found.append((low, first - 1))
             low = ends[i] + 1
             i += 1
         if low <= high:
@@ -170,7 +194,7 @@ def merged(ranges: Iterable[Range]) -> list[Range]:
 
 def minus(ranges: Iterable[Range], taken: IntervalSet) -> list[Range]:
     """What of ``ranges`` is not in ``taken``, in the same order."""
-    if not taken:
+    if not taken.total:
         return list(ranges)
     return [piece for low, high in ranges for piece in taken.missing(low, high)]
 

@@ -80,7 +80,8 @@ def judge(desk: Desk, key: Key, settle: Settle, term: int) -> Judged:
         [low, high, row[4]] for row in settle.rejects for low, high in _give_up(desk, key, row, refused)
     ]
     releases = [piece for row in settle.releases for piece in _give_up(desk, key, row, refused)]
-    refused = minus(refused, IntervalSet(acks))  # of an older lease, beside the newer one's acknowledgement
+    if refused:  # of an older lease, beside the newer one's acknowledgement
+        refused = minus(refused, IntervalSet(acks))
     if not (acks or nacks or rejects or releases):
         return Judged(None, merged(refused))
     command = commands.settle(desk.uid, merged(acks), nacks, rejects, merged(releases))

@@ -49,7 +49,7 @@ class Expiry:
         """When the next lease ends."""
         while self._heap:
             expires_ns, _serial, lease = self._heap[0]
-            if lease.held and lease.expires_ns == expires_ns:
+            if lease.held.total and lease.expires_ns == expires_ns:
                 return expires_ns
             heappop(self._heap)
         return None
@@ -88,7 +88,7 @@ class LeaseTable:
         """``low..high`` is not leased by it any more. True if nothing is left of it: the record is gone."""
         lease.held.discard(low, high)
         self.leased.discard(low, high)
-        if lease.held:
+        if lease.held.total:
             return False
         self.drop(lease)
         return True

@@ -7,7 +7,7 @@ no body; what a client did wrong is a reply, and only what this version does not
 from array import array
 from collections.abc import Callable, Iterable, Iterator
 from hashlib import blake2b
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 from haqactor.env import Buffer, NullProbe, Probe
 from haqactor.errors import (
@@ -22,7 +22,7 @@ from haqactor.errors import (
 from haqactor.ids import Index, Term
 from haqactor.machine import snapshot, views
 from haqactor.machine.batches import Located
-from haqactor.machine.commands import Command, Op, Range, decode, is_list
+from haqactor.machine.commands import Command, Header, Op, Range, decode, is_list
 from haqactor.machine.effects import (
     Applied,
     Awake,
@@ -44,15 +44,18 @@ TICK_BUDGET: Final = 1000
 """Timers that act in one tick at most, so that no entry is a long pause."""
 _MASK: Final = (1 << 64) - 1
 _NULL: Final = NullProbe()
+Decode: TypeAlias = Callable[[Buffer, Versions], Header]
 
 
 class GroupMachine:
     """``queues``: uid to Queue (read only for others). ``time_ns``: the T of the last entry. ``index``,
     ``term``: of the last entry applied. ``dir_index``: the change of the directory that was followed last.
-    ``known``: the versions that this release can apply."""
+    ``known``: the versions that this release can apply. ``decode``: reads headers; what it returns is not
+    changed here, so it may return the same value to several machines."""
 
-    def __init__(self, probe: Probe = _NULL, known: Versions = KNOWN) -> None:
+    def __init__(self, probe: Probe = _NULL, known: Versions = KNOWN, decode: Decode = decode) -> None:
         self._probe = probe
+        self._decode = decode
         self._agreed = Agreed(probe, known)
         self.index = Index(0)
         self.term = Term(0)
@@ -84,7 +87,7 @@ class GroupMachine:
         if index <= self.index or term < self.term:
             raise InvariantViolation(f"entry {index} (term {term}) behind {self.index} (term {self.term})")
         self.index, self.term = index, term
-        applied = Applied(index, term)
+        applied = Applied(index, term, [], [])
         if not len(header):
             return applied
         try:
@@ -100,14 +103,15 @@ class GroupMachine:
         return self._agreed.version
 
     def _apply(self, header: Buffer, applied: Applied) -> None:
-        version, time_ns, commands = decode(header, self._agreed.known)
+        version, time_ns, commands = self._decode(header, self._agreed.known)
         self._agreed.allow(version, applied.index)
         self.time_ns = max(self.time_ns, time_ns)
+        handlers, effects = self._handlers, applied.effects
         for command in commands:
-            handler = self._handlers.get(command[0])
+            handler = handlers.get(command[0])
             if handler is None:
                 raise InvariantViolation(f"a command of another kind of group: {command!r:.80}")
-            reply = handler(command, applied.effects)
+            reply = handler(command, effects)
             applied.replies.append(reply)
             self._mix(command, reply)
 
@@ -478,7 +482,7 @@ class GroupMachine:
 def _settled(uid: int, acks: Iterable[Any], moved: Iterable[Range], moves: Moves) -> Settled:
     return Settled(
         uid,
-        tuple((low, high) for low, high in acks),
+        tuple([(low, high) for low, high in acks]),
         tuple(moved),
         tuple(moves.ready),
         tuple(moves.deferred),

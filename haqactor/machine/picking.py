@@ -191,7 +191,7 @@ def may_lease(desk: Desk, consumer: Consumer) -> bool:
     """Is it connected, named in the log, with credit, and not alone with a suspect?"""
     if not consumer.connected or consumer.credit_messages <= 0 or consumer.key not in desk.queue.holders:
         return False
-    return not desk.queue.suspects or not is_alone(consumer)
+    return not desk.queue.suspects.total or not is_alone(consumer)
 
 
 def next_window(desk: Desk) -> Window | None:
@@ -202,19 +202,19 @@ def next_window(desk: Desk) -> Window | None:
         back = None
     if back is None:
         low = desk.cursor
-        if queue.gone or queue.deferred or queue.low > low:
+        if queue.gone.total or queue.deferred.total or queue.low > low:
             low = skip_settled(desk)
         if low >= queue.next_seq or low >= queue.reserve:
             return None
         high = queue.next_seq - 1
         for marks in (queue.gone, queue.deferred, queue.parked):
-            if marks:
+            if marks.total:
                 stop = marks.next_present(low)
                 if stop is not None:
                     high = min(high, stop[0] - 1)
     else:
         low, high = back
-    if queue.suspects:
+    if queue.suspects.total:
         mark = queue.suspects.next_present(low)
         if mark is not None and mark[0] == low:
             return Window(low, low, back is None, True)
@@ -228,7 +228,11 @@ def skip_settled(desk: Desk) -> int:
     queue = desk.queue
     low = max(desk.cursor, queue.low)
     while True:
-        after = queue.parked.next_missing(queue.deferred.next_missing(queue.gone.next_missing(low)))
+        after = queue.gone.next_missing(low)
+        if queue.deferred.total:
+            after = queue.deferred.next_missing(after)
+        if queue.parked.total:
+            after = queue.parked.next_missing(after)
         if after == low:
             break
         low = after

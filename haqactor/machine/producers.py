@@ -245,7 +245,7 @@ class Producers:
 
     def next_due_ns(self) -> int | None:
         """The T at which a session expires next."""
-        due: list[int] = []
+        first: int | None = None
         for sessions, span in (
             (self.anonymous, ANONYMOUS_EXPIRY_NS),
             (self.ended, ANONYMOUS_EXPIRY_NS),
@@ -253,8 +253,10 @@ class Producers:
             (self.named, NAMED_EXPIRY_NS),
         ):
             if sessions:
-                due.append(next(iter(sessions.values())).used_ns + span + 1)
-        return min(due, default=None)
+                due = sessions[next(iter(sessions))].used_ns + span + 1
+                if first is None or due < first:
+                    first = due
+        return first
 
     def restore(self, producer: Producer, *, with_rows: bool) -> None:
         """Put back one of a snapshot; they come in the order of use."""

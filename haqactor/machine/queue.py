@@ -97,9 +97,9 @@ class Queue:
         return self.parked.total + self.discarded
 
     def append(self, count: int, row: Located, origin: Origin | None = None) -> int:
-        """Store a row of ``count`` messages; its sequences are set here. Returns the first."""
+        """Store a row of ``count`` messages, whose sequences are given here. Returns the first."""
         first = self.next_seq
-        self.batches.append(row._replace(first=first, last=first + count - 1))
+        self.batches.append(first, count, row)
         if origin is not None:
             self.origins[first] = origin
         self.next_seq = first + count
@@ -108,9 +108,9 @@ class Queue:
     def standing(self, low: int, high: int) -> list[Range]:
         """Those of ``low..high`` that are ready or leased."""
         found = self.gone.missing(max(low, self.low), min(high, self.next_seq - 1))
-        if self.deferred:
+        if self.deferred.total:
             found = [piece for first, last in found for piece in self.deferred.missing(first, last)]
-        if self.parked:
+        if self.parked.total:
             found = [piece for first, last in found for piece in self.parked.missing(first, last)]
         return found
 
@@ -119,7 +119,7 @@ class Queue:
         low, high = max(low, self.low), min(high, self.next_seq - 1)
         if low > high:
             return 0
-        if self.gone:
+        if self.gone.total:
             fresh = self.gone.missing(low, high)
             if not fresh:
                 return 0
@@ -127,9 +127,9 @@ class Queue:
         else:
             moves.gone.append((low, high))
         for marks in (self.deferred, self.parked, self.suspects):
-            if marks:
+            if marks.total:
                 marks.discard(low, high)
-        if len(self.failures):
+        if self.failures.ends:
             self.failures.put(low, high, 0)
         new = self._add_gone(low, high)
         if self.batches.stored > self.compact_at:
@@ -142,7 +142,7 @@ class Queue:
     def _add_gone(self, low: int, high: int) -> int:
         if low > self.low:
             return self.gone.add(low, high)
-        if self.gone:
+        if self.gone.total:
             new = self.gone.add(low, high)
             _first, high = self.gone.pop_first()
         else:

@@ -11,7 +11,7 @@ endian bytes, at most ``PIECE_BYTES`` a piece: whole numbers of any width, and w
 
 import sys
 from array import array
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from typing import Any, Final, Protocol
 
 from haqactor import codec
@@ -100,10 +100,16 @@ def _column(code: str, data: bytes) -> "array[int]":
     return column
 
 
-def _pieces(uid: int, name: str, column: "array[int]") -> Iterator[bytes]:
-    data = _little(column)
-    for at in range(0, len(data), PIECE_BYTES):
-        yield chunk(["column", uid, name, column.typecode, data[at : at + PIECE_BYTES]])
+def _pieces(uid: int, name: str, column: "array[int]") -> Sequence[bytes]:
+    if not column:  # as most are
+        return ()
+    code, data = column.typecode, _little(column)
+    if len(data) <= PIECE_BYTES:
+        return (chunk(["column", uid, name, code, data]),)
+    return [
+        chunk(["column", uid, name, code, data[at : at + PIECE_BYTES]])
+        for at in range(0, len(data), PIECE_BYTES)
+    ]
 
 
 def encode_queue(queue: Queue) -> list[bytes]:
@@ -125,16 +131,19 @@ def encode_queue(queue: Queue) -> list[bytes]:
         )
     ]
     batches = queue.batches
-    for name, _code in COLUMNS:
-        found += _pieces(queue.uid, name, getattr(batches, name)[batches.head :])
+    if len(batches):
+        for name, _code in COLUMNS:
+            found += _pieces(queue.uid, name, getattr(batches, name)[batches.head :])
     for name in _SETS:
         marks: IntervalSet = getattr(queue, name)
-        found += _pieces(queue.uid, f"{name}.starts", marks.starts)
-        found += _pieces(queue.uid, f"{name}.ends", marks.ends)
+        if marks.total:
+            found += _pieces(queue.uid, f"{name}.starts", marks.starts)
+            found += _pieces(queue.uid, f"{name}.ends", marks.ends)
     failures = queue.failures
-    found += _pieces(queue.uid, "failures.starts", failures.starts)
-    found += _pieces(queue.uid, "failures.ends", failures.ends)
-    found += _pieces(queue.uid, "failures.values", failures.values)
+    if len(failures):
+        found += _pieces(queue.uid, "failures.starts", failures.starts)
+        found += _pieces(queue.uid, "failures.ends", failures.ends)
+        found += _pieces(queue.uid, "failures.values", failures.values)
     flat = array("Q", [number for row in sorted(queue.deferrals) for number in row])
     found += _pieces(queue.uid, "deferrals", flat)
     origins = [[first, o.uid, o.seq, o.reason, o.attempts, o.died_ns] for first, o in queue.origins.items()]

@@ -63,9 +63,12 @@ def live_entries(queues: Iterable[Queue]) -> list[Range]:
 
 def fingerprint(queue: Queue) -> bytes:
     """Bytes that are equal for queues in the same state; proportional to their intervals."""
-    marks = (queue.gone, queue.deferred, queue.parked, queue.suspects)
-    columns = [column for found in marks for column in (found.starts, found.ends)]
-    columns += [queue.failures.starts, queue.failures.ends, queue.failures.values]
-    head = array("Q", (queue.uid, queue.version, queue.low, queue.next_seq, queue.reserve, queue.discarded))
-    head.extend((len(queue.holders), len(queue.deferrals), *map(len, columns)))
-    return b"".join((head.tobytes(), *(column.tobytes() for column in columns)))
+    gone, deferred, parked, suspects = queue.gone, queue.deferred, queue.parked, queue.suspects
+    failures = queue.failures
+    columns = (
+        gone.starts, gone.ends, deferred.starts, deferred.ends, parked.starts, parked.ends,
+        suspects.starts, suspects.ends, failures.starts, failures.ends, failures.values,
+    )  # fmt: skip
+    marks = (queue.uid, queue.version, queue.low, queue.next_seq, queue.reserve, queue.discarded)
+    sizes = (len(queue.holders), len(queue.deferrals), *map(len, columns))
+    return b"".join((array("Q", (*marks, *sizes)), *columns))

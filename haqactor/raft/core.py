@@ -101,9 +101,11 @@ class RaftCore(RaftView):
     def next_deadline_ns(self) -> int:
         """When ``tick`` has to be called next."""
         state = self._state
+        hello_ns = state.hello_ns
         if state.role is Role.LEADER:
-            return min(state.check_ns, state.transfer_ns, state.hello_ns)
-        return min(state.deadline_ns, state.hello_ns)
+            return min(state.check_ns, state.transfer_ns, hello_ns)
+        deadline_ns = state.deadline_ns
+        return deadline_ns if deadline_ns < hello_ns else hello_ns
 
     def step(self, sender: NodeId, message: Message, now_ns: int) -> None:
         """A message arrived. Late, repeated and foreign ones are dealt with; InvariantViolation is a bug
@@ -341,7 +343,10 @@ class RaftCore(RaftView):
         """Up to here entries may be applied: committed, durable here as well, and not too many at once
         (R19)."""
         state = self._state
-        return min(state.commit, state.log.durable_index, state.applied + state.config.committed_max)
+        upto, durable = state.commit, state.log.durable_index
+        upto = min(upto, durable)
+        most = state.applied + state.config.committed_max
+        return upto if upto < most else most
 
     def ready(self) -> Ready:
         """Take this turn's work. The order of doing it is the caller's contract: see
@@ -349,7 +354,8 @@ class RaftCore(RaftView):
         state = self._state
         if state.sending:
             leader.replicate(state)
-        entries = state.log.take_unstable(state.now_ns)
+        log = state.log
+        entries = log.take_unstable(state.now_ns) if log.unstable <= log.last_index else ()
         if state.ack_due:
             follower.acknowledge(state, bool(entries))
         committed: tuple[Index, Index] | None = None
@@ -360,24 +366,20 @@ class RaftCore(RaftView):
         ready = Ready(
             entries,
             state.hard if state.hard_changed else None,
-            tuple(state.now),
-            tuple(state.after),
+            tuple(state.now) if state.now else (),
+            tuple(state.after) if state.after else (),
             committed,
-            tuple(reads.done),
-            tuple(reads.failed),
-            tuple(state.fetches),
-            tuple(state.installs),
+            tuple(reads.done) if reads.done else (),
+            tuple(reads.failed) if reads.failed else (),
+            tuple(state.fetches) if state.fetches else (),
+            tuple(state.installs) if state.installs else (),
             state.dropped_from,
             state.role_changed,
             state.cured,
         )
         state.hard_changed = state.role_changed = state.cured = False
         state.dropped_from = None
-        if state.now:
-            state.now.clear()
-        if state.after:
-            state.after.clear()
-        if reads.done or reads.failed or state.fetches or state.installs:
-            for box in (reads.done, reads.failed, state.fetches, state.installs):
+        for box in (state.now, state.after, reads.done, reads.failed, state.fetches, state.installs):
+            if box:
                 box.clear()
         return ready

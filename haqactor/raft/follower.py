@@ -4,6 +4,8 @@ One rule: it acknowledges what it has verified against this term's leader and ho
 last index (R3), and cuts its log only at a real conflict above what is committed (R4).
 """
 
+from typing import Final
+
 from haqactor.entry import Entry, Kind
 from haqactor.errors import InvariantViolation
 from haqactor.ids import NO_NODE, Index, NodeId, Term
@@ -11,6 +13,9 @@ from haqactor.raft import hello
 from haqactor.raft.membership import decode
 from haqactor.raft.messages import Append, AppendReply, InstallSnapshot, RequestVote, Vote
 from haqactor.raft.state import NO_DEADLINE_NS, RaftState, Role
+
+_NOWHERE: Final = Index(0)
+_NO_TERM: Final = Term(0)
 
 
 def become(state: RaftState, term: Term, leader: NodeId) -> None:
@@ -98,7 +103,8 @@ def on_append(state: RaftState, sender: NodeId, message: Append) -> None:
     last = Index(message.prev_index + len(entries))
     if entries and (entries[0].index != message.prev_index + 1 or entries[-1].index != last):
         return  # not a message that any leader of ours sends
-    state.heard_context = max(state.heard_context, message.read_context)
+    context = message.read_context
+    state.heard_context = max(state.heard_context, context)
     if message.prev_index < log.snapshot.index:
         # A late message about a part that is compacted, and so committed, here.
         entries = tuple(entry for entry in entries if entry.index > log.snapshot.index)
@@ -110,7 +116,7 @@ def on_append(state: RaftState, sender: NodeId, message: Append) -> None:
         _store(state, message.term, entries)
     state.matched = max(state.matched, last)
     state.ack_due = True
-    state.ack_context = max(state.ack_context, message.read_context)
+    state.ack_context = max(state.ack_context, context)
     follow_commit(state, message.commit)
 
 
@@ -177,20 +183,22 @@ def follow_commit(state: RaftState, commit: Index) -> None:
 def acknowledge(state: RaftState, writing: bool) -> None:
     """Put the answer to this turn's Appends together. ``writing``: entries go to the disk with this turn,
     and with them everything before; else only what is durable already may be acknowledged."""
-    if not ack_ready(state) and not (state.ack_due and writing):
+    if not (writing and state.ack_due) and not ack_ready(state):
         return
     durable = state.log.durable_index
     matched = state.matched
+    recovery = state.recovery
     early = state.probe.bug("raft.ack_before_durable")
-    if not (writing and state.recovery.acknowledges) and durable < matched and not early:
+    if durable < matched and not (writing and recovery.acknowledges) and not early:
         matched = durable
-    hello.stored(state, min(durable, matched))
+    if recovery.suspect:
+        hello.stored(state, min(durable, matched))
     if matched == state.matched:
         state.ack_due = False
     state.ack_sent = matched
     reply = AppendReply(
-        state.hard.term, True, matched, read_context=state.ack_context,
-        boot=state.boot, suspect=not state.recovery.acknowledges,
+        state.hard.term, True, matched, _NOWHERE, _NO_TERM, state.ack_context,
+        _NOWHERE, state.boot, not recovery.acknowledges,
     )  # fmt: skip
     (state.send_now if early else state.send_after)(state.leader, reply)
 

@@ -130,7 +130,10 @@ def send(state: RaftState, progress: Progress, entries: tuple[Entry, ...]) -> No
     else:
         state.shared = message
     if entries:
-        progress.sent(entries[-1].index, sum([len(entry.frame) for entry in entries]))
+        size = 0
+        for entry in entries:
+            size += len(entry.frame)
+        progress.sent(entries[-1].index, size)
     state.now.append((progress.node, message))
 
 
@@ -222,7 +225,8 @@ def _judge_boot(state: RaftState, progress: Progress, reply: AppendReply) -> Non
     progress.boot = max(progress.boot, reply.boot)
     progress.suspect = False
     progress.cleared = True
-    state.peer_suspects.pop(progress.node, None)
+    if state.peer_suspects:
+        state.peer_suspects.pop(progress.node, None)
 
 
 def _agreed(progress: Progress) -> None:
@@ -327,7 +331,8 @@ def tick(state: RaftState) -> None:
     """Check-quorum (thesis 6.2, R9), a slow disk (R18), an unfinished handover."""
     if state.now_ns >= state.transfer_ns:
         transfer.abort(state)
-    if state.disk_is_slow():
+    oldest = state.log.oldest_write_ns()
+    if oldest is not None and state.now_ns - oldest > state.config.disk_slow_ns:
         state.probe.mark("raft.slow_disk")
         follower.become(state, state.hard.term, NO_NODE)
         return
@@ -346,6 +351,5 @@ def tick(state: RaftState) -> None:
         follower.become(state, state.hard.term, NO_NODE)
         return
     state.check_ns = heard + state.config.election_max_ns
-    oldest = state.log.oldest_write_ns()
     if oldest is not None:
         state.check_ns = min(state.check_ns, oldest + state.config.disk_slow_ns + 1)

@@ -109,9 +109,9 @@ class Log:
 
     def append(self, entries: Sequence[Entry]) -> None:
         """Put entries behind the last one; their indices must follow it."""
-        index = self.last_index
+        index: int = self.last_index
         for entry in entries:
-            index = Index(index + 1)
+            index += 1
             term = entry.term
             if entry.index != index or term < self.last_term:
                 raise InvariantViolation(
@@ -123,7 +123,7 @@ class Log:
                 self.last_term = term
             self.memory_bytes += len(entry.frame)
         self._entries.extend(entries)
-        self.last_index = index
+        self.last_index = Index(index)
 
     def truncate(self, first: Index) -> None:
         """Cut everything from ``first`` on. The caller has made sure that nothing of it is committed (R4)."""
@@ -217,9 +217,11 @@ class Log:
             return False
         for _ in range(count):
             writes.popleft()
-        durable: int = max(index, self.durable_index)
+        durable: int = self.durable_index
+        durable = max(durable, index)
         for write in writes:  # a later write may be replacing part of it
-            durable = min(durable, write.first - 1)
+            if write.first <= durable:
+                durable = write.first - 1
         self.durable_index = Index(min(durable, self.unstable - 1, self.last_index))
         return True
 

@@ -60,19 +60,16 @@ def decode(header: bytes) -> Configuration:
 
 
 class Configurations:
-    """The configuration at the snapshot and those appended since."""
+    """The configuration at the snapshot and those appended since. ``current``: the one in effect, the last
+    appended."""
 
-    __slots__ = ("_history",)
+    __slots__ = ("_history", "current")
 
     def __init__(
         self, founding: Configuration, at: Index, later: Sequence[tuple[Index, Configuration]] = ()
     ) -> None:
         self._history: list[tuple[Index, Configuration]] = [(at, founding), *later]
-
-    @property
-    def current(self) -> Configuration:
-        """The one in effect: the last appended."""
-        return self._history[-1][1]
+        self.current = self._history[-1][1]
 
     def at(self, index: Index) -> Configuration:
         """The one in effect at ``index``, which must not lie below the snapshot."""
@@ -85,17 +82,21 @@ class Configurations:
     def append(self, index: Index, configuration: Configuration) -> None:
         """A CONFIG entry entered the log."""
         self._history.append((index, configuration))
+        self.current = configuration
 
     def truncate(self, first: Index) -> None:
         """The log was cut from ``first`` on."""
         while len(self._history) > 1 and self._history[-1][0] >= first:
             self._history.pop()
+        self.current = self._history[-1][1]
 
     def compact(self, index: Index) -> None:
         """A snapshot at ``index`` holds the configuration of that place."""
         kept = [(since, configuration) for since, configuration in self._history if since > index]
         self._history = [(index, self.at(index)), *kept]
+        self.current = self._history[-1][1]
 
     def restore(self, configuration: Configuration, index: Index) -> None:
         """Another snapshot is the log's beginning."""
         self._history = [(index, configuration)]
+        self.current = configuration

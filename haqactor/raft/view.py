@@ -40,6 +40,11 @@ class RaftView:
         """Does it lead, as far as it knows?"""
         return self._state.role is Role.LEADER
 
+    def leads(self, term: Term) -> bool:
+        """Does it lead in ``term``, as far as it knows?"""
+        state = self._state
+        return state.role is Role.LEADER and state.hard.term == term
+
     @property
     def leader(self) -> NodeId:
         """The term's leader, NO_NODE while unknown."""

@@ -39,9 +39,10 @@ class Beats:
         if row is not None:
             self.number += 1
             beat = Beat(replica.boot * BOOT + self.number, row)
-            for peer in range(replica.harness.plan.replicas):
-                if peer != replica.node:
-                    self._send(replica.node, peer, beat)
+            node, send = replica.node, self._send
+            for peer in range(len(self._beats)):
+                if peer != node:
+                    send(node, peer, beat)
 
     def heard(self, source: int, beat: Beat, now: int) -> None:
         """A leader's beat arrived."""

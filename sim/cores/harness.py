@@ -7,12 +7,15 @@ last message.
 from array import array
 from collections.abc import Callable, Sequence
 from hashlib import blake2b
+from heapq import heappush
 from typing import Any, Final
 
 from haqactor.entry import Entry, Kind
+from haqactor.env import Buffer
 from haqactor.ids import NodeId
-from haqactor.machine.commands import decode
+from haqactor.machine.commands import Header, decode
 from haqactor.machine.effects import Applied
+from haqactor.machine.versions import KNOWN, Versions
 from haqactor.sim.cores.checkers import ALL
 from haqactor.sim.cores.clients import Producer, Reader
 from haqactor.sim.cores.consumers import Consumer
@@ -45,8 +48,10 @@ class Harness:
         self.publishing = True
         self.fresh = True
         self.client_messages = 0
+        self._client_delay_ns = plan.client_delay_ns
         self.delivered = 0
         self.cut_off_ns = [-1] * plan.replicas
+        self._decoded: dict[bytes, Header] = {}
         self._hash = blake2b(digest_size=16)
         self._events = array("q")
         self.replicas: list[Replica] = []
@@ -75,25 +80,26 @@ class Harness:
         if self.links.cut[source][target]:
             self.links.dropped += 1
             return
-        self.delivered += 1
+        self.delivered = delivered = self.delivered + 1
         self._events.append(self.timeline.now_ns << 8 | source << 4 | target)
-        if not self.delivered & _FOLD:
+        if not delivered & _FOLD:
             self._fold()
         self.replicas[target].put(source, message)
 
     def to_replica(self, target: int, request: Request) -> None:
         """A client's request, on a connection that keeps order."""
         self.client_messages += 1
-        self.timeline.after(self.plan.client_delay_ns, self._at_replica, (target, request))
-
-    def _at_replica(self, given: tuple[int, Request]) -> None:
-        target, request = given
-        self.replicas[target].put(-1, request)
+        timeline = self.timeline
+        timeline.number = number = timeline.number + 1
+        arrives = timeline.now_ns + self._client_delay_ns
+        heappush(timeline.heap, (arrives, number, self.replicas[target].requested, request))
 
     def to_client(self, take: Callable[[Any], None], value: Any) -> None:
         """An answer, or a delivery."""
         self.client_messages += 1
-        self.timeline.after(self.plan.client_delay_ns, take, value)
+        timeline = self.timeline
+        timeline.number = number = timeline.number + 1
+        heappush(timeline.heap, (timeline.now_ns + self._client_delay_ns, number, take, value))
 
     # -- what is common knowledge, to the world alone
 
@@ -102,9 +108,17 @@ class Harness:
         self.canon.append((entry.term, entry.crc))
         self.note(2, entry.index, entry.crc)
         if entry.kind is Kind.COMMAND:
-            given = decode(entry.header).commands
+            given = self.decode(entry.header, KNOWN).commands
             for look in self.on_first_applied:
                 look(entry, given, applied)
+
+    def decode(self, header: Buffer, known: Versions) -> Header:
+        """``commands.decode``, once for all replicas of an entry."""
+        raw = bytes(header)
+        found = self._decoded.get(raw)
+        if found is None:
+            found = self._decoded[raw] = decode(raw, known)
+        return found
 
     def known_committed(self) -> int:
         """What any replica knows to be committed now."""

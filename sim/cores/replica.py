@@ -6,7 +6,8 @@ One rule: a turn takes all that has arrived, steps the cores, and performs every
 """
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, Final, cast
+from heapq import heappush
+from typing import TYPE_CHECKING, Any, Final
 
 from haqactor.entry import Entry, Kind
 from haqactor.errors import Error, InvariantViolation, NotLeader
@@ -60,11 +61,20 @@ class Replica:
     """``node``: its number. ``boot``: its start, from 1. ``serving``: what it does for clients while it
     leads. ``rotted``: durable bytes were lost, and it is not cured yet."""
 
+    __slots__ = (
+        "_awake", "_commit", "_digest_every", "_held", "_offset_ns", "_send", "_sent", "_timer_ns",
+        "_turn_ns", "_writes", "applied", "beats", "boot", "core", "disk", "drift_ppm", "harness", "inbox",
+        "machine", "node", "paused", "probe", "reads", "reads_asked", "rotted", "serving", "snapshots",
+        "timeline", "up", "watch",
+    )  # fmt: skip
+
     def __init__(self, harness: "Harness", node: int) -> None:
         self.harness = harness
         self.node = NodeId(node)
         self.timeline = harness.timeline
         self.watch = harness.watch
+        self._sent = harness.watch.sent
+        self._send = harness.links.send
         self.disk = harness.disks[node]
         self.disk.on_durable = self._durable
         self.boot = 0
@@ -74,6 +84,7 @@ class Replica:
         self._offset_ns = keyed(harness.plan.seed, "clock", node).randrange(1 << 40)
         self.probe = harness.probes[node % 2]
         self._turn_ns = harness.plan.turn_ns
+        self._digest_every = harness.plan.digest_every
         self.inbox: list[tuple[int, Any]] = []
         self.start()
 
@@ -92,7 +103,7 @@ class Replica:
         self.reads: list[tuple[int, int]] = []
         self.reads_asked: dict[int, int] = {}
         harness, disk = self.harness, self.disk
-        self.machine = GroupMachine(self.probe)
+        self.machine = GroupMachine(self.probe, decode=self.harness.decode)
         if disk.meta.index:
             self.machine.restore(disk.chunks)
         self.applied = disk.meta.index
@@ -143,7 +154,9 @@ class Replica:
         """This host's monotonic clock."""
         world = self.timeline.now_ns
         drift = self.drift_ppm
-        return self._offset_ns + world + (world * drift // 1_000_000 if drift else 0)
+        if drift:
+            world += world * drift // 1_000_000
+        return self._offset_ns + world
 
     def wall_ns(self, now: int) -> int:
         """This host's wall clock at ``now`` of its monotonic one."""
@@ -173,7 +186,13 @@ class Replica:
             if self._awake:
                 return
         self._awake = True
-        self.timeline.after(self._turn_ns, self._turn, self.boot)
+        timeline = self.timeline
+        timeline.number = number = timeline.number + 1
+        heappush(timeline.heap, (timeline.now_ns + self._turn_ns, number, self._turn, self.boot))
+
+    def requested(self, request: Request) -> None:
+        """A client's request arrived."""
+        self.put(-1, request)
 
     def call(self, doing: Callable[[int], None]) -> None:
         """Do this in the next turn; it is given the host's time."""
@@ -189,26 +208,38 @@ class Replica:
         if boot != self.boot or not self.up or self.paused or not self._awake:
             return
         self._awake = False
-        now = self.now()
-        inbox, self.inbox = self.inbox, []
-        for source, item in inbox:
-            self._take(source, item, now)
-        self.core.tick(now)
+        world, drift = self.timeline.now_ns, self.drift_ppm
+        now = self._offset_ns + world + (world * drift // 1_000_000 if drift else 0)
+        inbox = self.inbox
+        if inbox:
+            self.inbox = []
+            for source, item in inbox:
+                self._take(source, item, now)
+        core = self.core
+        core.tick(now)
         serving = self.serving
-        if serving is not None and (serving.stirred or now >= serving.due_ns) and self.is_serving:
+        if serving is not None and (serving.stirred or now >= serving.due_ns) and core.leads(serving.term):
             serving.work(now)
         self._perform_all(now)
         serving = self.serving
-        if serving is not None and not self.is_serving:
-            serving = None
-        if serving is not None and serving.stirred:
-            serving.work(now)
-            self._perform_all(now)
-        self._rearm(now, serving)
+        deadline: int | None = None
+        if serving is not None and core.leads(serving.term):
+            if serving.stirred:
+                serving.work(now)
+                self._perform_all(now)
+            deadline = serving.deadline_ns(now)
+        due = core.next_deadline_ns
+        if deadline is None or due < deadline:
+            deadline = due
+        span = deadline - now if deadline - now > _SHORTEST_NS else _SHORTEST_NS
+        at = world + (span * 1_000_000 // (1_000_000 + drift) + 1 if drift else span)
+        if not world < self._timer_ns <= at:
+            self._timer_ns = at
+            self.timeline.at(at, self._timer, boot)
 
     def _take(self, source: int, item: Any, now: int) -> None:
+        kind: type[object] = item.__class__
         if source >= 0:
-            kind = cast(type[object], type(item))
             if kind is Beat:
                 self.beats.heard(source, item, now)
             elif kind is BeatAnswer:
@@ -216,9 +247,9 @@ class Replica:
             elif kind is Shipment:
                 self._perform_all(now)  # as a node takes it, between two turns: what is stored is on its way
                 self.snapshots.take(source, item, now)
-            elif not (self.snapshots.installing and kind is Append):
+            elif not (kind is Append and self.snapshots.installing):
                 self.core.step(NodeId(source), item, now)
-        elif type(item) is Request:
+        elif kind is Request:
             self._request(item, now)
         else:
             item(now)
@@ -234,8 +265,7 @@ class Replica:
         serving = self.serving
         if serving is None:
             return False
-        core = self.core
-        return core.is_leader and serving.term == core.term
+        return self.core.leads(serving.term)
 
     def _request(self, request: Request, now: int) -> None:
         if self.is_serving:
@@ -257,17 +287,6 @@ class Replica:
         """Tell the client what came of it."""
         self.harness.to_client(request.answer, value)
 
-    def _rearm(self, now: int, serving: Serving | None) -> None:
-        deadline = self.core.next_deadline_ns
-        if serving is not None:
-            deadline = min(deadline, serving.deadline_ns(now))
-        span = deadline - now
-        world = self.timeline.now_ns
-        at = world + self.wait_ns(span if span > _SHORTEST_NS else _SHORTEST_NS)
-        if not world < self._timer_ns <= at:
-            self._timer_ns = at
-            self.timeline.at(at, self._timer, self.boot)
-
     def _timer(self, boot: int) -> None:
         if boot == self.boot and self.timeline.now_ns == self._timer_ns:
             self._timer_ns = 0
@@ -280,15 +299,16 @@ class Replica:
         core = self.core
         while core.has_ready():
             self._perform(core.ready(), now)
-            if core.commit > self._commit:
-                self._commit = core.commit
+            commit = core.commit
+            if commit > self._commit:
+                self._commit = commit
                 if core.is_leader:
                     for look in self.watch.commit:
                         look(self)
         serving = self.serving
         if (serving is not None or self.reads_asked) and core.wants_beat:
             self.beats.send()
-        if serving is not None and serving.uncovered and self.is_serving:
+        if serving is not None and serving.uncovered and core.leads(serving.term):
             serving.release()
 
     def _perform(self, ready: Ready, now: int) -> None:
@@ -351,9 +371,11 @@ class Replica:
 
     def send(self, target: NodeId, message: Any) -> None:
         """To a peer."""
-        for look in self.watch.sent.get(message.__class__, ()):
-            look(self, target, message)
-        self.harness.links.send(self.node, target, message)
+        looks = self._sent.get(message.__class__)
+        if looks is not None:
+            for look in looks:
+                look(self, target, message)
+        self._send(self.node, target, message)
 
     def _role_changed(self) -> None:
         core = self.core
@@ -383,14 +405,15 @@ class Replica:
 
     def _apply_entry(self, entry: Entry, now: int) -> None:
         machine, watch = self.machine, self.watch
+        index = entry.index
         header = entry.header if entry.kind is Kind.COMMAND else b""
-        applied = machine.apply(entry.index, entry.term, header, 0)
-        self.applied = entry.index
+        applied = machine.apply(index, entry.term, header, 0)
+        self.applied = index
         for look in watch.applied:
             look(self, entry, applied)
-        if not entry.index % self.harness.plan.digest_every:
+        if not index % self._digest_every:
             for look in watch.digest:
-                look(self, entry.index, state.digest(machine))
+                look(self, index, state.digest(machine))
         if self.serving is not None:
             if applied.effects and self.is_serving:
                 for look in watch.led:

@@ -1,26 +1,32 @@
-"""All of a machine's state as one hash.
+"""All of a machine's state as a value to compare.
 
 One rule: more than the machine's own digest, which leaves out what it takes long to hash: where each message
 is stored, and what became of dead letters.
 """
 
-from hashlib import blake2b
+from array import array
+from operator import attrgetter
+from typing import Any, Final, TypeAlias
 
 from haqactor.machine.batches import COLUMNS
 from haqactor.machine.machine import GroupMachine
 
+Digest: TypeAlias = tuple[bytes, tuple[Any, ...]]
+_columns: Final[Any] = attrgetter(*(name for name, _code in COLUMNS))
 
-def digest(machine: GroupMachine) -> bytes:
-    """16 bytes, equal for machines that applied the same entries, snapshots between or not."""
-    parts = [machine.digest()]
+
+def digest(machine: GroupMachine) -> Digest:
+    """Equal for machines that applied the same entries, snapshots between or not; other entries do not change
+    it."""
+    columns: list[bytes | array[int]] = [machine.digest()]
+    rest: list[Any] = []
     for uid in sorted(machine.queues):
         queue = machine.queues[uid]
         batches, head = queue.batches, queue.batches.head
         if len(batches):
-            parts += [getattr(batches, name)[head:].tobytes() for name, _code in COLUMNS]
+            found = _columns(batches)
+            columns += [column[head:] for column in found] if head else found
+        columns.append(b"|")
         if queue.deferrals or queue.holders or queue.origins:
-            origins = [(o.uid, o.seq, o.reason, o.attempts, o.died_ns) for o in queue.origins.values()]
-            rest = (sorted(queue.deferrals), list(queue.holders), list(queue.origins), origins)
-            parts.append(repr(rest).encode())
-        parts.append(b"|")
-    return blake2b(b"".join(parts), digest_size=16).digest()
+            rest += (uid, *sorted(queue.deferrals), tuple(queue.holders), tuple(queue.origins.items()))
+    return b"".join(columns), tuple(rest)

@@ -13,6 +13,7 @@ from haqactor.machine.actions import Deliver
 from haqactor.machine.commands import Range
 from haqactor.machine.effects import Applied
 from haqactor.sim.cores.disk import Block
+from haqactor.sim.cores.state import Digest
 
 if TYPE_CHECKING:
     from haqactor.sim.cores.harness import Harness
@@ -61,7 +62,7 @@ class Checker:
     def led(self, replica: "Replica", applied: Applied) -> None:
         """A leader that serves applied an entry with effects."""
 
-    def digest(self, replica: "Replica", index: Index, digest: bytes) -> None:
+    def digest(self, replica: "Replica", index: Index, digest: Digest) -> None:
         """The digest of a replica's machine at ``index``."""
 
     def installed(self, replica: "Replica", index: Index) -> None:

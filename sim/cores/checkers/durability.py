@@ -86,9 +86,10 @@ class CommitRule(Checker):
             raise Violation("S15", f"node {replica.node} commits {index} of an older term than {term}")
         copies = 0
         for other in self.harness.replicas:
-            held = other.disk.at(index)
+            disk = other.disk
+            place = index - disk.meta.index - 1
             copies += (
-                other.disk.meta.index >= index or (held is not None and held.term == term) or other.rotted
+                place < 0 or (place < len(disk.entries) and disk.entries[place].term == term) or other.rotted
             )
         if copies * 2 <= self.harness.plan.replicas:
             raise Violation("S15", f"{index} of term {term} is committed with {copies} copies")

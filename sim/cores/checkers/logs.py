@@ -51,14 +51,16 @@ class LogMatching(Checker):
 
     def durable(self, replica: "Replica", blocks: Sequence[Block]) -> None:
         disk = replica.disk
+        held, start = disk.entries, disk.meta.index + 1
         for block in blocks:
             for entry in block.entries:
-                place = entry.index - disk.meta.index - 2
-                before = disk.entries[place].term if 0 <= place < len(disk.entries) else disk.meta.term
-                if place < -1 or disk.at(entry.index) is not entry:
+                place = entry.index - start
+                if not 0 <= place < len(held) or held[place] is not entry:
                     continue  # gone again with the same sync
-                known = self.seen.setdefault((entry.index, entry.term), (entry.crc, before))
-                if known != (entry.crc, before):
+                before = held[place - 1].term if place else disk.meta.term
+                found = (entry.crc, before)
+                known = self.seen.setdefault((entry.index, entry.term), found)
+                if known != found:
                     raise Violation(
                         "S11",
                         f"node {replica.node} holds another log at {entry.index} of term {entry.term}: "
@@ -72,7 +74,7 @@ class StateMachine(Checker):
 
     def __init__(self, harness: "Harness") -> None:
         super().__init__(harness)
-        self.digests: dict[int, bytes] = {}
+        self.digests: dict[int, state.Digest] = {}
         self.places: list[int] = [0] * harness.plan.replicas
 
     def started(self, replica: "Replica") -> None:
@@ -93,7 +95,7 @@ class StateMachine(Checker):
                 f"elsewhere {canon[index - 1][0]}",
             )
 
-    def digest(self, replica: "Replica", index: Index, digest: bytes) -> None:
+    def digest(self, replica: "Replica", index: Index, digest: state.Digest) -> None:
         known = self.digests.setdefault(index, digest)
         if known != digest:
             raise Violation("S12", f"node {replica.node}'s state at {index} differs")

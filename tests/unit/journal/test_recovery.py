@@ -486,19 +486,3 @@ async def test_a_header_in_the_place_of_the_next_one_is_no_torn_tail() -> None:
     inode.durable[:] = inode.data
     with pytest.raises(DataDamaged, match=f"a block was begun at {last}"):
         await reopen(disk)
-
-
-async def test_a_segment_whose_first_block_was_cut_makes_place_for_a_larger_one() -> None:
-    """The block that comes next need not fit where the torn one stood: seed 15234 of profile swarm."""
-    disk, ledger = await written()
-    second = max(int(name[-16:]) for name in disk.names if "segment-" in name)
-    assert await blocks(disk, second) == []
-    segment(disk, second).data[:700] = b"\x5a" * 700  # torn: all of it was lost but some bytes
-    segment(disk, second).durable[:] = segment(disk, second).data
-    async with running(disk, clean=False) as journal:
-        ledger = Ledger(journal, ledger.groups)
-        ledger.submit(1, (entry(1, 4, size=20_000),), hard(2))
-        await ledger.wait()
-    disk.locks.clear()
-    async with running(disk) as journal:
-        await check(journal, ledger.groups, lambda _group, _index: False)

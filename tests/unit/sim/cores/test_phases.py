@@ -69,7 +69,11 @@ def terms_grow(patch: Patch) -> Harness:
         waited = 0 if harness.publishing else harness.timeline.now_ns // SECOND
         return core.hard_state.term + waited
 
+    def leads(core: RaftCore, given: int) -> bool:
+        return core.is_leader and term(core) == given
+
     patch.setattr(RaftView, "term", property(term))
+    patch.setattr(RaftView, "leads", leads)
     return harness
 
 
