@@ -10,7 +10,7 @@ import trio
 
 from haqactor.entry import Entry
 from haqactor.env import Disk, DiskError, DiskFull, FileMissing, LockHeld, Probe
-from haqactor.errors import Conflict, DataDamaged, Overloaded, StorageFailed
+from haqactor.errors import Conflict, DataDamaged, Error, Overloaded, StorageFailed
 from haqactor.ids import GroupId, Index
 from haqactor.journal.commit import Committer
 from haqactor.journal.compaction import Compactor
@@ -210,6 +210,11 @@ class Journal:
             self.committer.poison(error)
 
     # -- writing
+
+    @property
+    def failure(self) -> Error | None:
+        """What ended it, the first of all that followed; None while it works."""
+        return self.committer.failure
 
     @property
     def backlog_bytes(self) -> int:

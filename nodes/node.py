@@ -25,6 +25,7 @@ from haqactor.nodes.beats import Beats
 from haqactor.nodes.context import Context
 from haqactor.nodes.drain import drain
 from haqactor.nodes.embedding import own_session
+from haqactor.nodes.ending import one_cause
 from haqactor.nodes.founding import Founding, check_identity, cluster_id, own_address
 from haqactor.nodes.intake import Intake
 from haqactor.nodes.leaders import Leaders
@@ -93,6 +94,11 @@ class Node:
                 await journal.update_identity(lambda identity: replace(identity, nonce=nonce))
             check_identity(self.config, journal.identity)
             await self._serve(journal, task_status)
+        except BaseExceptionGroup as group:
+            cause = one_cause(group, journal.failure)
+            if cause is None:
+                raise
+            raise cause from None
         finally:
             with trio.CancelScope(shield=True):
                 await journal.aclose()
