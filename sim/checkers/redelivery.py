@@ -5,9 +5,11 @@ the last that is heard of it.
 """
 
 from haqactor.sim.checkers.checker import Rule
+from haqactor.sim.checkers.choices import Choices
 from haqactor.sim.checkers.final import Final, Place
 from haqactor.sim.checkers.lineage import Lineage, Removals, place_of
 from haqactor.sim.watch.history import FAIL, Kind, Op
+from haqactor.sim.watch.observed import Chosen, Event
 
 _SHOWN = 5
 _SETTLING: tuple[Kind, ...] = ("ack", "reject")
@@ -20,6 +22,7 @@ class Redelivery(Rule):
     invariant = "S6"
     calls = ("declare", *_SETTLING, *Removals.KINDS)
     ops = ("deliver", "declare", *_SETTLING, *Removals.KINDS)
+    events = (Chosen,)
 
     def __init__(self) -> None:
         super().__init__()
@@ -28,6 +31,11 @@ class Redelivery(Rule):
         self._dead: dict[bytes | None, None] = {}
         self._lineage = Lineage()
         self._removals = Removals()
+        self._choices = Choices()
+
+    def on_event(self, event: Event) -> None:
+        """A delivery may be under way while its message is taken away."""
+        self._choices.hear(event)
 
     def on_call(self, op: Op) -> None:
         """It may count from now on."""
@@ -61,7 +69,7 @@ class Redelivery(Rule):
             for place, op in self._last.items()
             if not self._settling.get(place)
             and not (op.value in self._dead and self._lineage.is_plain(op.queue))
-            and op.invoked_ns > self._removals.until_ns(op.queue)
+            and self._choices.chosen_ns(op) > self._removals.until_ns(op.queue)
         ]
         if remaining is None:
             if open_:

@@ -333,6 +333,16 @@ def died_and_held(story: Story) -> None:
     story.final.remaining = {("dead", 0, 1): ("ready", b"a")}
 
 
+@holds("S6")
+def purged_on_its_way(story: Story) -> None:
+    """Chosen, purged by the next leader, and delivered late: seed 23966 of profile swarm"""
+    story.publish(b"a", 1)
+    chosen_ns = story.tick()
+    story.did("purge")
+    story.deliver(b"a", 1, chosen_ns=chosen_ns)
+    story.settle("release", 1, "info")
+
+
 @breaks("S6")
 def forgotten(story: Story) -> None:
     """Delivered to a consumer that died, and never again"""
