@@ -109,7 +109,7 @@ LIMITS: Final[dict[str, tuple[float, ...]]] = {
 }
 """Bounds of nodes that are smaller still in some seeds, and the values that they may have."""
 _LIMITED_SHARE: Final = 0.5
-_LIMITS: Final = {"heartbeat": 0.15}
+_USUAL: Final = {"heartbeat": 0.15}
 """Of all other seeds with faults: idle beats are most of what a run costs, and little of what it shows."""
 
 
@@ -175,9 +175,9 @@ def _limits(seed: int) -> dict[str, float]:
     """Half of the seeds have some, each with probability 0.5."""
     stream = keyed(seed, "limits")
     if stream.random() >= _LIMITED_SHARE:
-        return _LIMITS
+        return dict(_USUAL)
     drawn = {name: (stream.random() < 0.5, stream.choice(values)) for name, values in LIMITS.items()}
-    return _LIMITS | {name: value for name, (wanted, value) in drawn.items() if wanted}
+    return _USUAL | {name: value for name, (wanted, value) in drawn.items() if wanted}
 
 
 def _chances(seed: int) -> dict[str, float]:

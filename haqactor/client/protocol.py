@@ -23,7 +23,8 @@ from haqactor.errors import Error, NoQuorum, ProtocolError, from_wire
 LINKS_MIN: Final = 2
 GUESS_NS: Final = 200_000_000
 HURRY_NS: Final = 100_000_000
-"""How often a lane without a way looks at its patience; all else that it waits for is known to the moment."""
+"""How often a lane without a way looks at its patience, and whether to be proxied; the end of a hold and the
+next guess are met to the moment."""
 CALM_NS: Final = 1_000_000_000
 FRAME_BYTES_MAX: Final = 64 * 1024 * 1024
 _HOLD_CODES: Final = ("no_quorum", "overloaded", "outcome_unknown")

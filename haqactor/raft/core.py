@@ -343,10 +343,7 @@ class RaftCore(RaftView):
         """Up to here entries may be applied: committed, durable here as well, and not too many at once
         (R19)."""
         state = self._state
-        upto, durable = state.commit, state.log.durable_index
-        upto = min(upto, durable)
-        most = state.applied + state.config.committed_max
-        return upto if upto < most else most
+        return min(state.commit, state.log.durable_index, state.applied + state.config.committed_max)
 
     def ready(self) -> Ready:
         """Take this turn's work. The order of doing it is the caller's contract: see

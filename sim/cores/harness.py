@@ -51,7 +51,7 @@ class Harness:
         self._client_delay_ns = plan.client_delay_ns
         self.delivered = 0
         self.cut_off_ns = [-1] * plan.replicas
-        self._decoded: dict[bytes, Header] = {}
+        self._decoded: dict[tuple[bytes, Versions], Header] = {}
         self._hash = blake2b(digest_size=16)
         self._events = array("q")
         self.replicas: list[Replica] = []
@@ -114,10 +114,10 @@ class Harness:
 
     def decode(self, header: Buffer, known: Versions) -> Header:
         """``commands.decode``, once for all replicas of an entry."""
-        raw = bytes(header)
-        found = self._decoded.get(raw)
+        key = bytes(header), known
+        found = self._decoded.get(key)
         if found is None:
-            found = self._decoded[raw] = decode(raw, known)
+            found = self._decoded[key] = decode(*key)
         return found
 
     def known_committed(self) -> int:
