@@ -3,7 +3,7 @@
 One rule: what replaces a file is durable, and named in the journal, before the file goes (J7).
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from contextlib import AsyncExitStack
 
 import trio
@@ -133,6 +133,30 @@ class Compactor:
         forced = len(sealed) > store.config.segments_pinned_max
         if not forced and any(self._pins(group, {oldest.number}) for group in store.groups.values()):
             return False
+        if forced:
+            store.probe.mark("journal.retired_by_force")
+        await self._retire_segment(oldest, oldest.number + 1)
+        return True
+
+    async def evacuate(self, before: int, put_aside: Callable[[DataFile], Awaitable[bool]]) -> None:
+        """Retire every segment with a number below ``before``, whatever holds it: their blocks are not all
+        good, so that the journal must not begin there any more. ``put_aside``: takes a damaged file away;
+        False where it is not one. Raises DiskError, DataDamaged."""
+        async with self._turn:
+            while True:
+                numbers = sorted(self._store.segments.files)
+                if not numbers or numbers[0] >= before:
+                    return
+                following = numbers[1] if len(numbers) > 1 else before
+                await self._retire_segment(self._store.segments.files[numbers[0]], following, put_aside)
+
+    async def _retire_segment(
+        self,
+        oldest: DataFile,
+        following: int,
+        put_aside: Callable[[DataFile], Awaitable[bool]] | None = None,
+    ) -> None:
+        store = self._store
         moved: list[Moved] = []
         touched = [
             group for group in store.groups.values() if any(p.file is oldest for p in group.index.pieces)
@@ -162,23 +186,21 @@ class Compactor:
                 if one is not None:
                     group.cold[one.ref.number] = one.file
 
-        if forced:
-            store.probe.mark("journal.retired_by_force")
         if moved:
             store.probe.mark("journal.live_entries_moved")
         if store.probe.bug("journal.unlink_first"):
             await store.segments.remove(oldest)
-        happened = await store.committer.commit(Change(plan, applied, oldest.number + 1))
+        happened = await store.committer.commit(Change(plan, applied, following))
         with trio.CancelScope(shield=True):
             if happened:
                 store.probe.mark("journal.segment_retired")
                 store.counters.segments_retired += 1
-                await store.segments.remove(oldest)
+                if put_aside is None or not await put_aside(oldest):
+                    await store.segments.remove(oldest)
                 await store.segments.look()
             else:
                 store.probe.mark("journal.move_overtaken")
                 await store.remove([one.file for one in moved])
-        return True
 
     async def _merge(self) -> bool:
         for group in list(self._store.groups.values()):

@@ -85,7 +85,8 @@ class Group:
 @dataclass(frozen=True, slots=True)
 class RecoveredGroup:
     """What a group's core is restarted from. ``runs``: (first index, term) of the entries above the snapshot.
-    ``configs``: (index, header) of the CONFIG entries among them."""
+    ``configs``: (index, header) of the CONFIG entries among them. ``damaged``: it lost more than a torn
+    tail."""
 
     hard_state: HardState
     snapshot: SnapshotMeta | None
@@ -94,3 +95,4 @@ class RecoveredGroup:
     last_term: Term
     configs: tuple[tuple[Index, bytes], ...]
     tail_suspect: bool
+    damaged: bool = False

@@ -38,8 +38,9 @@ class Identity:
     """What a directory knows of itself. ``members``: (node id, address, nonce) as last known.
 
     ``durable_upto``: blocks up to this sequence were durable when the directory was last opened.
-    ``suspects``/``suspect_all``/``cured``: groups that lost a tail and were not cured yet (``cured`` are
-    exempt of *all*)."""
+    ``suspects``/``suspect_all``/``cured``: groups that lost something and were not cured yet (``cured`` are
+    exempt of *all*); ``damaged``/``damaged_all``/``repaired``: the same of those that lost more than a torn
+    tail."""
 
     cluster_id: bytes | None = None
     node_id: int | None = None
@@ -51,10 +52,44 @@ class Identity:
     suspects: tuple[int, ...] = ()
     suspect_all: bool = False
     cured: tuple[int, ...] = ()
+    damaged: tuple[int, ...] = ()
+    damaged_all: bool = False
+    repaired: tuple[int, ...] = ()
 
     def tail_suspect(self, group: int) -> bool:
-        """Did this group lose a tail that nobody has given back yet?"""
+        """Did this group lose something that nobody has given back yet?"""
         return group in self.suspects or (self.suspect_all and group not in self.cured)
+
+    def is_damaged(self, group: int) -> bool:
+        """Is that more than a torn tail?"""
+        return self.tail_suspect(group) and (
+            group in self.damaged or (self.damaged_all and group not in self.repaired)
+        )
+
+    def hurt(self, groups: tuple[int, ...] | None, *, damaged: bool) -> "Identity":
+        """These groups (None: all) are suspects from now on; ``damaged``: they lost more than a torn tail."""
+        if groups is None:
+            everything = replace(self, suspect_all=True, suspects=(), cured=())
+            return replace(everything, damaged_all=True, damaged=(), repaired=()) if damaged else everything
+        marked = tuple(dict.fromkeys((*self.damaged, *groups))) if damaged else self.damaged
+        return replace(
+            self,
+            suspects=tuple(dict.fromkeys((*self.suspects, *groups))),
+            cured=tuple(group for group in self.cured if group not in groups),
+            damaged=marked,
+        )
+
+    def heal(self, group: int) -> "Identity":
+        """This group got back what it had lost."""
+        accepted = self.accept(group)
+        exempt = (*self.cured, group) if self.suspect_all and group not in self.cured else self.cured
+        suspects = tuple(each for each in self.suspects if each != group)
+        return replace(accepted, suspects=suspects, cured=exempt)
+
+    def accept(self, group: int) -> "Identity":
+        """Somebody accepts that what this group lost here is lost: it is a tail-suspect from now on."""
+        exempt = (*self.repaired, group) if self.damaged_all and group not in self.repaired else self.repaired
+        return replace(self, damaged=tuple(each for each in self.damaged if each != group), repaired=exempt)
 
 
 def encode(identity: Identity, sequence: int) -> bytes:
@@ -85,6 +120,8 @@ def decode(slot: bytes) -> tuple[int, Identity] | None:
             "clean": None if clean is None else CleanMark(**clean),
             "suspects": tuple(fields["suspects"]),
             "cured": tuple(fields["cured"]),
+            "damaged": tuple(fields.get("damaged", ())),
+            "repaired": tuple(fields.get("repaired", ())),
         },
     )
 

@@ -9,21 +9,23 @@ from dataclasses import replace
 import trio
 
 from haqactor.entry import Entry
-from haqactor.env import Disk, DiskError, DiskFull, FileMissing, LockHeld, Probe
-from haqactor.errors import Conflict, DataDamaged, Error, Overloaded, StorageFailed
+from haqactor.env import Disk, DiskError, DiskFull, LockHeld, Probe
+from haqactor.errors import Conflict, Error, Overloaded, StorageFailed
 from haqactor.ids import GroupId, Index
 from haqactor.journal.commit import Committer
 from haqactor.journal.compaction import Compactor
 from haqactor.journal.config import JournalConfig
-from haqactor.journal.files import IDENTITY, LOCK, parse_name
+from haqactor.journal.files import LOCK, DataFile, segment_name
 from haqactor.journal.group import Group, RecoveredGroup
-from haqactor.journal.identity import Identity, IdentityFile
+from haqactor.journal.identity import Identity
 from haqactor.journal.index import normalized
 from haqactor.journal.install import Install
+from haqactor.journal.opening import Opened, Repair, clear_away, recover, resume
+from haqactor.journal.quarantine import Quarantine
 from haqactor.journal.reading import choose, read_entries
 from haqactor.journal.record import Manifest
-from haqactor.journal.recovery import Found, Recovery, erase
-from haqactor.journal.scan import BadBlock, last_written
+from haqactor.journal.salvage import Damage
+from haqactor.journal.scan import BadBlock
 from haqactor.journal.scrub import Scrubber
 from haqactor.journal.segments import Segments
 from haqactor.journal.snapshots import SnapshotReader, SnapshotWriter, open_snapshot
@@ -42,14 +44,15 @@ class Journal:
         directory: str,
         config: JournalConfig,
         probe: Probe,
-        identity: IdentityFile,
-        found: Found,
+        opened: Opened,
     ) -> None:
+        found, identity = opened.found, opened.identity
         self.disk = disk
         self.directory = directory
         self.config = config
         self.recovered: dict[GroupId, RecoveredGroup] = found.recovered
         self.cut: BadBlock | None = found.cut
+        self.damages: tuple[Damage, ...] = opened.damages
         self.groups = found.groups
         self._probe = probe
         self._identity = identity
@@ -73,6 +76,8 @@ class Journal:
         )
         self._compactor = Compactor(self._store)
         self._scrubber = Scrubber(self._store)
+        self._quarantine = Quarantine(disk, directory, self.writer.boot)
+        self._evacuate_before = max(found.segments, default=0) + 1 if self.damages else 0
 
     @classmethod
     async def open(
@@ -83,9 +88,13 @@ class Journal:
         *,
         probe: Probe,
         on_unclean: Callable[[BadBlock], None] | None = None,
+        repair: Repair | None = None,
+        distrust: bool = False,
     ) -> "Journal":
         """Lock, recover, raise the boot epoch durably. ``on_unclean`` is told of a bad last block before
-        it is cut.
+        it is cut. ``repair``: asked whether a damaged directory is to be opened with what is sound of it;
+        its groups that lost something are ``damaged`` then, and ``evacuate`` must be called before anything
+        else. ``distrust``: look at every byte, for there was damage.
 
         Raises StorageFailed (a second process, the disk), DataDamaged (anything that is not a torn tail)."""
         try:
@@ -98,7 +107,7 @@ class Journal:
         except DiskError as error:
             raise StorageFailed(f"{directory}: {error}") from error
         try:
-            journal = await cls._recover(disk, directory, config, probe, on_unclean)
+            journal = await cls._recover(disk, directory, config, probe, on_unclean, repair, distrust)
         except DiskError as error:
             unlock()
             raise StorageFailed(f"{directory}: {error}") from error
@@ -116,49 +125,14 @@ class Journal:
         config: JournalConfig,
         probe: Probe,
         on_unclean: Callable[[BadBlock], None] | None,
+        repair: Repair | None,
+        distrust: bool,
     ) -> "Journal":
-        identity = await _load_identity(disk, directory)
-        recovery = Recovery(disk, directory, identity.current, probe)
-        found = await recovery.run()
-        await recovery.settle()
-        current = identity.current
-        if found.cut is not None:
-            probe.mark("journal.tail_cut")
-            if on_unclean is not None:
-                on_unclean(found.cut)
-            if not probe.bug("journal.cut_without_suspicion"):
-                current = _suspect(current, found.cut)
-        await identity.store(replace(current, boot=current.boot + 1, clean=None, durable_upto=found.sequence))
-        recovery.describe(identity.current)
-        journal = cls(disk, directory, config, probe, identity, found)
-        await journal._resume(found)
-        await recovery.remove_leftovers()
+        opened = await recover(disk, directory, config, probe, on_unclean, repair, distrust)
+        journal = cls(disk, directory, config, probe, opened)
+        await resume(opened, journal.segments, journal.writer, probe)
+        await clear_away(opened, journal._quarantine)
         return journal
-
-    async def _resume(self, found: Found) -> None:
-        segments, writer = self.segments, self.writer
-        segments.current = found.current
-        for number, file in found.segments.items():
-            if number <= found.current:
-                segments.files[number] = file
-            elif not segments.adopt(file):
-                segments.files[number] = file
-                await segments.remove(file)
-        if found.cut is not None and not self._probe.bug("journal.tail_not_erased"):
-            data = segments.files[found.current]
-            await erase(found.cut, data, await last_written(data.file, found.offset, data.size))
-        if found.last is not None:
-            writer.sequence, writer.previous_crc = found.last.sequence + 1, found.last.crc
-            writer.oldest = found.last.oldest
-            if found.last.file_id == found.current:
-                writer.epoch = found.last.file_epoch
-        writer.offset = found.offset
-        writer.file = segments.files.get(found.current)
-        if writer.file is None:
-            writer.file = await segments.first()
-            writer.oldest = segments.current
-        if not writer.offset:  # its first block was torn: nothing in it says where it begins
-            writer.file.first_sequence = writer.sequence
 
     # -- identity
 
@@ -185,6 +159,9 @@ class Journal:
                 suspects=now.suspects,
                 suspect_all=now.suspect_all,
                 cured=now.cured,
+                damaged=now.damaged,
+                damaged_all=now.damaged_all,
+                repaired=now.repaired,
             )
             await self._store_identity(kept)
 
@@ -199,9 +176,37 @@ class Journal:
             now = self._identity.current
             if not now.tail_suspect(group):
                 return
-            suspects = tuple(each for each in now.suspects if each != group)
-            exempt = (*now.cured, int(group)) if now.suspect_all else now.cured
-            await self._store_identity(replace(now, suspects=suspects, cured=exempt))
+            await self._store_identity(now.heal(group))
+
+    def is_damaged(self, group: GroupId) -> bool:
+        """Did this group lose more than a torn tail?"""
+        return self._identity.current.is_damaged(group)
+
+    async def accept_loss(self, group: GroupId) -> None:
+        """Somebody accepts that what this group lost here is lost (see ``haqactor.raft.recovery``). Durable
+        on return."""
+        async with self._identity_lock:
+            await self._store_identity(self._identity.current.accept(group))
+
+    async def evacuate(self) -> None:
+        """After a salvage: copy what lives of the old segments, and put aside those that are damaged, so that
+        the next start finds nothing of that. Needs ``run``. Raises StorageFailed, DataDamaged."""
+        before, self._evacuate_before = self._evacuate_before, 0
+        hurt = {damage.path for damage in self.damages}
+
+        async def put_aside(file: DataFile) -> bool:
+            if file.path not in hurt:
+                return False
+            self.segments.files.pop(file.number, None)
+            await file.retire()
+            await self._quarantine.put(segment_name(file.number))
+            return True
+
+        if before:
+            try:
+                await self._compactor.evacuate(before, put_aside)
+            except DiskError as error:
+                self.committer.poison(StorageFailed(f"putting damaged files aside failed: {error}"))
 
     async def _store_identity(self, identity: Identity) -> None:
         try:
@@ -391,25 +396,3 @@ class Journal:
     def statistics(self) -> JournalStatistics:
         """Counts since open, and sizes now."""
         return measure(self.counters, self.segments, self.groups, self.committer.backlog)
-
-
-async def _load_identity(disk: Disk, directory: str) -> IdentityFile:
-    try:
-        return await IdentityFile.load(disk, directory)
-    except FileMissing:
-        names = [name for name in await disk.list_directory(directory) if parse_name(name) is not None]
-        if names:
-            raise DataDamaged(f"{directory}/{IDENTITY} is missing, though {names[0]} is there") from None
-        return await IdentityFile.create(disk, directory, Identity())
-
-
-def _suspect(identity: Identity, cut: BadBlock) -> Identity:
-    """The groups that may have lost something in a cut tail."""
-    if cut.groups is None:
-        return replace(identity, suspect_all=True, suspects=(), cured=())
-    suspects = dict.fromkeys((*identity.suspects, *(int(group) for group in cut.groups)))
-    return replace(
-        identity,
-        suspects=tuple(suspects),
-        cured=tuple(group for group in identity.cured if group not in suspects),
-    )

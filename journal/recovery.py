@@ -50,8 +50,12 @@ class Recovery:
         self._disk = disk
         self._directory = directory
         self._identity = identity
-        self._replay = Replay()
         self._found = Found()
+        self._begin()
+
+    def _begin(self) -> None:
+        """Nothing has been replayed yet."""
+        self._replay = Replay()
 
     async def run(self) -> Found:
         """All of it. Raises DataDamaged."""
@@ -64,20 +68,27 @@ class Recovery:
             for number in numbers:
                 if number < oldest:
                     self._found.leftover.append(segment_name(number))
-            await self._close()
+            await self.close()
             leftover = self._found.leftover
-            self._found, self._replay = Found(leftover=leftover), Replay()
+            self._found = Found(leftover=leftover)
+            self._begin()
             await self._scan_from([number for number in numbers if number >= oldest])
         self._check_end()
-        for group_id, replay in self._replay.groups.items():
-            group, configs = await restore(self._disk, self._directory, group_id, replay)
-            self._found.groups[group_id], self._found.configs[group_id] = group, configs
+        await self._restore()
         await self._orphans(names)
         return self._found
 
-    async def _close(self) -> None:
+    async def close(self) -> None:
+        """Close what was opened; nobody will use it."""
         for file in self._found.segments.values():
             await file.retire()
+        for group in self._found.groups.values():
+            await group.close_files()
+
+    async def _restore(self) -> None:
+        for group_id, replay in self._replay.groups.items():
+            group, configs = await restore(self._disk, self._directory, group_id, replay)
+            self._found.groups[group_id], self._found.configs[group_id] = group, configs
 
     async def _scan_from(self, numbers: list[int]) -> int:
         """Replay these segments; returns the oldest that counts."""
@@ -218,6 +229,7 @@ class Recovery:
                 last_term=group.index.last_term,
                 configs=self._found.configs[group_id],
                 tail_suspect=identity.tail_suspect(group_id),
+                damaged=identity.is_damaged(group_id),
             )
 
     async def _orphans(self, names: list[str]) -> None:

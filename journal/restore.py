@@ -5,6 +5,8 @@ not overwritten
 since, below it if the snapshot refers to it, by index and term.
 """
 
+import trio
+
 from haqactor.entry import Kind, parse
 from haqactor.env import Disk, DiskError
 from haqactor.errors import DataDamaged
@@ -27,6 +29,16 @@ async def restore(
     """The group and its configurations. Raises DataDamaged, also where entries above the snapshot are
     missing."""
     group = Group(group_id)
+    try:
+        return group, await _restore(disk, directory, group, replay)
+    except BaseException:
+        with trio.CancelScope(shield=True):
+            await group.close_files()
+        raise
+
+
+async def _restore(disk: Disk, directory: str, group: Group, replay: GroupReplay) -> Configs:
+    group_id = group.id
     group.hard, group.manifest = replay.hard, replay.manifest
     manifest, hot = replay.manifest, replay.hot
     live: LiveTerms = ()
@@ -57,7 +69,7 @@ async def restore(
         raise DataDamaged(
             f"{directory}: group {group_id} holds {held} of entries {base + 1}..{index.last_index}"
         )
-    return group, tuple(
+    return tuple(
         (at, header)
         for at, (term, header) in sorted(configs.items())
         if base < at <= index.last_index and index.term_at(at) == term

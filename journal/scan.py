@@ -52,10 +52,14 @@ class BadBlock:
 
 
 class SegmentScan:
-    """One pass over a segment. After ``next`` returned None, ``bad`` says whether something was there."""
+    """One pass over a segment. After ``next`` returned None, ``bad`` says whether something was there.
+    ``short``: the file may have lost its end; what is left of it is read nevertheless."""
 
-    def __init__(self, file: File, number: int, size: int, probe: Probe = _NULL) -> None:
+    def __init__(
+        self, file: File, number: int, size: int, probe: Probe = _NULL, *, short: bool = False
+    ) -> None:
         self._probe = probe
+        self._short = short
         self._file = file
         self._number = number
         self._size = size
@@ -103,7 +107,7 @@ class SegmentScan:
         except DataDamaged as error:
             self._fail(str(error))
             return None
-        if header.file_bytes > self._size:
+        if header.file_bytes > self._size and not self._short:
             groups = tuple(row.group for row in header.rows)
             raise damaged(
                 self._file.path, self._size, f"the file ends here, and should at {header.file_bytes}", groups
@@ -118,6 +122,23 @@ class SegmentScan:
         self._epoch = header.file_epoch
         self.offset = header.end
         return block
+
+    def skip_to(self, offset: int) -> None:
+        """Go on there, behind what is bad."""
+        self.offset, self.bad = offset, None
+
+    async def good_header(self, start: int) -> int | None:
+        """Where the next block begins whose header is good, from ``start`` on; None: nowhere. Raises
+        DiskError."""
+        data = await self._file.pread(start, max(0, self._size - start))
+        for begin in range(0, len(data.rstrip(b"\0")), SECTOR_BYTES):
+            if data[begin + 4 : begin + 8] == MAGIC:
+                try:
+                    decode_header(data, begin, self._number, start + begin, self._size)
+                except DataDamaged:
+                    continue
+                return start + begin
+        return None
 
     async def _zeros(self) -> bool:
         """Is all the rest of the file zero?"""

@@ -82,6 +82,7 @@ class Assembly:
             last_index=last,
             boot=context.boot,
             suspect=context.journal.tail_suspect(group),
+            damaged=context.journal.is_damaged(group),
             configs=configs,
             random=context.env.random,
             probe=context.env.probe,
@@ -90,7 +91,7 @@ class Assembly:
         actor = GroupActor(context, group, core, self._service)
         if chunks:
             actor.service.restore(chunks)
-        if recovered is None:
+        if recovered is None and not core.suspect:
             core.campaign_soon(context.now())
         return actor
 

@@ -12,7 +12,7 @@ from structlog.typing import FilteringBoundLogger
 
 from haqactor.config import NodeConfig
 from haqactor.env import Environment, Stream
-from haqactor.errors import InvariantViolation
+from haqactor.errors import DataDamaged, InvariantViolation
 from haqactor.ids import METADATA_GROUP, GroupId, NodeId
 from haqactor.journal.commit import unwrapped
 from haqactor.journal.config import JournalConfig
@@ -33,6 +33,7 @@ from haqactor.nodes.listener import ClientListener
 from haqactor.nodes.peer_listener import PeerListener
 from haqactor.nodes.peers import PeerLink
 from haqactor.nodes.ports import Ports, listen
+from haqactor.nodes.repairs import Refused, Repairs
 from haqactor.nodes.status import node_status
 from haqactor.nodes.supervisor import supervise
 from haqactor.nodes.timers import Timers
@@ -56,34 +57,66 @@ class Node:
         self.versions = versions
         self.env = env
         self.log = log
+        self.journal: Journal | None = None
+        self.listening = ""
+        self._repairs = Repairs(env.clock, log, str(config.data_dir))
+        self._changed = trio.Event()
+        self._stopping = trio.Event()
+        self._begin()
+
+    def _begin(self) -> None:
+        """Nothing runs yet, or any more."""
         self.context: Context | None = None
         self.assembly: Assembly | None = None
-        self.journal: Journal | None = None
         self.clients: ClientListener | None = None
         self.beats: Beats | None = None
-        self.listening = ""
+        self.intake: Intake | None = None
         self._founding: Founding | None = None
         self._making: dict[GroupId, None] = {}  #: groups that are here, or on their way
         self._started = trio.Event()
-        self._changed = trio.Event()
-        self._stopping = trio.Event()
         self._nursery: trio.Nursery | None = None
-        self.intake: Intake | None = None
 
     # -- life
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
-        """Open the directory and the ports (then ``started``), found or rejoin the cluster, serve. Raises
-        DataDamaged, StorageFailed, Conflict, ConfigError, UnknownVersion; InvariantViolation is a bug."""
+        """Open the directory and the ports (then ``started``), found or rejoin the cluster, serve. Damage is
+        repaired, and served on, where other nodes hold the same. Raises DataDamaged, StorageFailed, Conflict,
+        ConfigError, UnknownVersion; InvariantViolation is a bug."""
+        once = _Once(task_status)
+        while True:
+            try:
+                await self._run(once)
+            except Refused:
+                raise
+            except DataDamaged as error:
+                self._repairs.again(error)
+                self.env.probe.mark("nodes.begins_again")
+                for session in () if self.clients is None else tuple(self.clients.sessions.values()):
+                    session.abort()
+                self._begin()
+            else:
+                return
+
+    async def _run(self, task_status: "trio.TaskStatus[None]") -> None:
         config = self.config
         limits = config.limits
         directory = str(config.data_dir)
         journal_config = JournalConfig(
             segment_bytes=limits.segment_bytes, compress_bytes_min=limits.compress_bytes_min
         )
-        journal = self.journal = await Journal.open(
-            self.env.disk, directory, journal_config, probe=self.env.probe
-        )
+        repairs = self._repairs
+        try:
+            journal = self.journal = await Journal.open(
+                self.env.disk,
+                directory,
+                journal_config,
+                probe=self.env.probe,
+                repair=repairs.allowed,
+                distrust=repairs.distrust,
+            )
+        except DataDamaged as error:
+            raise Refused(str(repairs.refused(error))) from error
+        repairs.opened(journal.damages)
         if journal.cut is not None:
             self.log.warning(
                 "the journal's last block was bad after an unclean stop; it was cut", block=str(journal.cut)
@@ -114,6 +147,7 @@ class Node:
                 writer = trio.CancelScope(shield=True)
                 await outer.start(_write, journal, writer)
                 try:
+                    await journal.evacuate()
                     await self._serve_at(ports, journal, task_status)
                 finally:
                     writer.cancel()
@@ -321,6 +355,19 @@ class Node:
 
     async def _wait_changed(self) -> None:
         await self._changed.wait()
+
+
+class _Once:
+    """A task status that may be told more than once: a node that begins again listens again."""
+
+    def __init__(self, status: "trio.TaskStatus[None]") -> None:
+        self._status: trio.TaskStatus[None] | None = status
+
+    def started(self, value: None = None) -> None:
+        """It listens."""
+        status, self._status = self._status, None
+        if status is not None:
+            status.started(value)
 
 
 async def _write(journal: Journal, scope: trio.CancelScope, *, task_status: trio.TaskStatus[None]) -> None:

@@ -38,7 +38,7 @@ class RaftCore(RaftView):
     first index and term of each run of equal terms above it; ``last_index``: the log's end, all of it
     durable. ``configs``: (index, voters, learners) of the CONFIG entries found above the snapshot. ``boot``:
     this start's epoch, from 1, above every earlier one. ``suspect``: the last block was cut after an unclean
-    stop, or an earlier start's mark still stands.
+    stop, or an earlier start's mark still stands; ``damaged``: more than that is gone (see ``recovery``).
     """
 
     __slots__ = ()
@@ -55,6 +55,7 @@ class RaftCore(RaftView):
         last_index: Index,
         boot: int,
         suspect: bool = False,
+        damaged: bool = False,
         configs: Sequence[tuple[Index, Sequence[NodeId], Sequence[NodeId]]] = (),
         random: Random,
         probe: Probe,
@@ -73,6 +74,7 @@ class RaftCore(RaftView):
             configurations=Configurations(founding, snapshot.index, later),
             boot=boot,
             suspect=suspect,
+            damaged=damaged,
             random=random,
             probe=probe,
             now_ns=now_ns,

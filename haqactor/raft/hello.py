@@ -150,4 +150,5 @@ def cure_state(state: RaftState) -> CureState:
     suspects = [peer for peer in state.peer_suspects if state.hello_seen_ns.get(peer, since_ns) > since_ns]
     if recovery.suspect:
         suspects.append(state.node)
-    return CureState(recovery.suspect, recovery.acknowledges, missing, tuple(sorted(suspects)))
+    damaged = recovery.suspect and not recovery.door
+    return CureState(recovery.suspect, recovery.acknowledges, damaged, missing, tuple(sorted(suspects)))

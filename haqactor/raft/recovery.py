@@ -1,7 +1,8 @@
-"""A replica that may have forgotten what it promised: how a tail-suspect is cured.
+"""A replica that may have forgotten what it promised: how a suspect is cured.
 
-One rule: until cured it counts in no quorum of any kind. Its last block was cut, and a vote, or entries that
-it had acknowledged, may have stood in it. Two ways lead back:
+One rule: until cured it counts in no quorum of any kind. A *tail-suspect's* last block was cut, and a vote,
+or entries that it had acknowledged, may have stood in it; a *damaged* one has lost more than that, and knows
+it. Two ways lead back, the second one for tail-suspects only:
 
 - a leader, confirmed after the hello by a round in which the suspect did not count, names its last index;
   once that much is durable here, acknowledgements count again. Votes count again only in terms above all
@@ -9,6 +10,9 @@ it had acknowledged, may have stood in it. Two ways lead back:
 - the door: once every other voter has reported its present boot, it may vote for, and campaign with, a log
   at least as up to date as every report, in a term above every reported one. Such a leader is cured by its
   election, its followers when they have stored its log through its no-op.
+
+A damaged replica waits for a leader that others elected, since what it lost is known to have been durable.
+Where a majority is damaged, nobody elects one: then somebody has to accept the loss (``open_door``).
 """
 
 from dataclasses import dataclass
@@ -28,11 +32,12 @@ class Report(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class CureState:
-    """For ``NoQuorum(reason="damaged")``: is this replica a suspect, whose reports does it wait for, which
-    others are."""
+    """For ``NoQuorum(reason="damaged")``: is this replica a suspect, and one that only a leader of others
+    cures (``damaged``); whose reports does it wait for, which others are suspects."""
 
     suspect: bool
     acknowledges: bool
+    damaged: bool
     missing: tuple[NodeId, ...]
     suspects: tuple[NodeId, ...]
 
@@ -41,10 +46,11 @@ class Recovery:
     """The suspect's own side. Of each boot of a voter the first report counts: a later one may already name
     the term of the very election that cures."""
 
-    __slots__ = ("acknowledges", "cure_index", "cure_term", "reports", "suspect")
+    __slots__ = ("acknowledges", "cure_index", "cure_term", "door", "reports", "suspect")
 
-    def __init__(self, suspect: bool) -> None:
+    def __init__(self, suspect: bool, damaged: bool = False) -> None:
         self.suspect = suspect
+        self.door = not damaged  # may it vote, as a suspect, once all have reported?
         self.acknowledges = not suspect  # do its acknowledgements count?
         self.reports: dict[NodeId, Report] = {}
         self.cure_term = Term(0)
@@ -81,7 +87,7 @@ class Recovery:
             return False
         if self.acknowledges:
             return True
-        return all(
+        return self.door and all(
             (last_term, last_index) >= (report.last_term, report.last_index)
             for report in self.reports.values()
         )
@@ -101,7 +107,12 @@ class Recovery:
         self.acknowledges = by_round or by_door
         return self.acknowledges
 
+    def open_door(self) -> None:
+        """Somebody accepts that what this replica lost is lost: from now on it is a tail-suspect."""
+        self.door = True
+
     def cured(self) -> None:
         """Nothing is held against it any more."""
         self.suspect = False
+        self.door = True
         self.acknowledges = True

@@ -114,6 +114,7 @@ class RaftState:
         configurations: Configurations,
         boot: int,
         suspect: bool,
+        damaged: bool,
         random: Random,
         probe: Probe,
         now_ns: int,
@@ -132,7 +133,7 @@ class RaftState:
         self.log = log
         self.configurations = configurations
         self.commit = self.handed = self.applied = log.snapshot.index
-        self.recovery = Recovery(suspect and not probe.bug("raft.suspect_counts"))
+        self.recovery = Recovery(suspect and not probe.bug("raft.suspect_counts"), damaged)
         # as anybody
         self.role = Role.FOLLOWER
         self.leader = NO_NODE
