@@ -6,12 +6,14 @@ as data; see ``partitions`` for the names.
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Final
 
 from haqactor.sim.host import Host
 from haqactor.sim.network.connection import Connection
 from haqactor.sim.network.links import LOOPBACK, Faults, Link, LinkSettings
-from haqactor.sim.network.machine import Machine
+from haqactor.sim.network.machine import Machine, Stack
+from haqactor.sim.network.packets import Packets
 from haqactor.sim.network.stream import SimStream
 from haqactor.sim.world import NS, World
 
@@ -23,6 +25,10 @@ CALM: Final[dict[str, Any]] = {
     "reset_share": 0.0,
     "half_open_share": 0.0,
     "late_share": 0.0,
+    "datagram_loss_share": 0.0,
+    "datagram_duplicate_share": 0.0,
+    "datagram_reorder_share": 0.0,
+    "datagram_corrupt_share": 0.0,
 }
 
 
@@ -123,6 +129,19 @@ class Fabric:
         connection = Connection(self.faults, number, stack, target, port, links)
         connection.knock()
         return connection.client
+
+    def post(self, data: bytes, stack: Stack, port: int, to: str, to_port: int) -> None:
+        """Send a datagram; there may be no machine ``to``."""
+        source = stack.machine.name
+        link = self.link(source, to)
+        packets = link.packets
+        if packets is None:
+            packets = link.packets = Packets(self.faults, link, partial(self._incarnation, to))
+        packets.send(data, stack, port, to_port)
+
+    def _incarnation(self, name: str) -> Stack | None:
+        machine = self.machine(name)
+        return None if machine is None else machine.stack
 
     # -- what goes wrong
 

@@ -4,12 +4,15 @@ One rule: a machine's name is the host part of its addresses; the names of the l
 stand for the machine itself.
 """
 
+from contextlib import suppress
+from functools import partial
 from typing import Final
 
 import trio
 
 from haqactor.env import ConnectFailed, ConnectRefused
 from haqactor.sim.host import Host
+from haqactor.sim.network.datagrams import SimDatagrams
 from haqactor.sim.network.fabric import Fabric
 from haqactor.sim.network.listener import SimListener
 from haqactor.sim.network.machine import Stack
@@ -50,10 +53,27 @@ class SimNetwork:
     async def listen(self, address: str) -> SimListener:
         """``env.Network``."""
         await trio.lowlevel.checkpoint()
+        shown, port = self._own(address)
+        return self._stack(address).listen(shown, port)
+
+    async def datagrams(self, address: str) -> SimDatagrams:
+        """``env.Network``."""
+        await trio.lowlevel.checkpoint()
+        shown, port = self._own(address)
+        stack = self._stack(address)
+        return stack.bind(shown, port, partial(self._post, stack))
+
+    def _post(self, stack: Stack, data: bytes, port: int, to: str) -> None:
+        """What has no address, or nobody's, is lost."""
+        with suppress(ConnectFailed):
+            name, to_port = split_address(to)
+            self._fabric.post(data, stack, port, self.name if name in (*_SELF, *_ANY) else name, to_port)
+
+    def _own(self, address: str) -> tuple[str, int]:
         shown, port = split_address(address)
         if shown not in (self.name, *_SELF, *_ANY):
             raise ConnectFailed(f"cannot listen on {address}: it is no address of {self.name}")
-        return self._stack(address).listen(shown, port)
+        return shown, port
 
     async def dial(self, address: str) -> SimStream:
         """``env.Network``."""
