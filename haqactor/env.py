@@ -131,8 +131,9 @@ class Datagrams(Protocol):
         ...
 
     async def receive(self) -> tuple[bytes, str]:
-        """The next packet, and who sent it (``host:port``, which ``send`` takes). What comes faster than it is
-        read is lost beyond a bound. Raises StreamReset once closed at this end, and for nothing else."""
+        """The next packet, and who sent it (``host:port``, which ``send`` takes). What comes faster than it
+        is read is lost beyond a bound. Raises StreamReset once closed at this end, and no other
+        NetworkError."""
         ...
 
     async def aclose(self) -> None:

@@ -6,7 +6,6 @@ as data; see ``partitions`` for the names.
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import Any, Final
 
 from haqactor.sim.host import Host
@@ -75,6 +74,7 @@ class Fabric:
         self.machines: dict[str, Machine] = {}
         self.links: dict[tuple[str, str], Link] = {}
         self.cuts: dict[int, Cut] = {}
+        self._packets: dict[tuple[str, str], Packets] = {}
         self.swizzles = 0
         self._end_share = end_share
         self._silence_share = silence_share
@@ -130,18 +130,13 @@ class Fabric:
         connection.knock()
         return connection.client
 
-    def post(self, data: bytes, stack: Stack, port: int, to: str, to_port: int) -> None:
-        """Send a datagram; there may be no machine ``to``."""
-        source = stack.machine.name
-        link = self.link(source, to)
-        packets = link.packets
+    def post(self, data: bytes, sender: Stack, port: int, target: Machine, to_port: int) -> None:
+        """Send a datagram from one port to another."""
+        ends = sender.machine.name, target.name
+        packets = self._packets.get(ends)
         if packets is None:
-            packets = link.packets = Packets(self.faults, link, partial(self._incarnation, to))
-        packets.send(data, stack, port, to_port)
-
-    def _incarnation(self, name: str) -> Stack | None:
-        machine = self.machine(name)
-        return None if machine is None else machine.stack
+            packets = self._packets[ends] = Packets(self.faults, self.link(*ends), target)
+        packets.send(data, sender, port, to_port)
 
     # -- what goes wrong
 

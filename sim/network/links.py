@@ -29,10 +29,10 @@ class LinkSettings:
     late, when the next stream is at work already. ``discard_share``: of resets that take unread bytes from
     the reader. ``retransmit_max_ns``: how long after a partition lost bytes may take to be sent again.
 
-    Of datagrams, of which each has a delay of its own, so that they may overtake each other:
-    ``datagram_loss_share``: lost; ``datagram_duplicate_share``: come twice; ``datagram_reorder_share``: come
-    ``datagram_reorder_mean_ns`` (exponential) later than others; ``datagram_corrupt_share``: come with one bit
-    flipped.
+    Of datagrams, each of which has a delay of its own, so that they may overtake each other:
+    ``datagram_loss_share`` of them are lost, ``datagram_duplicate_share`` come twice,
+    ``datagram_reorder_share`` come ``datagram_reorder_mean_ns`` (exponential) later than others,
+    ``datagram_corrupt_share`` come with one bit flipped.
     """
 
     delay_min_ns: int = 200_000
@@ -94,24 +94,10 @@ class Faults:
 
 
 class Held(Protocol):
-    """A flow that waits for its link."""
+    """A flow, or the datagrams of a link, that wait for it."""
 
     def release(self) -> None:
         """Try again to deliver."""
-        ...
-
-
-class Sender(Protocol):
-    """The incarnation of a machine that sends. ``died_ns``: when it ended."""
-
-    died_ns: int | None
-
-
-class Posted(Held, Protocol):
-    """The datagrams of a link."""
-
-    def send(self, data: bytes, sender: Sender, port: int, to_port: int) -> None:
-        """Send one from a port to a port."""
         ...
 
 
@@ -145,7 +131,7 @@ class Link:
         self.steady = False
         self.is_blocked = False
         self.sent = 0
-        self.packets: Posted | None = None
+        self.packets: Held | None = None
         self.clogged_until_ns = 0
         self._faults = faults
         self._world = faults.world

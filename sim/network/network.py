@@ -15,7 +15,7 @@ from haqactor.sim.host import Host
 from haqactor.sim.network.datagrams import SimDatagrams
 from haqactor.sim.network.fabric import Fabric
 from haqactor.sim.network.listener import SimListener
-from haqactor.sim.network.machine import Stack
+from haqactor.sim.network.machine import Machine, Stack
 from haqactor.sim.network.stream import OPEN, SimStream
 
 _SELF: Final = ("localhost", "127.0.0.1", "::1")
@@ -64,10 +64,14 @@ class SimNetwork:
         return stack.bind(shown, port, partial(self._post, stack))
 
     def _post(self, stack: Stack, data: bytes, port: int, to: str) -> None:
-        """What has no address, or nobody's, is lost."""
-        with suppress(ConnectFailed):
+        with suppress(ConnectFailed):  # what is no address is nobody's
             name, to_port = split_address(to)
-            self._fabric.post(data, stack, port, self.name if name in (*_SELF, *_ANY) else name, to_port)
+            target = self._target(name)
+            if target is not None:
+                self._fabric.post(data, stack, port, target, to_port)
+
+    def _target(self, name: str) -> Machine | None:
+        return self._fabric.machine(self.name if name in (*_SELF, *_ANY) else name)
 
     def _own(self, address: str) -> tuple[str, int]:
         shown, port = split_address(address)
@@ -80,7 +84,7 @@ class SimNetwork:
         await trio.lowlevel.checkpoint()
         name, port = split_address(address)
         self._stack(address)
-        target = self._fabric.machine(self.name if name in (*_SELF, *_ANY) else name)
+        target = self._target(name)
         if target is None:
             raise ConnectFailed(f"cannot find {address}: nobody in this world has that name")
         stream = self._fabric.connect(self._machine, self._host, target, port)

@@ -4,16 +4,15 @@ One rule: all draws come from a stream of the link's that is for datagrams alone
 fare the same beside them, but for the bandwidth.
 """
 
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from math import log
-from typing import Final, Protocol
+from typing import Final
 from zlib import crc32
 
-from haqactor.sim.host import Host
 from haqactor.sim.network.datagrams import SimDatagrams
-from haqactor.sim.network.links import Faults, Link, Sender
+from haqactor.sim.network.links import Faults, Link
+from haqactor.sim.network.machine import Machine, Stack
 from haqactor.sim.trace import DATAGRAM
 
 FLYING_MAX: Final = 1024
@@ -26,62 +25,41 @@ REORDER: Final = "datagram_reorder"
 CORRUPT: Final = "datagram_corrupt"
 
 
-class Port(Protocol):
-    """The incarnation that may receive."""
-
-    @property
-    def is_dead(self) -> bool:
-        """It has ended."""
-        ...
-
-    @property
-    def host(self) -> Host: ...
-
-    @property
-    def datagrams(self) -> Mapping[int, SimDatagrams]:
-        """Its open ports."""
-        ...
-
-
 @dataclass(frozen=True, slots=True)
 class Packet:
     """One copy of a datagram. ``number``: of its sending on this link; ``cause``: the trace event of that;
-    ``departs_ns``: when its last byte leaves; ``is_late``: a fault holds it back; ``ports``: of both ends, in
-    the trace."""
+    ``sender``: the incarnation; ``departs_ns``: when its last byte leaves; ``is_late``: a fault delays it."""
 
     data: bytes
     number: int
     cause: int
-    sender: Sender
+    sender: Stack
     port: int
     to_port: int
     departs_ns: int
     is_late: bool
 
-    @property
-    def ports(self) -> str:
-        return f"{self.port}>{self.to_port}"
-
 
 class Packets:
-    """``receiver``: the present incarnation at the other end, if there is one."""
+    """``target``: the machine at the other end."""
 
-    __slots__ = ("_faults", "_flying", "_held", "_link", "_newest", "_random", "_receiver", "_sent", "_world")
+    __slots__ = ("_faults", "_flying", "_held", "_link", "_newest", "_random", "_sent", "_target", "_world")
 
-    def __init__(self, faults: Faults, link: Link, receiver: Callable[[], Port | None]) -> None:
+    def __init__(self, faults: Faults, link: Link, target: Machine) -> None:
         self._faults = faults
         self._world = faults.world
         self._link = link
-        self._receiver = receiver
+        self._target = target
         self._random = faults.world.random("datagrams", link.source, link.target)
         self._sent = 0
         self._newest = 0
         self._flying = 0
         self._held: list[Packet] = []
+        link.packets = self
 
     # -- sending
 
-    def send(self, data: bytes, sender: Sender, port: int, to_port: int) -> None:
+    def send(self, data: bytes, sender: Stack, port: int, to_port: int) -> None:
         """Send a datagram from one port to another; whatever becomes of it is written to the trace."""
         link, trace = self._link, self._world.trace
         settings = link.settings
@@ -90,7 +68,7 @@ class Packets:
         cause = trace.add(
             "send",
             link.source,
-            *(link.source, link.target, len(data), 0, crc32(data), DATAGRAM, f"{port}>{to_port}"),
+            *(link.source, link.target, len(data), 0, crc32(data), DATAGRAM, _ports(port, to_port)),
         )
         if trace.recording:
             trace.bodies[cause] = data
@@ -158,9 +136,8 @@ class Packets:
             self._arrive(packet)
 
     def _deliver(self, packet: Packet) -> None:
-        link, size, receiver = self._link, len(packet.data), self._receiver()
-        here = receiver is not None and receiver.host.alive and not receiver.is_dead
-        opened = receiver.datagrams.get(packet.to_port) if receiver is not None and here else None
+        link, size = self._link, len(packet.data)
+        opened = self._opened(packet.to_port)
         if opened is None:
             self._lose("nobody", packet)
         elif not opened.has_room(size):
@@ -172,13 +149,31 @@ class Packets:
             self._world.trace.add(
                 "recv",
                 link.target,
-                *(link.source, link.target, size, 0, crc32(packet.data), DATAGRAM, packet.ports),
+                *(
+                    link.source,
+                    link.target,
+                    size,
+                    0,
+                    crc32(packet.data),
+                    DATAGRAM,
+                    _ports(packet.port, packet.to_port),
+                ),
                 cause=packet.cause,
             )
             source = f"[{link.source}]" if ":" in link.source else link.source
             opened.came(packet.data, f"{source}:{packet.port}")
 
+    def _opened(self, port: int) -> SimDatagrams | None:
+        stack = self._target.stack
+        if stack is None or stack.is_dead or not stack.host.alive:
+            return None
+        return stack.datagrams.get(port)
+
     def _lose(self, why: str, packet: Packet) -> None:
         """Nobody's fault: there is no port, or no room."""
         link = self._link
         self._faults.lost(why, link.source, link.target, len(packet.data), 0, packet.cause)
+
+
+def _ports(port: int, to_port: int) -> str:
+    return f"{port}>{to_port}"
