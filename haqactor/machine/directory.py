@@ -83,7 +83,8 @@ class DirectoryMachine:
         self._sources: dict[str, dict[str, bool]] = {}
         self._ordinal = 0
         self.departed: OrderedDict[str, tuple[int, int]] = OrderedDict()
-        """Names deleted lately: where they were, (group, uid). A hint for those who ask, no part of the state."""
+        """Names deleted lately: where they were, (group, uid). A hint for those who ask, no part of the
+        state."""
         self._chain = b""  #: of all commands and their replies so far
 
     @property
