@@ -7,7 +7,7 @@ again, and which groups may have lost something.
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from haqactor.env import Disk, FileMissing, Probe
+from haqactor.env import Disk, DiskError, FileMissing, Probe
 from haqactor.errors import DataDamaged
 from haqactor.journal.config import JournalConfig
 from haqactor.journal.files import IDENTITY, parse_name
@@ -51,7 +51,7 @@ async def recover(
     recovery = Recovery(disk, directory, identity.current, probe)
     try:
         found = await recovery.run()
-    except DataDamaged:
+    except (DataDamaged, DiskError):  # a sector that cannot be read is damage, too
         await recovery.close()
         if not may_repair:
             await identity.aclose()

@@ -6,8 +6,9 @@ crash, stand still and be cut off as they like.
 
 Two ways in which a node does not count:
 
-- *lost*: something durable on its disk was damaged. It must refuse to go on by name once it sees it; nobody
-  gives it back what it lost (refetching comes with repair);
+- *lost*: something durable on its disk was damaged. Once it sees it, it must begin again with what is sound,
+  and the others give it back what it lost; or, where nobody could (a wiped disk, no identity), refuse by
+  name;
 - *shaken*: its last block may be torn. It is a suspect until a leader with a majority, without it, cures it,
   or until every other node has answered. So once a node is lost no others are torn beyond what is spared.
 """
@@ -139,7 +140,7 @@ class Atlas:
     def core(self, wanted: Sequence[str]) -> tuple[str, ...]:
         """Who works for ever in the liveness phase: of ``wanted`` (empty: all) those that lost nothing, and
         more where they would not be enough. Those that are shaken are cured by a majority of others, or by
-        all."""
+        all; those that lost something, but not their disk, by a majority of others."""
         quorum = len(self.names) // 2 + 1
         whole = [name for name in self.names if name not in self.lost]
         firm = [name for name in whole if name not in self._shaken]
@@ -149,7 +150,11 @@ class Atlas:
         if missing > len(more):
             return tuple(whole)
         chosen += more[: max(0, missing)]
-        return tuple(name for name in whole if name in chosen)
+        if not self.stuck and not self.liars:
+            chosen += [
+                name for name in self.lost if name not in self.wiped and (not wanted or name in wanted)
+            ]
+        return tuple(name for name in self.names if name in chosen)
 
 
 def leaves(error: BaseException) -> list[BaseException]:

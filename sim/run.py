@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from haqactor.ids import METADATA_GROUP
+from haqactor.journal.quarantine import FILES_MAX as QUARANTINE_FILES
 from haqactor.sim._trio_compat import Restless
 from haqactor.sim.atlas import Atlas
 from haqactor.sim.checkers.canary import CANARY, Canary, sings
@@ -31,6 +32,7 @@ from haqactor.sim.tripwires import tripwires
 from haqactor.sim.verdict import Verdict
 from haqactor.sim.watch.calls import Calls
 from haqactor.sim.watch.gauges import Gauges, disk_bound
+from haqactor.sim.watch.observed import Event, Started
 from haqactor.sim.watch.observer import Observer
 from haqactor.sim.watch.remains import Remains
 from haqactor.sim.workload import Clients, Staff
@@ -163,7 +165,7 @@ class Run:
         self._panel = Panel(judges)
         self._panel.on_found = self._found
         Calls(world.trace, self._panel.history)
-        Observer(self._cluster, self._panel.on_event)
+        Observer(self._cluster, self._seen)
         Gauges(self._cluster, self._panel.on_event)
         self._clients = Clients(world, self._panel.history, drawn.work)
         self._staff = Staff(self._cluster, self._clients, drawn)
@@ -172,6 +174,13 @@ class Run:
         self._nemesis = Nemesis(self._cluster, self._atlas)
         self._core: tuple[str, ...] = ()
         self._ended_ns: dict[str, int] = {}
+
+    def _seen(self, event: Event) -> None:
+        """Checkers believe a replica that says that it lost something; that its disk did is seen here."""
+        if isinstance(event, Started) and event.damaged and not self._nemesis.hurt(event.host):
+            text = f"{event.host} takes its disk for damaged, and nothing has happened to it"
+            self._panel.report(Violation("S21", text, event))
+        self._panel.on_event(event)
 
     def _failed(self, host: Host, error: BaseException) -> None:
         self._ended_ns[host.name] = self._world.now_ns
@@ -272,8 +281,9 @@ class Run:
         if remains.done:
             end.remaining = remains.found
         bound = disk_bound(self._drawn.groups)
+        aside = QUARANTINE_FILES * self._cluster.shape.limits.segment_bytes
         end.disks = {
-            node.host.name: (node.medium.used, bound)
+            node.host.name: (node.medium.used, bound + (aside if node.host.name in self._atlas.lost else 0))
             for node in self._cluster.nodes
             if node.host.name in self._core
         }
@@ -293,6 +303,7 @@ class Run:
                             int(actor.applier.applied),
                             actor.service.digest(),
                             int(actor.service.status()["version"]),
+                            actor.core.cure_state().acknowledges,
                         )
         return end
 

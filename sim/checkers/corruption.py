@@ -3,7 +3,8 @@
 One rule: a leader's first appending of an entry says what its bytes are; whoever hands it out later hands out
 those, or nothing (that replicas load the same is S11). What a disk held durably its replica finds again after
 a restart, or it refuses to start. Only the last block of a log may look torn: so a replica that says that it
-may have forgotten something (a suspect) is released from what that block held, and from nothing before it.
+may have forgotten something (a suspect) is released from what that block held, and from nothing before it;
+one that says that more is damaged is released from everything (whether that is true the run sees).
 """
 
 from haqactor.sim.checkers.checker import Rule
@@ -55,7 +56,9 @@ class NoSilentCorruption(Rule):
         if self._incarnations.get(host) != event.incarnation:
             self._begun(host, event.incarnation)
         durable, before = self._durable.pop(key, None), self._before.pop(key, None)
-        if event.suspect:
+        if event.damaged:
+            durable = None
+        elif event.suspect:
             recent = self._since.get(key) == event.incarnation - 1
             durable = before if recent else None
         if durable is None:

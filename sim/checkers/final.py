@@ -13,12 +13,13 @@ Place = tuple[str, int, int]
 
 @dataclass(slots=True)
 class Replica:
-    """One replica of a group at the end. ``version``: of its machine."""
+    """One replica of a group at the end. ``version``: of its machine; ``counts``: what it acknowledges."""
 
     term: int
     applied: int
     digest: bytes
     version: int = FIRST
+    counts: bool = True
 
 
 @dataclass(slots=True)

@@ -133,7 +133,7 @@ class CoreAgrees(Rule):
 
 
 class CaughtUp(Rule):
-    """L6: every replica of the core has caught up."""
+    """L6: every replica of the core has caught up, and counts again."""
 
     name = "rejoined replicas catch up"
     invariant = "L6"
@@ -146,6 +146,9 @@ class CaughtUp(Rule):
             applied = {host: replica.applied for host, replica in end.replicas.items()}
             if len(set(applied.values())) > 1:
                 raise self.broken(f"replicas of group {group} have not caught up: {applied}")
+            suspects = [host for host, replica in end.replicas.items() if not replica.counts]
+            if suspects:
+                raise self.broken(f"replicas of group {group} do not count again: {suspects}")
 
 
 class TermsRest(Rule):

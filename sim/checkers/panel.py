@@ -95,10 +95,14 @@ class Panel:
         self._finished = True
         return self.violations
 
-    def _found(self, checker: Checker, violation: Violation) -> None:
+    def report(self, violation: Violation) -> None:
+        """Somebody else has found it."""
         self.violations.append(violation)
         if self.on_found is not None:
             self.on_found(violation)
+
+    def _found(self, checker: Checker, violation: Violation) -> None:
+        self.report(violation)
         # New lists: those at hand are being walked through.
         self._calls = _without(self._calls, checker)
         self._returns = _without(self._returns, checker)

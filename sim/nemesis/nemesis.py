@@ -138,6 +138,11 @@ class Nemesis:
                 node.host.resume()
             self._stage.start_for_ever(node)
 
+    def hurt(self, name: str) -> bool:
+        """Has that host's disk lost something, or lied?"""
+        self._disks.note()
+        return name in self.atlas.lost or name in self.atlas.liars
+
     def ended(self, host: Host, error: BaseException) -> bool:
         """A host's program ended by an error. Was that right? Then, if its disk has only refused something,
         it is started again."""
@@ -155,6 +160,6 @@ class Nemesis:
             if not self._stage.closed or name in self._core:
                 self._stage.start(node)
 
-        if name not in self.atlas.lost and not any(isinstance(each, DataDamaged) for each in leaves(error)):
+        if name not in self.atlas.wiped and not any(isinstance(each, DataDamaged) for each in leaves(error)):
             self._cluster.world.call_after(_AGAIN_NS, again)
         return True

@@ -115,6 +115,15 @@ ROWS: Final = (
         nodes="crash",
     ),
     Bug(
+        "J03",
+        "journal.salvaged_without_suspicion",
+        "groups that have lost something to damage are not marked as suspects",
+        ("S14", "S13", "S1", "S11", "S12", "S15", "S21", "crash"),
+        "a bit flips, then a restart",
+        "",
+        nodes="disk",
+    ),
+    Bug(
         "J02",
         "journal.live_forgotten",
         "a snapshot does not name the entries that it refers to",

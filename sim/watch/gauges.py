@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from haqactor.ids import METADATA_GROUP
+from haqactor.journal.quarantine import FILES_MAX as QUARANTINE_FILES
 from haqactor.nodes.context import Context
 from haqactor.nodes.group import GroupActor
 from haqactor.nodes.node import Node
@@ -87,7 +88,7 @@ def readings(node: SimNode, server: Node, context: Context) -> Iterable[Reading]
             yield "ended producer sessions", len(producers.ended), limits.producer_sessions_max
     groups = context.config.groups + 1
     files = len(node.medium.tree.names.seen)
-    yield "files on disk", files, FILES_MAX + groups * FILES_EACH_MAX
+    yield "files on disk", files, FILES_MAX + QUARANTINE_FILES + groups * FILES_EACH_MAX
     yield "tail cache bytes", context.tail.bytes, limits.tail_cache_bytes
     journal = context.journal.statistics()
     yield "journal segments", journal.segments, SEGMENTS_MAX

@@ -17,8 +17,9 @@ Span = tuple[int, int]
 class Started:
     """A replica came (back) with what it found on its disk: its hard state (``voted_for``: "" for nobody),
     the last entry of its log and its snapshot's last entry (0: none). Each entry of its log follows as an
-    Append. ``suspect``: it may have lost something, it says, and counts in no quorum until it is cured.
-    ``settled``: all that it found is on the medium, not only in a cache that a program left behind."""
+    Append. ``incarnation``: the node's boot epoch. ``suspect``: it may have lost something, it says, and
+    counts in no quorum until it is cured. ``damaged``: more than a torn tail, and it knows. ``settled``: all
+    that it found is on the medium, not only in a cache that a program left behind."""
 
     at_ns: int
     host: str
@@ -32,6 +33,7 @@ class Started:
     snapshot_term: int = 0
     suspect: bool = False
     settled: bool = True
+    damaged: bool = False
 
 
 @dataclass(slots=True)

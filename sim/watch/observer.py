@@ -60,7 +60,7 @@ class Observer:
             return
         watch = Watch(actor, node.host.name, lambda: world.now_ns, self._tell, truth)
         entries = await context.journal.read(actor.group, Index(1), actor.core.last_index, _READ_BYTES)
-        watch.begun(node.host.incarnation, entries)
+        watch.begun(context.journal.boot, entries)
 
 
 class _Making:
@@ -129,6 +129,7 @@ class Watch:
                 snapshot.term,
                 core.suspect,
                 self._truth.settled,
+                core.cure_state().damaged,
             )
         )
         for entry in entries:
