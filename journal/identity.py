@@ -37,10 +37,11 @@ class CleanMark:
 class Identity:
     """What a directory knows of itself. ``members``: (node id, address, nonce) as last known.
 
-    ``durable_upto``: blocks up to this sequence were durable when the directory was last opened.
-    ``suspects``/``suspect_all``/``cured``: groups that lost something and were not cured yet (``cured`` are
-    exempt of *all*); ``damaged``/``damaged_all``/``repaired``: the same of those that lost more than a torn
-    tail."""
+    ``durable_upto``: blocks up to this sequence were durable when the directory was last opened. ``newest``:
+    the highest number that a segment ever had; it may have blocks, so that without it the log may have lost
+    its end. ``suspects``/``suspect_all``/``cured``: groups that lost something and were not cured yet
+    (``cured`` are exempt of *all*); ``damaged``/``damaged_all``/``repaired``: the same of those that lost
+    more than a torn tail."""
 
     cluster_id: bytes | None = None
     node_id: int | None = None
@@ -49,6 +50,7 @@ class Identity:
     boot: int = 0
     clean: CleanMark | None = None
     durable_upto: int = 0
+    newest: int = 0
     suspects: tuple[int, ...] = ()
     suspect_all: bool = False
     cured: tuple[int, ...] = ()

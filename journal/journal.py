@@ -57,7 +57,7 @@ class Journal:
         self._probe = probe
         self._identity = identity
         self._identity_lock = trio.Lock()
-        self.segments = Segments(disk, directory, config, probe)
+        self.segments = Segments(disk, directory, config, probe, self._named)
         self.writer = BlockWriter(config, identity.current.boot, self.groups, probe)
         self.counters = Counters()
         self.committer = Committer(config, probe, self.groups, self.segments, self.writer, self.counters)
@@ -156,6 +156,7 @@ class Journal:
                 boot=now.boot,
                 clean=now.clean,
                 durable_upto=now.durable_upto,
+                newest=now.newest,
                 suspects=now.suspects,
                 suspect_all=now.suspect_all,
                 cured=now.cured,
@@ -188,6 +189,12 @@ class Journal:
         async with self._identity_lock:
             await self._store_identity(self._identity.current.accept(group))
 
+    async def accept_all_losses(self) -> None:
+        """The same for every group, also those that this journal knows nothing of."""
+        async with self._identity_lock:
+            now = self._identity.current
+            await self._store_identity(replace(now, damaged=(), damaged_all=False, repaired=()))
+
     async def evacuate(self) -> None:
         """After a salvage: copy what lives of the old segments, and put aside those that are damaged, so that
         the next start finds nothing of that. Needs ``run``. Raises StorageFailed, DataDamaged."""
@@ -207,6 +214,13 @@ class Journal:
                 await self._compactor.evacuate(before, put_aside)
             except DiskError as error:
                 self.committer.poison(StorageFailed(f"putting damaged files aside failed: {error}"))
+
+    async def _named(self, number: int) -> None:
+        """There is a segment of that number from now on: a log without it has lost something."""
+        async with self._identity_lock:
+            now = self._identity.current
+            if number > now.newest:
+                await self._store_identity(replace(now, newest=number))
 
     async def _store_identity(self, identity: Identity) -> None:
         try:

@@ -7,10 +7,11 @@ again, and which groups may have lost something.
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from haqactor.env import Disk, DiskError, FileMissing, Probe
-from haqactor.errors import DataDamaged
+from haqactor.env import Disk, DiskError, FileMissing, LockHeld, Probe
+from haqactor.errors import DataDamaged, StorageFailed
+from haqactor.ids import GroupId
 from haqactor.journal.config import JournalConfig
-from haqactor.journal.files import IDENTITY, parse_name
+from haqactor.journal.files import IDENTITY, LOCK, parse_name
 from haqactor.journal.identity import Identity, IdentityFile
 from haqactor.journal.quarantine import Quarantine
 from haqactor.journal.recovery import Found, Recovery, erase
@@ -87,10 +88,39 @@ async def _salvage(
     return Opened(identity, found, salvage, tuple(salvage.damages))
 
 
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """A directory that was read whole, and left as it is. ``lost``: groups that lost something, None for
+    all."""
+
+    identity: IdentityFile
+    found: Found
+    damages: tuple[Damage, ...]
+    lost: tuple[GroupId, ...] | None
+
+
+async def look(disk: Disk, directory: str, config: JournalConfig, probe: Probe) -> Looked:
+    """What opening a directory with a repair would find. Raises StorageFailed while somebody uses it, and
+    DataDamaged where it does not say whose it is."""
+    try:
+        unlock = await disk.lock(f"{directory}/{LOCK}")
+    except LockHeld as error:
+        raise StorageFailed(f"{directory} is in use by another process; stop that one first") from error
+    try:
+        identity = await _load_identity(disk, directory)
+        salvage = Salvage(disk, directory, identity.current, probe, config)
+        found = await salvage.run()
+        await salvage.close()
+        await identity.aclose()
+        return Looked(identity, found, tuple(salvage.damages), salvage.lost)
+    finally:
+        unlock()
+
+
 async def resume(opened: Opened, segments: Segments, writer: BlockWriter, probe: Probe) -> None:
     """Tell the writer where it goes on. Raises DiskError."""
     if opened.damages:
-        await _resume_anew(opened.found, segments, writer)
+        await _resume_anew(opened, segments, writer)
         return
     found = opened.found
     segments.current = found.current
@@ -117,10 +147,12 @@ async def resume(opened: Opened, segments: Segments, writer: BlockWriter, probe:
         writer.file.first_sequence = writer.sequence
 
 
-async def _resume_anew(found: Found, segments: Segments, writer: BlockWriter) -> None:
-    """In a new segment, behind all that there are: those are left as they are until they are evacuated."""
+async def _resume_anew(opened: Opened, segments: Segments, writer: BlockWriter) -> None:
+    """In a new segment, behind all that there ever were: those are left as they are until they are
+    evacuated."""
+    found = opened.found
     segments.files.update(found.segments)
-    segments.current = max(found.segments, default=0)
+    segments.current = max(opened.identity.current.newest, *found.segments, 0)
     if found.last is not None:
         writer.sequence, writer.previous_crc = found.last.sequence + 1, found.last.crc
     writer.file = await segments.first()

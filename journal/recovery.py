@@ -203,6 +203,10 @@ class Recovery:
         if last is not None and last.boot > self._identity.boot:
             what = f"the newest copy is gone: block {last.sequence} is of boot {last.boot}"
             raise damaged(f"{self._directory}/{IDENTITY}", 0, f"{what}, this one of {self._identity.boot}")
+        newest = max(found.segments, default=0)
+        if newest < self._identity.newest:
+            gone = f"{self._directory}/{segment_name(self._identity.newest)}"
+            raise DataDamaged(f"{gone} is missing, and it may have held the end of the log")
         if found.sequence < self._identity.durable_upto:
             at = found.cut
             path = f"{self._directory}/{segment_name(found.current)}" if at is None else at.path

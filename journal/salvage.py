@@ -243,6 +243,10 @@ class Salvage(Recovery):
         elif self._found.sequence < identity.durable_upto:
             what = f"blocks {self._found.sequence + 1}..{identity.durable_upto} were durable and are gone"
             self._note(f"{path}: {what}", path, None)
+        newest = max(self._found.segments, default=0)
+        if newest < identity.newest and not self._all:
+            path = f"{self._directory}/{segment_name(identity.newest)}"
+            self._note(f"{path} is missing, and it may have held the end of the log", path, None)
         if last is not None and last.boot > identity.boot:
             path = f"{self._directory}/{IDENTITY}"
             self._note(f"{path}: the newest copy is gone, that of boot {last.boot}", path, None)

@@ -3,6 +3,7 @@
 One rule: a segment has its full size, zero-filled and durable, before it has its name (J6-J8).
 """
 
+from collections.abc import Awaitable, Callable
 from typing import Final
 
 import trio
@@ -17,9 +18,18 @@ FIRST_BYTES: Final = 4 * 1024 * 1024
 
 
 class Segments:
-    """All segments by number; the last in use is written to, the one behind it is prepared."""
+    """All segments by number; the last in use is written to, the one behind it is prepared. ``named``: told
+    of each number before anything is written there."""
 
-    def __init__(self, disk: Disk, directory: str, config: JournalConfig, probe: Probe) -> None:
+    def __init__(
+        self,
+        disk: Disk,
+        directory: str,
+        config: JournalConfig,
+        probe: Probe,
+        named: Callable[[int], Awaitable[None]],
+    ) -> None:
+        self._named = named
         self._probe = probe
         self._disk = disk
         self._directory = directory
@@ -45,6 +55,7 @@ class Segments:
         await self._disk.rename(path + TEMPORARY, path)
         if not self._probe.bug("journal.names_not_synced"):
             await self._disk.sync_directory(self._directory)
+        await self._named(number)
         return DataFile(await self._disk.open(path), number, size)
 
     def adopt(self, file: DataFile) -> bool:

@@ -65,9 +65,9 @@ class Repairs:
             return error
         folder = self._directory
         return DataDamaged(
-            f"{error}. No other node holds a copy, so nothing was changed. Either restore a backup of {folder}; "
-            f"or see with `haq journal verify {folder}` what is damaged, keep a copy of the directory, and give "
-            f"up what cannot be read with `haq journal salvage {folder} --accept-loss`"
+            f"{error}. No other node holds a copy, so nothing was changed. Restore a backup of {folder}; "
+            f"or see with `haq group recover --data-dir {folder}` what is damaged, keep a copy of it all, "
+            "and give that up with --accept-loss"
         )
 
     def opened(self, damages: tuple[Damage, ...]) -> None:

@@ -272,10 +272,8 @@ def _empty(fault: Fault, node: SimNode) -> bool:
 
 
 def _lose(fault: Fault, node: SimNode) -> bool:
-    """A file is gone. Not the newest segment: a log without it is a log that ended before."""
+    """A file is gone."""
     paths = _files(node.medium)
-    segments = [path for path in paths if path.startswith(_SEGMENT)]
-    paths = [path for path in paths if path not in segments[-1:]]
     if not paths:
         return False
     node.medium.lose(paths[span(fault, "file") % len(paths)])

@@ -83,7 +83,10 @@ def test_the_core_is_a_quorum_of_those_that_lost_nothing() -> None:
     assert atlas.core(("n4", "n0", "n2")) == ("n0", "n2", "n4")
     assert atlas.core(("n4", "n9")) == ("n0", "n1", "n4")
     atlas.damaged("n0", "bit_rot")
-    assert atlas.core(("n0", "n1", "n2")) == ("n1", "n2", "n3")
+    assert atlas.core(("n0", "n1", "n2")) == ("n0", "n1", "n2", "n3"), "it comes back, and counts for nobody"
+    assert atlas.core(("n1", "n2")) == ("n1", "n2", "n3")
+    assert atlas.core(()) == FIVE
+    atlas.damaged("n0", "wipe", wipe=True)
     assert atlas.core(()) == ("n1", "n2", "n3", "n4")
 
 
