@@ -90,7 +90,9 @@ class Node:
             except Refused:
                 raise
             except DataDamaged as error:
-                self._repairs.again(error)
+                if self.journal is None:
+                    raise
+                self._repairs.again(error, self.journal.identity)
                 self.env.probe.mark("nodes.begins_again")
                 for session in () if self.clients is None else tuple(self.clients.sessions.values()):
                     session.abort()

@@ -42,10 +42,10 @@ class Repairs:
         self._alone = len(identity.members) <= 1
         return not self._alone
 
-    def again(self, error: DataDamaged) -> None:
-        """Damage was met while the node served: it is to begin again, with a repair. Raises DataDamaged where
-        that is no use."""
-        if self._alone:
+    def again(self, error: DataDamaged, identity: Identity) -> None:
+        """Damage was met while the node served: it is to begin again, with a repair. ``identity``: as it is
+        by now; the cluster may have been founded since the start. Raises DataDamaged where that is no use."""
+        if not self.allowed(identity):
             raise Refused(str(self.refused(error))) from error
         now = self._clock.monotonic_ns()
         while self._begun and now - self._begun[0] > PERIOD_NS:

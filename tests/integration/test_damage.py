@@ -117,10 +117,9 @@ async def test_rot_under_a_running_node_is_found_by_scrubbing_and_repaired(tmp_p
         data = cluster.node(2).data
         async with haqactor.connect(cluster.url) as broker, broker.producer("filler") as producer:
             await broker.declare("filler")
-            while len(segments(data)) < 4:
+            while not list(data.glob("cold-*[0-9]")):
                 await producer.publish_many("filler", [bytes(200)] * 50)
-        place = blocks(segments(data)[0])[1]
-        write(place.file, place.offset + place.header, b"\xff\xff\xff\xff")
+        sealed(data)
         await until(lambda: any("begins again" in event for event in events(cluster, 2)))
         await sound_again(cluster, 2)
         await load.until_killed(cluster)

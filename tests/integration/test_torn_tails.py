@@ -1,8 +1,6 @@
-"""What a power loss leaves at the journals' ends is cured without anybody's help; any other damage is
-refused, by name.
-"""
+"""What a power loss leaves at the journals' ends is cured without anybody's help (any other damage: see
+``test_damage``)."""
 
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -12,9 +10,8 @@ import trio
 
 import haqactor
 from haqactor import Broker, NoQuorum
-from haqactor.cli import exits
 from haqactor.cli.launcher import LocalCluster
-from tests.builders.journal_damage import flip, tear_header, tear_payload, tear_unfinished
+from tests.builders.journal_damage import tear_header, tear_payload, tear_unfinished
 from tests.builders.ledger import Ledger, publish_batches
 from tests.builders.local_cluster import events, kill_all, no_tracebacks, until
 
@@ -141,29 +138,3 @@ async def test_a_cluster_of_one_comes_back(tmp_path: Path) -> None:
                 confirmed = (await broker.publish("orders", b"%d" % info.next_seq)).seq
     async with haqactor.open_broker(data) as broker:  # left in order: nothing is cut any more
         assert (await broker.queue("orders").info()).next_seq == confirmed + 1
-
-
-@pytest.mark.slow
-async def test_any_other_damage_is_refused_by_name(small: LocalCluster) -> None:
-    """A flipped bit in the middle: that node does not start and says why in one line; the others go on."""
-    load = Load("flipped")
-    await load.until_killed(small)
-    place = flip(small.node(0).data, 5)
-    whole = place.file.read_bytes()
-    before = len(small.node(0).log.read_text(encoding="utf-8"))
-    process = small.node(0).spawn()
-    _pid, status = await trio.to_thread.run_sync(os.waitpid, process.pid, 0)
-    assert os.waitstatus_to_exitcode(status) == exits.FAILED
-    text = small.node(0).log.read_text(encoding="utf-8")[before:]
-    lines = [line for line in text.splitlines() if not line.startswith("{")]
-    assert len(lines) == 1, text
-    assert place.file.name in lines[0]
-    assert str(place.offset) in lines[0]
-    assert "group" in lines[0]
-    assert place.file.read_bytes() == whole, "a refused journal is left as it is"
-    for number in (1, 2):
-        await small.restart(number)
-    await small.wait_ready()
-    await load.check(small)
-    flip(small.node(0).data, 5)  # back
-    await small.start()
