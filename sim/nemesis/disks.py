@@ -272,8 +272,12 @@ def _empty(fault: Fault, node: SimNode) -> bool:
 
 
 def _lose(fault: Fault, node: SimNode) -> bool:
-    """A file is gone."""
+    """A file is gone. Not the newest segment of a node that runs: it is open there, and written to though it
+    has no name any more."""
     paths = _files(node.medium)
+    if node.host.alive:
+        segments = [path for path in paths if path.startswith(_SEGMENT)]
+        paths = [path for path in paths if path not in segments[-1:]]
     if not paths:
         return False
     node.medium.lose(paths[span(fault, "file") % len(paths)])

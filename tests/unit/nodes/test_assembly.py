@@ -54,7 +54,10 @@ def make(
     def tail_suspect(_group: int) -> bool:
         return suspect
 
-    found.snapshot, found.tail_suspect = snapshot, tail_suspect
+    def is_damaged(_group: int) -> bool:
+        return False
+
+    found.snapshot, found.tail_suspect, found.is_damaged = snapshot, tail_suspect, is_damaged
     return Assembly(context, lambda: None, lambda _group, _replicas: None)
 
 
