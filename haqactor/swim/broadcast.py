@@ -65,6 +65,10 @@ class Broadcasts:
         """Tell nothing more of it."""
         self._items.pop(key, None)
 
+    def clear(self) -> None:
+        """Nobody is there to be told; whoever comes gets the whole table."""
+        self._items.clear()
+
     def take(self, room: int, limit: int, now_ns: int, skip: tuple[bytes, ...] = ()) -> list[Rumour]:
         """Rumours for one packet with ``room`` bytes for them; each counts as told. ``limit``: how often
         each is told. ``skip``: members of whom this packet speaks already."""

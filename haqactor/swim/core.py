@@ -4,7 +4,8 @@ One rule: nothing here waits, reads a clock or touches a socket; the same calls 
 same effects.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 
 from haqactor.env import Probe, Random
@@ -17,7 +18,6 @@ from haqactor.swim.member import INCARNATION_MAX, NEVER_HEARD, Member, Status, c
 from haqactor.swim.messages import (
     OVER_STREAMS,
     Ack,
-    Gossip,
     Nack,
     Packet,
     Ping,
@@ -126,103 +126,90 @@ class SwimCore:
     def received(self, data: bytes, sender: str, now_ns: int) -> None:
         """A datagram came. Answers go to the address that it states, for ``sender`` is that of a socket.
         Raises SwimPacketError, once it is counted; packets of other clusters are counted and ignored."""
-        self._enter(now_ns)
-        try:
-            packet = self._read(data, DATAGRAM_BYTES_MAX)
+        with self._call(now_ns):
+            try:
+                packet = self._read(data, DATAGRAM_BYTES_MAX)
+            except ForeignCluster:
+                return
             if isinstance(packet.message, OVER_STREAMS):
-                self._state.counts.bad += 1
-                raise SwimPacketError("tables travel on streams, not in datagrams")
-        except ForeignCluster:
-            return
-        self._take_in(packet)
-        match packet.message:
-            case Ping(seq, target):
-                self._state.send(packet.address, Ack(seq, self.me.key), self._first(packet.key, target))
-            case PingReq():
-                self._relays.ask(packet, packet.message)
-            case Ack(seq, answered):
-                if not self._relays.acked(seq, answered):
-                    self._prober.acked(seq, answered, mark="" if packet.key == answered else "indirect")
-            case Nack(seq):
-                self._prober.nacked(seq, packet.key)
-            case Gossip() | Pull() | Table():
-                pass  # rumours are all there is to it
-        self._leave()
+                raise self._bad("tables travel on streams, not in datagrams")
+            self._take_in(packet)
+            match packet.message:
+                case Ping(seq, target):
+                    self._state.send(packet.address, Ack(seq, self.me.key), self._first(packet.key, target))
+                case PingReq():
+                    self._relays.ask(packet, packet.message)
+                case Ack(seq, answered):
+                    if not self._relays.acked(seq, answered):
+                        self._prober.acked(seq, answered, mark="" if packet.key == answered else "indirect")
+                case Nack(seq):
+                    self._prober.nacked(seq, packet.key)
+                case _:
+                    pass  # rumours are all there is to it
 
     def asked(self, data: bytes, now_ns: int) -> bytes:
         """A request came on a stream: the reply. Raises SwimPacketError, once it is counted."""
-        self._enter(now_ns)
-        packet = self._read(data, STREAM_BYTES_MAX)
-        match packet.message:
-            case Ping(seq, target):
-                self._take_in(packet)
-                reply = self._state.packet(Ack(seq, self.me.key), self._first(packet.key, target))
-            case Pull():
-                self._take_in(packet, second_hand=True)
-                reply = self._state.table_packet(Table())
-            case _:
-                self._state.counts.bad += 1
-                raise SwimPacketError("a stream begins with a ping or a pull")
-        self._state.counts.packets_out += 1
-        self._leave()
-        return reply
+        with self._call(now_ns):
+            packet = self._read(data, STREAM_BYTES_MAX)
+            match packet.message:
+                case Ping(seq, target):
+                    self._take_in(packet)
+                    reply = self._state.packet(Ack(seq, self.me.key), self._first(packet.key, target))
+                case Pull():
+                    self._take_in(packet, second_hand=True)
+                    reply = self._state.table_packet(Table())
+                case _:
+                    raise self._bad("a stream begins with a ping or a pull")
+            self._state.counts.packets_out += 1
+            return reply
 
     def exchanged(self, to: str, data: bytes, now_ns: int) -> None:
         """The reply to an ``Exchange``. A bad one is counted, and as good as none."""
-        self._enter(now_ns)
-        state = self._state
-        try:
-            packet = self._read(data, STREAM_BYTES_MAX)
-        except SwimPacketError:
-            state.counts.exchanges_failed += 1
-            return
-        match packet.message:
-            case Ack(seq, answered):
-                self._take_in(packet)
-                self._prober.acked(seq, answered, mark="stream")
-            case Table():
-                lost = [
-                    r
-                    for r in state.table.records()
-                    if r.member.address == to and r.member.status is Status.DEAD
-                ]
-                if lost:
-                    state.probe.mark("swim.rejoins")
-                    state.counts.rejoins += 1
-                self._take_in(packet, second_hand=True)
-            case _:
-                state.counts.bad += 1
-        self._leave()
+        with self._call(now_ns):
+            state = self._state
+            try:
+                packet = self._read(data, STREAM_BYTES_MAX)
+            except SwimPacketError:
+                state.counts.exchanges_failed += 1
+                return
+            match packet.message:
+                case Ack(seq, answered):
+                    self._take_in(packet)
+                    self._prober.acked(seq, answered, mark="stream")
+                case Table():
+                    if any(r.member.address == to for r in state.table.records() if _is_dead(r)):
+                        state.probe.mark("swim.rejoins")
+                        state.counts.rejoins += 1
+                    self._take_in(packet, second_hand=True)
+                case _:
+                    state.counts.bad += 1
 
     def exchange_failed(self, to: str, now_ns: int) -> None:
         """An ``Exchange`` had no reply. The next attempt has its time already."""
-        self._enter(now_ns)
-        self._state.counts.exchanges_failed += 1
-        self._leave()
+        with self._call(now_ns):
+            self._state.counts.exchanges_failed += 1
 
     def tick(self, now_ns: int) -> None:
         """Time went on. One that comes much later than ``next_ns`` said tells of a stall."""
-        self._enter(now_ns)
-        state = self._state
-        self._relays.tick()
-        if state.me.status is Status.ALIVE:
-            self._prober.tick()
-            rumours.bury(state)
-            self._rejoiner.tick()
-        self._gossiper.tick()
-        if self._forget_ns <= state.now_ns:
-            self._forget_ns = state.now_ns + state.config.push_pull_interval_ns
-            rumours.forget(state)
-        if self._promised_ns is None:
-            self._promised_ns = state.now_ns
-        self._leave()
+        with self._call(now_ns):
+            state = self._state
+            self._relays.tick()
+            if state.me.status is Status.ALIVE:
+                self._prober.tick()
+                rumours.bury(state)
+                self._rejoiner.tick()
+            self._gossiper.tick()
+            if self._forget_ns <= state.now_ns:
+                self._forget_ns = state.now_ns + state.config.push_pull_interval_ns
+                rumours.forget(state)
+            if self._promised_ns is None:
+                self._promised_ns = state.now_ns
 
     def stalled(self, for_ns: int, now_ns: int) -> None:
         """The loop stood still for so long until now: nobody is accused for it, and this node doubts itself.
         What was noticed already is not counted twice."""
-        self._enter(now_ns)
-        self._forgive(for_ns)
-        self._leave()
+        with self._call(now_ns):
+            self._forgive(for_ns)
 
     # -- what it does by itself
 
@@ -235,21 +222,27 @@ class SwimCore:
             meta=me.meta if meta is None else meta,
             incarnation=min(me.incarnation + 1, INCARNATION_MAX),
         )
-        self._enter(now_ns)
-        rumours.say(self._state, checked(changed))
-        self._leave()
+        with self._call(now_ns):
+            rumours.say(self._state, checked(changed))
 
     def leave(self, now_ns: int) -> None:
         """Say goodbye. Tick on for a second or so, that it gets round; nobody is probed any more."""
-        self._enter(now_ns)
-        rumours.say(self._state, replace(self.me, status=Status.LEFT))
-        self._gossiper.goodbye()
-        self._leave()
+        with self._call(now_ns):
+            rumours.say(self._state, replace(self.me, status=Status.LEFT))
+            self._gossiper.goodbye()
 
     # -- inside
 
+    @contextmanager
+    def _call(self, now_ns: int) -> Iterator[None]:
+        """Around every call: has the node stood still, and what is promised for ``tick`` now?"""
+        self._enter(now_ns)
+        try:
+            yield
+        finally:
+            self._promise()
+
     def _enter(self, now_ns: int) -> None:
-        """Every call begins here: has the node stood still?"""
         state = self._state
         state.now_ns = max(state.now_ns, now_ns)
         if self._promised_ns is not None:
@@ -257,8 +250,7 @@ class SwimCore:
             if late_ns > state.config.probe_timeout_ns // _LATE:
                 self._forgive(late_ns)
 
-    def _leave(self) -> None:
-        """Every call ends here: what is promised for ``tick``."""
+    def _promise(self) -> None:
         if self._promised_ns is None:
             return
         times = [self._forget_ns, self._gossiper.next_ns(), self._relays.next_ns()]
@@ -278,6 +270,10 @@ class SwimCore:
         self._prober.extend(for_ns)
         self._relays.extend(for_ns)
         rumours.extend(state, for_ns)
+
+    def _bad(self, text: str) -> SwimPacketError:
+        self._state.counts.bad += 1
+        return SwimPacketError(text)
 
     def _read(self, data: bytes, bytes_max: int) -> Packet:
         state = self._state
@@ -304,3 +300,7 @@ class SwimCore:
         if record is not None and (record.suspicion is not None or record.member.status not in LIVE):
             news.append(state.rumour(record))
         return tuple(news)
+
+
+def _is_dead(record: Record) -> bool:
+    return record.member.status is Status.DEAD

@@ -31,6 +31,8 @@ class Gossiper:
         if len(state.broadcasts) and self._gossip_ns <= state.now_ns:
             self._gossip_ns = state.now_ns + state.config.gossip_interval_ns
             self._gossip(state.config.gossip_nodes)
+            if not state.table.live():
+                state.broadcasts.clear()
         if self._pull_ns <= state.now_ns:
             self._pull_ns = state.now_ns + state.config.push_pull_interval_ns
             alive = [record for record in state.table.live() if record.member.status is Status.ALIVE]
