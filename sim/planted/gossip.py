@@ -1,5 +1,5 @@
-"""Planted bugs in membership. No node runs SWIM yet, so no simulator hunts them: tests of the core switch each
-on and see the check fail (``tests/properties/test_swim_faults.py``).
+"""Planted bugs in membership. No node runs SWIM yet, so no simulator hunts them: tests of the core switch
+each on and see the check fail (``tests/properties/test_swim_faults.py``).
 
 One rule: see ``haqactor.sim.planted.bugs``, where these rows go once nodes gossip.
 """

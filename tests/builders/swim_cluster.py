@@ -270,9 +270,9 @@ class World:
                 assert was is None or supersedes(new, was), f"{host.number}: {was} became {new}"
                 assert new.incarnation <= self.spoken.get(new.key, 0), "only the member itself raises it"
                 other = self.places.get(new.address)
-                if new.status is Status.DEAD and other is not None and other.core is not None:
-                    if (host.number, other.number) not in self.cut:
-                        self.false_deaths.append((host.number, other.number))
+                up = other is not None and other.core is not None
+                if new.status is Status.DEAD and other and up and (host.number, other.number) not in self.cut:
+                    self.false_deaths.append((host.number, other.number))
 
     def _datagram(self, host: Host, to: str, data: bytes) -> None:
         other = self.places.get(to)
