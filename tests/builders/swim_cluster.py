@@ -160,6 +160,11 @@ class World:
         """The node's loop stands still; what comes meanwhile waits."""
         self.hosts[number].still_until_ns = self.now_ns + for_ns
 
+    def update(self, number: int, meta: bytes) -> None:
+        """The node says something else of itself."""
+        self.core(number).update(meta=meta, now_ns=self.now_ns)
+        self._after(self.hosts[number])
+
     def part(self, *sides: Sequence[int]) -> None:
         """Nothing goes between these sides."""
         self.cut = {

@@ -1,5 +1,7 @@
 """Finding back: who is tried, how often, and for how long."""
 
+from itertools import pairwise
+
 from haqactor.swim.config import SECOND_NS
 from haqactor.swim.member import Status
 from haqactor.swim.messages import Gossip, Pull, Rumour, Table
@@ -22,7 +24,7 @@ def test_less_and_less_often_and_for_ever() -> None:
     solo = Solo(0, seeds=["seed:1"])
     solo.run(4_000)
     times = tries(solo, "seed:1")
-    gaps = [(later - sooner) / SECOND_NS for sooner, later in zip(times, times[1:], strict=False)]
+    gaps = [(later - sooner) / SECOND_NS for sooner, later in pairwise(times)]
     assert 1 <= gaps[0] <= 1.3
     assert all(gap <= 30.3 for gap in gaps)
     assert gaps[5] > 20
