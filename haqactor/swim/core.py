@@ -4,7 +4,7 @@ One rule: nothing here waits, reads a clock or touches a socket; the same calls 
 same effects.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 
@@ -234,7 +234,7 @@ class SwimCore:
     # -- inside
 
     @contextmanager
-    def _call(self, now_ns: int) -> Iterator[None]:
+    def _call(self, now_ns: int) -> Generator[None, None, None]:
         """Around every call: has the node stood still, and what is promised for ``tick`` now?"""
         self._enter(now_ns)
         try:
@@ -267,9 +267,10 @@ class SwimCore:
         state.probe.mark("swim.stall_forgiven")
         state.counts.stalls += 1
         state.awareness.change(1 + for_ns // state.config.probe_interval_ns)
-        self._prober.extend(for_ns)
+        grace_ns = state.config.probe_timeout_ns // 2
+        self._prober.extend(for_ns, grace_ns)
         self._relays.extend(for_ns)
-        rumours.extend(state, for_ns)
+        rumours.extend(state, for_ns, grace_ns)
 
     def _bad(self, text: str) -> SwimPacketError:
         self._state.counts.bad += 1

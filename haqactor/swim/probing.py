@@ -15,7 +15,7 @@ class _Attempt:
     """The probe of this period. ``asked``: so many others were, once they were (None before);
     ``nacks``: those who said that they tried in vain."""
 
-    __slots__ = ("asked", "end_ns", "incarnation", "late_ns", "nacks", "seq", "target")
+    __slots__ = ("asked", "end_ns", "graced", "incarnation", "late_ns", "nacks", "seq", "target")
 
     def __init__(self, record: Record, seq: int, late_ns: int, end_ns: int) -> None:
         self.target = record.member.key
@@ -23,6 +23,7 @@ class _Attempt:
         self.seq = seq
         self.late_ns = late_ns
         self.end_ns = end_ns
+        self.graced = False
         self.asked: int | None = None
         self.nacks: dict[bytes, bool] = {}
 
@@ -59,12 +60,16 @@ class Prober:
         if self._due_ns <= now_ns:
             self._begin()
 
-    def extend(self, for_ns: int) -> None:
-        """This node stood still: answers may wait unread."""
+    def extend(self, for_ns: int, grace_ns: int) -> None:
+        """This node stood still: answers may wait unread. ``grace_ns`` is given once a probe."""
+        attempt = self._attempt
         self._due_ns += for_ns
-        if self._attempt is not None:
-            self._attempt.late_ns += for_ns
-            self._attempt.end_ns += for_ns
+        if attempt is not None:
+            given_ns = for_ns + (0 if attempt.graced else grace_ns)
+            attempt.graced = True
+            attempt.late_ns += given_ns
+            attempt.end_ns += given_ns
+            self._due_ns = attempt.end_ns
 
     def acked(self, seq: int, answered: bytes, *, mark: str = "") -> None:
         """``answered`` did. ``mark``: by which detour, if any."""
@@ -106,6 +111,8 @@ class Prober:
         """Section 4.3: round-robin; who is new is put in at a random place of those still to come."""
         state = self._state
         for key in state.table.fresh:
+            if key in self._order[self._at :]:
+                continue
             place = self._at + state.random.below(len(self._order) - self._at + 1)
             self._order.insert(place, key)
         state.table.fresh.clear()

@@ -25,26 +25,29 @@ class _Wait:
 
 
 class Rejoiner:
-    """One wait for each address that nobody is known to answer at."""
+    """One wait for each address that nobody is known to answer at. ``_look_ns``: when to look for others, if
+    the table has changed since."""
 
-    __slots__ = ("_due_ns", "_seeds", "_state", "_waits")
+    __slots__ = ("_due_ns", "_look_ns", "_seeds", "_state", "_version", "_waits")
 
     def __init__(self, state: SwimState, seeds: tuple[str, ...]) -> None:
         self._state = state
         self._seeds = seeds
-        self._due_ns = state.now_ns
+        self._due_ns = self._look_ns = state.now_ns
+        self._version = state.table.version
         first = self._missing()
         self._waits = {address: _Wait(state.now_ns, state.config.rejoin_min_ns) for address in first}
 
     def next_ns(self) -> int:
         """When somebody is due, or has to be looked for."""
-        return self._due_ns
+        changed = self._version != self._state.table.version
+        return min(self._due_ns, self._look_ns) if changed else self._due_ns
 
     def tick(self) -> None:
         """Try those whose time has come."""
         state = self._state
         now_ns, config = state.now_ns, state.config
-        if now_ns < self._due_ns:
+        if now_ns < self.next_ns():
             return
         waits: dict[str, _Wait] = {}
         for address in self._missing():
@@ -59,8 +62,10 @@ class Rejoiner:
             wait.next_ns = now_ns + self._jitter_ns(wait.delay_ns)
             wait.delay_ns = min(2 * wait.delay_ns, config.rejoin_max_ns)
             state.exchange(address, state.table_packet(Pull()))
-        soonest_ns = min([wait.next_ns for wait in waits.values()], default=now_ns + config.rejoin_min_ns)
-        self._due_ns = max(now_ns + SPACE_NS, min(soonest_ns, now_ns + config.rejoin_min_ns))
+        soonest_ns = min([wait.next_ns for wait in waits.values()], default=now_ns + config.rejoin_max_ns)
+        self._due_ns = max(now_ns + SPACE_NS, soonest_ns)
+        self._look_ns = now_ns + config.rejoin_min_ns
+        self._version = state.table.version
 
     def _jitter_ns(self, delay_ns: int) -> int:
         shortest_ns = max(self._state.config.rejoin_min_ns, delay_ns * 3 // 4)

@@ -70,11 +70,11 @@ def _deadline_ns(record: Record) -> int:
     return record.suspicion.deadline_ns
 
 
-def extend(state: SwimState, for_ns: int) -> None:
+def extend(state: SwimState, for_ns: int, grace_ns: int) -> None:
     """This node stood still; all suspects get as much more time."""
     for record in state.suspects.values():
         if record.suspicion is not None:
-            record.suspicion.extend(for_ns)
+            record.suspicion.extend(for_ns, grace_ns)
 
 
 def about_me(state: SwimState, member: Member) -> None:

@@ -41,13 +41,14 @@ class Suspicion:
     """One suspect and who accuses it. ``scale``: 1 + health of the node that waits, as it was at the
     beginning."""
 
-    __slots__ = ("_begin_ns", "_by", "_scale", "_times")
+    __slots__ = ("_begin_ns", "_by", "_graced", "_scale", "_times")
 
     def __init__(self, by: bytes, of: Times, scale: int, now_ns: int) -> None:
         self._by = [by]
         self._times = of
         self._scale = scale
         self._begin_ns = now_ns
+        self._graced = False
 
     @property
     def by(self) -> bytes:
@@ -66,6 +67,8 @@ class Suspicion:
         self._by.append(by)
         return True
 
-    def extend(self, for_ns: int) -> None:
-        """This node could not have heard anything for so long."""
-        self._begin_ns += for_ns
+    def extend(self, for_ns: int, grace_ns: int) -> None:
+        """This node could not have heard anything for so long. ``grace_ns`` is given once, for what waits
+        unread; once, so that a node that is late again and again still comes to an end."""
+        self._begin_ns += for_ns + (0 if self._graced else grace_ns)
+        self._graced = True

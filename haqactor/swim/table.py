@@ -27,15 +27,17 @@ class Record:
 
 
 class Table:
-    """Records by key. ``fresh``: keys that came to life since the prober last looked."""
+    """Records by key. ``fresh``: keys that came to life since the prober last looked. ``version`` rises with
+    every change."""
 
-    __slots__ = ("_live", "_ordered", "_records", "fresh")
+    __slots__ = ("_live", "_ordered", "_records", "fresh", "version")
 
     def __init__(self) -> None:
         self._records: dict[bytes, Record] = {}
         self._ordered: tuple[Record, ...] | None = None
         self._live: tuple[Record, ...] | None = None
-        self.fresh: list[bytes] = []
+        self.fresh: dict[bytes, bool] = {}
+        self.version = 0
 
     def __len__(self) -> int:
         return len(self._records)
@@ -46,13 +48,15 @@ class Table:
 
     def add(self, record: Record) -> None:
         """A member that was not there."""
+        self.version += 1
         self._records[record.member.key] = record
         self._ordered = self._live = None
         if record.member.status in LIVE:
-            self.fresh.append(record.member.key)
+            self.fresh[record.member.key] = True
 
     def change(self, record: Record, member: Member, since_ns: int) -> None:
         """Something else is believed of a member."""
+        self.version += 1
         was_live = record.member.status in LIVE
         if member.status != record.member.status:
             record.since_ns = since_ns
@@ -60,10 +64,11 @@ class Table:
         if was_live != (member.status in LIVE):
             self._live = None
             if not was_live:
-                self.fresh.append(member.key)
+                self.fresh[member.key] = True
 
     def remove(self, key: bytes) -> None:
         """Forget it."""
+        self.version += 1
         del self._records[key]
         self._ordered = self._live = None
 

@@ -105,7 +105,7 @@ class World:
         self.known = [member(number) for number in range(count)] if known else []
         self.seeds = [address_of(number) for number in seeds]
         self.loss = self.repeats = 0.0
-        self.delay_ns = (MILLISECOND_NS, 5 * MILLISECOND_NS)
+        self.delay_ns: tuple[int, int] = (MILLISECOND_NS, 5 * MILLISECOND_NS)
         self.cut: dict[tuple[int, int], bool] = {}
         self.hosts = {number: Host(number) for number in range(count)}
         self.places = {host.address: host for host in self.hosts.values()}
@@ -150,6 +150,11 @@ class World:
 
     def crash(self, number: int) -> None:
         self.hosts[number].core = None
+
+    def wipe(self, number: int) -> None:
+        """The node is down and loses its disk: at its next start another member is at its address."""
+        self.crash(number)
+        self.hosts[number].key = key_of(number + 1_000)
 
     def core(self, number: int) -> SwimCore:
         core = self.hosts[number].core
@@ -275,7 +280,7 @@ class World:
                 assert was is None or supersedes(new, was), f"{host.number}: {was} became {new}"
                 assert new.incarnation <= self.spoken.get(new.key, 0), "only the member itself raises it"
                 other = self.places.get(new.address)
-                up = other is not None and other.core is not None
+                up = other is not None and other.core is not None and other.key == new.key
                 if new.status is Status.DEAD and other and up and (host.number, other.number) not in self.cut:
                     self.false_deaths.append((host.number, other.number))
 

@@ -123,10 +123,24 @@ def test_a_crash_is_found_and_a_restart_is_believed(count: int) -> None:
     world.settle(5)
 
 
+def test_a_wiped_disk_is_another_member_at_the_old_address() -> None:
+    """S7."""
+    world = World(4, 1)
+    world.settle(5)
+    world.wipe(2)
+    world.start(2)
+    world.settle(bound(4))
+    view = {seen.key: seen for seen in world.core(0).members()}
+    assert view[key_of(2)].status is Status.DEAD
+    assert view[key_of(1_002)].status is Status.ALIVE
+    assert view[key_of(1_002)].address == view[key_of(2)].address == address_of(2)
+    assert world.false_deaths == []
+
+
 @pytest.mark.slow
 def test_an_hour_of_isolation_heals() -> None:
-    """S8. Two alone for an hour each, from 40 seeds."""
-    for seed in range(40):
+    """S8. Two alone for an hour each, from 100 seeds."""
+    for seed in range(100):
         world = World(2, seed)
         world.settle(5)
         world.part([0], [1])

@@ -219,6 +219,30 @@ def test_an_answer_that_waited_through_the_stall_counts() -> None:
     assert solo.core.health == 7
 
 
+@pytest.mark.parametrize("early_ns", [0, 1, 100 * MILLISECOND_NS])
+def test_a_deadline_that_the_stall_hid_is_not_the_end(early_ns: int) -> None:
+    """The loop stood still from just before a probe's end: its answer may wait unread."""
+    solo = Solo()
+    ping = solo.until_ping(of=1)
+    solo.run(0.95)
+    solo.now_ns = solo.core.next_ns() - early_ns
+    solo.now_ns += 5 * SECOND_NS
+    solo.core.tick(solo.now_ns)
+    solo.answer(ping)
+    solo.run(0.3)
+    assert solo.status(1) is Status.ALIVE
+    assert solo.changes == []
+
+
+def test_one_that_is_always_late_still_finds_the_dead() -> None:
+    solo = Solo(2)
+    for _ in range(400):
+        solo.now_ns = solo.core.next_ns() + 200 * MILLISECOND_NS
+        solo.core.tick(solo.now_ns)
+        solo.collect()
+    assert [solo.status(number) for number in (1, 2)] == [Status.DEAD, Status.DEAD]
+
+
 def test_a_suspect_gets_the_time_that_was_lost() -> None:
     solo = Solo(2)
     solo.hear(1, Gossip(), Rumour(member(2, FIRST, Status.SUSPECT)))

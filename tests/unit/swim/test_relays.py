@@ -71,9 +71,10 @@ def test_there_are_not_too_many(solo: Solo) -> None:
     request(solo)  # there is room again
 
 
-def test_a_stall_gives_them_more_time(solo: Solo) -> None:
-    request(solo)
+def test_an_ack_that_waited_through_a_stall_is_passed_on(solo: Solo) -> None:
+    ping = request(solo)
     solo.now_ns += 3_000 * MILLISECOND_NS
     solo.core.tick(solo.now_ns)
     solo.collect()
-    assert answers(solo) == []
+    solo.hear(9, Ack(ping.seq, key_of(9)))
+    assert answers(solo)[-1].message == Ack(77, key_of(9))

@@ -44,5 +44,7 @@ def test_each_accuser_counts_once_and_no_more_than_wanted() -> None:
 def test_bad_health_and_stalls_lengthen_it() -> None:
     suspicion = Suspicion(A, Times(4, 4, 0), 3, 100)
     assert suspicion.deadline_ns == 112
-    suspicion.extend(50)
-    assert suspicion.deadline_ns == 162
+    suspicion.extend(50, 5)
+    assert suspicion.deadline_ns == 167
+    suspicion.extend(50, 5)
+    assert suspicion.deadline_ns == 217, "the grace is given once"

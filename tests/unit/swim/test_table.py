@@ -21,16 +21,16 @@ def test_the_dead_are_not_live_and_are_fresh_when_they_come_back() -> None:
     record = Record(member(1, 1), 5)
     table.add(record)
     table.add(Record(member(2, 1, Status.DEAD), 5))
-    assert table.fresh == [key_of(1)]
+    assert list(table.fresh) == [key_of(1)]
     table.fresh.clear()
     assert [live.member.node for live in table.live()] == [1]
     table.change(record, member(1, 1, Status.SUSPECT), 6)
     assert [live.member.node for live in table.live()] == [1]
-    assert table.fresh == []
+    assert list(table.fresh) == []
     table.change(record, member(1, 1, Status.DEAD), 7)
     assert table.live() == ()
     table.change(record, member(1, 2), 8)
-    assert table.fresh == [key_of(1)]
+    assert list(table.fresh) == [key_of(1)]
 
 
 def test_since_tells_when_the_status_changed() -> None:
