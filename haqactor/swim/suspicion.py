@@ -11,11 +11,13 @@ from haqactor.swim.config import SwimConfig
 
 
 class Times(NamedTuple):
-    """``wanted``: confirmations after which nothing is left to wait for but ``shortest_ns``."""
+    """``wanted``: confirmations after which nothing is left to wait for but ``shortest_ns``. ``worst_ns``: the
+    wait in whatever health, so that a node in doubt of itself still comes to an end."""
 
     shortest_ns: int
     longest_ns: int
     wanted: int
+    worst_ns: int
 
 
 def times(config: SwimConfig, members: int) -> Times:
@@ -26,7 +28,7 @@ def times(config: SwimConfig, members: int) -> Times:
     if members - 2 < wanted or wanted < 0:
         wanted = 0
     longest_ns = shortest_ns * (config.suspicion_max_mult if wanted else 1)
-    return Times(shortest_ns, longest_ns, wanted)
+    return Times(shortest_ns, longest_ns, wanted, shortest_ns * config.suspicion_max_mult)
 
 
 def timeout_ns(of: Times, confirmations: int) -> int:
@@ -58,7 +60,8 @@ class Suspicion:
     @property
     def deadline_ns(self) -> int:
         """When the suspect is held for dead."""
-        return self._begin_ns + timeout_ns(self._times, len(self._by) - 1) * self._scale
+        wait_ns = timeout_ns(self._times, len(self._by) - 1) * self._scale
+        return self._begin_ns + min(wait_ns, self._times.worst_ns)
 
     def confirm(self, by: bytes) -> bool:
         """Somebody suspects the same. Is that new, and does it count?"""

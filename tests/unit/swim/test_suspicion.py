@@ -22,7 +22,7 @@ def test_where_nobody_is_left_to_confirm_nothing_is_waited_for(members: int, wan
 
 
 def test_confirmations_shorten_it_on_a_logarithm() -> None:
-    of = Times(4 * SECOND_NS, 24 * SECOND_NS, 2)
+    of = Times(4 * SECOND_NS, 24 * SECOND_NS, 2, 24 * SECOND_NS)
     waits = [timeout_ns(of, count) / SECOND_NS for count in range(4)]
     assert waits[0] == 24
     assert waits[1] == pytest.approx(11.38, abs=0.01)
@@ -30,7 +30,7 @@ def test_confirmations_shorten_it_on_a_logarithm() -> None:
 
 
 def test_each_accuser_counts_once_and_no_more_than_wanted() -> None:
-    suspicion = Suspicion(A, Times(4, 24, 2), 1, 100)
+    suspicion = Suspicion(A, Times(4, 24, 2, 24), 1, 100)
     assert suspicion.by == A
     assert not suspicion.confirm(A)
     assert suspicion.deadline_ns == 124
@@ -41,8 +41,18 @@ def test_each_accuser_counts_once_and_no_more_than_wanted() -> None:
     assert suspicion.deadline_ns == 104
 
 
+def test_bad_health_has_a_bound() -> None:
+    suspicion = Suspicion(A, Times(4, 24, 2, 24), 9, 100)
+    assert suspicion.deadline_ns == 124
+    suspicion.confirm(B)
+    suspicion.confirm(C)
+    assert suspicion.deadline_ns == 124
+    assert Suspicion(A, Times(4, 4, 0, 24), 9, 100).deadline_ns == 124
+    assert Suspicion(A, Times(4, 4, 0, 24), 2, 100).deadline_ns == 108
+
+
 def test_bad_health_and_stalls_lengthen_it() -> None:
-    suspicion = Suspicion(A, Times(4, 4, 0), 3, 100)
+    suspicion = Suspicion(A, Times(4, 4, 0, 24), 3, 100)
     assert suspicion.deadline_ns == 112
     suspicion.extend(50, 5)
     assert suspicion.deadline_ns == 167
