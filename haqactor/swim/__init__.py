@@ -9,6 +9,8 @@ The caller's duties:
 2. After every call perform ``take()``; call ``tick`` when ``next_ns()`` is reached. Any call may move it.
 3. ``me`` begins with ``first_incarnation(boot, probe)``, ``boot`` rising with every start of this disk (S2).
 4. Addresses are those of clients; the caller maps one to its gossip port for datagrams and streams alike.
+   ``known`` holds the founding list and, where addresses may change, what was last heard of each member: one
+   that comes back when all others have moved finds nobody else.
 5. Each ``Exchange`` ends with ``exchanged`` or ``exchange_failed``. The passive side answers a stream's one
    request with what ``asked`` returns, or closes where that raises.
 6. ``stalled`` when the loop stood still; who vouches for a node whose loop stands still hides its failure

@@ -28,8 +28,8 @@ class SwimConfig:
     suspicion_mult: int = 4
     """A suspect has at least suspicion_mult x max(1, log10 n) x probe_interval x (1 + health) to refute."""
     suspicion_max_mult: int = 6
-    """And up to this many times as much while nobody else suspects it, or in bad health. 1: as in SWIM without
-    Lifeguard."""
+    """And up to this many times as much while nobody else suspects it, or in bad health. 1: as in SWIM
+    without Lifeguard."""
     awareness_max: int = 8
     """The worst health score. 0: this node never doubts itself, neither after failures nor after stalls."""
     gossip_interval_ns: int = 200 * MILLISECOND_NS

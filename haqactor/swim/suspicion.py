@@ -11,8 +11,8 @@ from haqactor.swim.config import SwimConfig
 
 
 class Times(NamedTuple):
-    """``wanted``: confirmations after which nothing is left to wait for but ``shortest_ns``. ``worst_ns``: the
-    wait in whatever health, so that a node in doubt of itself still comes to an end."""
+    """``wanted``: confirmations after which nothing is left to wait for but ``shortest_ns``. ``worst_ns``:
+    the wait in whatever health, so that a node in doubt of itself still comes to an end."""
 
     shortest_ns: int
     longest_ns: int

@@ -16,7 +16,7 @@ from haqactor.swim.packet import encode
 from haqactor.swim.statistics import SwimStatistics
 from tests.builders.swim_cluster import CLUSTER, World, address_of, key_of, member
 
-SLACK = 100
+SLACK = 60
 """Protocol periods beside 10 log2 n: 30 for the longest wait between two attempts to rejoin, the rest for
 periods that bad health has stretched."""
 LIFEGUARD = SwimConfig()
