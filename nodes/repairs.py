@@ -32,7 +32,7 @@ class Repairs:
         self._clock = clock
         self._log = log
         self._directory = directory
-        self._alone = True
+        self._alone: bool | None = None  # None: the directory does not say
         self._begun: deque[int] = deque()
         self.distrust = False
 
@@ -61,9 +61,15 @@ class Repairs:
 
     def refused(self, error: DataDamaged) -> DataDamaged:
         """The same error with the ways out, where this is the only copy."""
+        folder = self._directory
+        if self._alone is None:
+            return DataDamaged(
+                f"{error}. {folder} does not say any more whose it is, and nothing was changed. Restore a "
+                "backup of it; or, where other nodes hold the same, replace this node by one with an empty "
+                "directory"
+            )
         if not self._alone:
             return error
-        folder = self._directory
         return DataDamaged(
             f"{error}. No other node holds a copy, so nothing was changed. Restore a backup of {folder}; "
             f"or see with `haq group recover --data-dir {folder}` what is damaged, keep a copy of it all, "

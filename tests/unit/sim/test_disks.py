@@ -22,14 +22,15 @@ def hurt(kind: str, *names: str) -> Plan:
 def test_a_damaged_minority_is_survived() -> None:
     result = run(1, "disk", drawn=replace(SMALL, plan=hurt("read_error", "n0", "n1", "n2")))
     assert (result.verdict, result.failures, result.forgiven) == (Verdict.PASS, [], [])
-    assert (result.fired["read_error"], result.fired["stopped_loudly"]) == (1, 1)
+    assert result.fired["read_error"] == 1
+    assert (result.marks["journal.salvaged"] > 0, "stopped_loudly" in result.fired) == (True, False)
     assert result.confirmed == 30
 
 
 def test_a_damaged_majority_is_refused() -> None:
     result = run(1, "beyond", drawn=replace(SMALL, plan=hurt("read_error", "n0", "n1")))
     assert (result.verdict, result.failures, result.violations) == (Verdict.UNRECOVERABLE, [], [])
-    assert result.fired["stopped_loudly"] == 2
+    assert result.marks["journal.salvaged"] > 1
     assert "L3" in [violation.invariant for violation in result.forgiven]
 
 
@@ -74,7 +75,7 @@ def test_what_the_power_tears_is_noticed() -> None:
     drawn = replace(SMALL, producers=2, operations=60, work=("large",), plan=plan)
     clean = run(2, "crash", drawn=drawn)
     assert (clean.verdict, clean.fired["power_cut"], clean.fired["restart"]) == (Verdict.PASS, 1, 1)
-    assert run(2, "crash", drawn=drawn, bugs=("journal.tail_not_erased",)).invariant == "crash"
+    assert run(2, "crash", drawn=drawn, bugs=("journal.tail_not_erased",)).invariant == "S21"
 
 
 def test_a_sync_that_failed_unheard_is_noticed() -> None:

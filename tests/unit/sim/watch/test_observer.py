@@ -46,7 +46,13 @@ def replica(last_index: int, *, replaces: bool) -> Any:
     log = Log(last_index)
     state = SimpleNamespace(log=log, hard=HardState(Term(1)))
     core = SimpleNamespace(
-        commit=Index(0), last_index=log.last_index, _state=state, term=Term(1), is_leader=False, suspect=False
+        commit=Index(0),
+        last_index=log.last_index,
+        _state=state,
+        term=Term(1),
+        is_leader=False,
+        suspect=False,
+        cure_state=lambda: SimpleNamespace(damaged=False),
     )
     service = SimpleNamespace(digest=lambda: b"at 16", live_entries=list, restore=nothing)
 
