@@ -92,7 +92,12 @@ def decode(header: Buffer, known: Versions = KNOWN) -> Header:
         raise InvariantViolation(f"an entry's header is malformed: {value!r:.80}")
     _version, time_ns, commands = value
     for command in commands:
-        if not is_list(command) or not command or _ARITY.get(command[0]) != len(command):
+        if (
+            not is_list(command)
+            or not command
+            or type(command[0]) is not int
+            or _ARITY.get(command[0]) != len(command)
+        ):
             raise InvariantViolation(f"a command that this version does not know: {command!r:.80}")
     return Header(version, time_ns, commands)
 
