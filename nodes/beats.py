@@ -12,8 +12,9 @@ from haqactor.errors import ProtocolError
 from haqactor.frame import Frame, encode
 from haqactor.ids import GroupId, Index, NodeId
 from haqactor.nodes.context import Context
-from haqactor.nodes.peerwire import PeerOp, are_numbers
+from haqactor.nodes.peerwire import PeerOp
 from haqactor.raft.heartbeat import AnswerRow, Beat, BeatAnswer, BeatRow, Heartbeats, Turns
+from haqactor.wire import are_numbers
 
 
 class Beats:

@@ -15,9 +15,10 @@ import trio
 from haqactor.errors import Conflict, DataDamaged, InvalidArgument, Overloaded, ProtocolError
 from haqactor.frame import Frame, encode
 from haqactor.ids import GroupId, Index, NodeId, Term
-from haqactor.nodes.peerwire import PeerOp, are_numbers
+from haqactor.nodes.peerwire import PeerOp
 from haqactor.raft.messages import InstallSnapshot
 from haqactor.raft.ready import SnapshotMeta
+from haqactor.wire import are_numbers
 
 if TYPE_CHECKING:
     from haqactor.nodes.group import GroupActor

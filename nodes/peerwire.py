@@ -18,7 +18,6 @@ kind  name         header
 ====  ===========  ==========================================================================================
 """
 
-from collections.abc import Sequence
 from enum import IntEnum
 from typing import Any, Final
 
@@ -28,6 +27,7 @@ from haqactor.errors import DataDamaged, ProtocolError
 from haqactor.frame import Frame, encode
 from haqactor.ids import GroupId
 from haqactor.raft import membership, messages
+from haqactor.wire import are_numbers
 
 VERSION_MIN: Final = 1
 VERSION_MAX: Final = 1
@@ -118,12 +118,6 @@ def _entries(blob: Buffer, group: GroupId, prev_index: int) -> tuple[Entry, ...]
     except DataDamaged as error:
         raise ProtocolError(f"entries from a peer are damaged: {error}") from error
     return entries
-
-
-def are_numbers(values: Sequence[Any]) -> bool:
-    """Are all of them indexes, terms, nodes or the like: whole numbers from 0 on that the journal can
-    hold?"""
-    return all(type(value) is int and 0 <= value < NUMBER_END for value in values)
 
 
 def hello_fields(header: Any, expected: tuple[type[Any], ...], name: str) -> list[Any]:

@@ -224,7 +224,9 @@ class Stream:
         if self._began_ns >= 0:
             return
         try:
-            self._began_ns, last = (int(value) for value in result)
+            self._began_ns, last = result
+            if not wire.are_numbers((self._began_ns, last)):
+                raise ValueError("a number is out of range")
         except (TypeError, ValueError) as error:
             raise ProtocolError(f"the reply to Begin is {result!r:.80}") from error
         self.next = last + 1

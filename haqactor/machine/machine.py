@@ -307,7 +307,9 @@ class GroupMachine:
                 effects.append(QueueDropped(uid))
         if drops:
             self.producers.forget_queues(dict.fromkeys(drops))
-        for uid, version, name, settings in ensures:
+        for row in ensures:
+            snapshot.check(row, int, int, str, dict)
+            uid, version, name, settings = row
             queue = self.queues.get(uid)
             if queue is None:
                 self.queues[uid] = Queue(uid, name, version, settings, self._views)

@@ -4,6 +4,7 @@ One rule: whatever is found is a file under ``build/fuzz``, and ``--replay`` sho
 """
 
 import json
+import resource
 import sys
 from pathlib import Path
 
@@ -16,6 +17,8 @@ from tests.fuzz.registry import TARGETS
 from tests.fuzz.run import Outcome, Runner, name_of, run
 
 RESULTS = Path("build/fuzz")
+_ADDRESS_BYTES = 3 * 1024**3
+"""Of this process: who wants more gets a MemoryError, and is a finding, before the machine suffers."""
 
 
 def _kept(outcome: Outcome) -> list[str]:
@@ -55,6 +58,7 @@ def _table(outcomes: list[Outcome]) -> Table:
 @click.option("--replay", type=click.Path(exists=True, path_type=Path), help="Try one kept input again.")
 def main(names: tuple[str, ...], seconds: float, seed: int, as_json: bool, replay: Path | None) -> None:
     """Fuzz the decoders; exits with 1 where anything was found."""
+    resource.setrlimit(resource.RLIMIT_AS, (_ADDRESS_BYTES, _ADDRESS_BYTES))
     if replay is not None:
         _replay(replay)
     chosen = [TARGETS[name] for name in names or TARGETS]

@@ -18,6 +18,9 @@ INTEGERS: Final = (
 )  # fmt: skip
 
 
+_PLACES_MAX: Final = 5000
+
+
 def nested(depth: int) -> Any:
     """Lists in lists."""
     value: Any = 0
@@ -93,17 +96,44 @@ def value(random: Random) -> Any:
 
 
 def changed(random: Random, tree: Any) -> Any:
-    """``tree`` with something in it replaced, dropped, repeated, moved or wrapped; ``tree`` stays as it
-    is."""
-    if random.random() < 0.03:
+    """``tree`` with one place in it, each as likely as any other, replaced, dropped, repeated, moved or
+    wrapped; ``tree`` stays as it is."""
+    places: list[tuple[Any, ...]] = [()]
+    _gather(tree, (), places)
+    return _replaced(random, tree, random.choice(places))
+
+
+def _gather(tree: Any, path: tuple[Any, ...], places: list[tuple[Any, ...]]) -> None:
+    if len(path) > 20 or len(places) > _PLACES_MAX:
+        return
+    inner: list[tuple[Any, Any]] = []
+    if isinstance(tree, list):
+        inner = list(enumerate(cast("list[Any]", tree)))
+    elif isinstance(tree, dict):
+        inner = list(cast("dict[Any, Any]", tree).items())
+    for key, item in inner:
+        places.append((*path, key))
+        _gather(item, (*path, key), places)
+
+
+def _replaced(random: Random, tree: Any, path: tuple[Any, ...]) -> Any:
+    if path:
+        copied = tree.copy()
+        copied[path[0]] = _replaced(random, tree[path[0]], path[1:])
+        return copied
+    if random.random() < 0.4:
         return value(random)
     if isinstance(tree, dict) and tree:
         return _changed_map(random, cast("dict[Any, Any]", tree))
-    if not isinstance(tree, list) or not tree:
-        return _changed_leaf(random, tree)
-    items = list(cast("list[Any]", tree))
+    if isinstance(tree, list) and tree:
+        return _changed_list(random, cast("list[Any]", tree))
+    return _changed_leaf(random, tree)
+
+
+def _changed_list(random: Random, tree: list[Any]) -> list[Any]:
+    items = list(tree)
     at = random.randrange(len(items))
-    match random.randrange(10):
+    match random.randrange(5):
         case 0:
             del items[at]
         case 1:
@@ -113,27 +143,21 @@ def changed(random: Random, tree: Any) -> Any:
         case 3:
             other = random.randrange(len(items))
             items[at], items[other] = items[other], items[at]
-        case 4:
-            items[at] = value(random)
-        case 5:
-            items[at] = [items[at]]
         case _:
-            items[at] = changed(random, items[at])
+            items[at] = [items[at]]
     return items
 
 
 def _changed_map(random: Random, tree: dict[Any, Any]) -> Any:
     rows = list(tree.items())
     at = random.randrange(len(rows))
-    match random.randrange(6):
+    match random.randrange(3):
         case 0:
             del rows[at]
         case 1:
             rows[at] = (random.choice(("x", 1, None, b"x", 1 << 64)), rows[at][1])
-        case 2:
-            rows.append(("unknown", value(random)))
         case _:
-            rows[at] = (rows[at][0], changed(random, rows[at][1]))
+            rows.append(("unknown", value(random)))
     return dict(rows)
 
 

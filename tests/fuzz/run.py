@@ -4,7 +4,6 @@ One rule: an input that led somewhere new joins the corpus; one that led where n
 finding, once for each place.
 """
 
-import re
 import resource
 import signal
 import traceback
@@ -25,7 +24,6 @@ SECONDS_MAX: Final = 1.0
 _HUNG_SECONDS: Final = 10
 _POOL_MAX: Final = 2000
 _TRACED_EVERY: Final = 97
-_VARYING: Final = re.compile(r"0x[0-9a-f]+|b?'[^']*'|\d+|\[.*\]")
 
 
 class Hung(BaseException):
@@ -53,7 +51,13 @@ class Outcome:
 
 
 def _label(error: Exception) -> str:
-    return f"{type(error).__name__}: {_VARYING.sub('*', str(error))[:60]}"
+    """The kind of error and the line that raised it."""
+    step = error.__traceback__
+    while step is not None and step.tb_next is not None:
+        step = step.tb_next
+    if step is None:
+        return type(error).__name__
+    return f"{type(error).__name__} at {step.tb_frame.f_code.co_filename.rsplit('/', 1)[-1]}:{step.tb_lineno}"
 
 
 def _place(error: BaseException) -> str:
