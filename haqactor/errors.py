@@ -231,7 +231,9 @@ def from_wire(code: str, message: str, fields: dict[str, Any]) -> Error:
     if kind is None:
         return Error(f"{code}: {message}")
     defaults: dict[str, Any] = getattr(kind.__init__, "__kwdefaults__", None) or {}
-    return kind(message, **{name: fields[name] for name in defaults if _fits(fields.get(name), defaults[name])})
+    return kind(
+        message, **{name: fields[name] for name in defaults if _fits(fields.get(name), defaults[name])}
+    )
 
 
 def _fits(value: Any, default: Any) -> bool:

@@ -98,7 +98,7 @@ def _identity(fields: dict[str, Any]) -> Identity:
     )
     mark = () if identity.clean is None else astuple(identity.clean)
     numbers = (identity.boot, identity.durable_upto, *identity.suspects, *identity.cured, *mark)
-    right = all(type(number) is int and number >= 0 for number in numbers)
+    right = all(type(number) is int and 0 <= number < 1 << 63 for number in numbers)
     for node, address, nonce in identity.members:
         right = right and type(node) is int and type(address) is str and type(nonce) is bytes
     right = right and type(identity.suspect_all) is bool and type(identity.nonce) is bytes
@@ -121,6 +121,11 @@ class IdentityFile:
         """The newest valid slot. Raises FileMissing, and DataDamaged when no slot is valid."""
         file = await disk.open(f"{directory}/{IDENTITY}")
         try:
+            size = await file.size()
+            if (
+                size < 2 * SLOT_BYTES
+            ):  # what is stored next would change its size, and might not be durable (J8)
+                raise DataDamaged(f"the file ends at {size}, and should at {2 * SLOT_BYTES}")
             slots = [decode(await file.pread(number * SLOT_BYTES, SLOT_BYTES)) for number in (0, 1)]
             valid = [slot for slot in slots if slot is not None]
             if not valid:

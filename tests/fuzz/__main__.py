@@ -46,13 +46,17 @@ def _table(outcomes: list[Outcome]) -> Table:
     table = Table("target", "inputs", "inputs/s", "outcomes", "found")
     for each in outcomes:
         rate = each.inputs / each.seconds if each.seconds else 0.0
-        table.add_row(each.target, f"{each.inputs:,}", f"{rate:,.0f}", str(len(each.outcomes)), str(len(each.findings)))
+        table.add_row(
+            each.target, f"{each.inputs:,}", f"{rate:,.0f}", str(len(each.outcomes)), str(len(each.findings))
+        )
     return table
 
 
 @click.command()
 @click.argument("names", metavar="[TARGET]...", nargs=-1, type=click.Choice(list(TARGETS)))
-@click.option("--for", "seconds", default=60.0, show_default=True, help="Seconds in all, shared by the targets.")
+@click.option(
+    "--for", "seconds", default=60.0, show_default=True, help="Seconds in all, shared by the targets."
+)
 @click.option("--seed", default=1, show_default=True, help="Of all randomness.")
 @click.option("--json", "as_json", is_flag=True, help="The result as JSON.")
 @click.option("--replay", type=click.Path(exists=True, path_type=Path), help="Try one kept input again.")
@@ -64,7 +68,12 @@ def main(names: tuple[str, ...], seconds: float, seed: int, as_json: bool, repla
     chosen = [TARGETS[name] for name in names or TARGETS]
     outcomes: list[Outcome] = []
     found: list[str] = []
-    columns = (TextColumn("{task.description:24}"), BarColumn(), TextColumn("{task.fields[state]}"), TimeElapsedColumn())
+    columns = (
+        TextColumn("{task.description:24}"),
+        BarColumn(),
+        TextColumn("{task.fields[state]}"),
+        TimeElapsedColumn(),
+    )
     with Progress(*columns, console=Console(stderr=True), disable=as_json) as progress:
         each = seconds / len(chosen)
         bar = progress.add_task("", total=seconds, state="")

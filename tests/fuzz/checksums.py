@@ -90,7 +90,9 @@ def segment(data: bytes) -> bytes:
 def identity_slot(data: bytes) -> bytes:
     """A slot of the identity's file."""
     end = min(20 + _u32(data, 8), len(data))
-    rest = data[4:8] + (end - 20).to_bytes(4, "little", signed=False) + data[12:end] if end >= 20 else data[4:]
+    rest = (
+        data[4:8] + (end - 20).to_bytes(4, "little", signed=False) + data[12:end] if end >= 20 else data[4:]
+    )
     return crc(rest) + rest + data[end:]
 
 

@@ -55,7 +55,11 @@ class Client:
         for part in list(consumer.buffer):
             for row in range(part.count):
                 message = PeekedMessage(
-                    part.content(row, 1 << 22), _UID, part.seq(row), part.failures(part.seq(row)), part.enqueued_ns
+                    part.content(row, 1 << 22),
+                    _UID,
+                    part.seq(row),
+                    part.failures(part.seq(row)),
+                    part.enqueued_ns,
                 )
                 _ = (message.id, message.key, dict(message.headers), message.enqueued_at, repr(message))
         taken = consumer.take(3)
@@ -146,7 +150,19 @@ def _leader() -> Group:
 def _request_corpus() -> list[bytes]:
     given: list[wire.Message] = [
         wire.Subscribe(1, 1, Q, 1, 1, 512, 1 << 20, [[1, 1, 1, 2, True]]),
-        wire.Settle(1, 1, Q, 1, [[1, 1, 1, 1]], [[1, 1, 2, 2, -1, "no"]], [[1, 1, 3, 3, "bad"]], [[1, 1, 4, 4]], [[1, 2]], 0, 0),
+        wire.Settle(
+            1,
+            1,
+            Q,
+            1,
+            [[1, 1, 1, 1]],
+            [[1, 1, 2, 2, -1, "no"]],
+            [[1, 1, 3, 3, "bad"]],
+            [[1, 1, 4, 4]],
+            [[1, 2]],
+            0,
+            0,
+        ),
         wire.Credit(1, 1, 5, 100),
         wire.Extend(1, 1, Q, 1, [[1, 1, 1, 5]], 5 * _NS),
         wire.Unsubscribe(1, 1, 1),
@@ -163,7 +179,13 @@ def _requested(data: bytes) -> None:
         message = wire.parse(frame)
         if isinstance(message, wire.Subscribe):
             d.subscribe(
-                ALICE, message.consumer, Q, message.credit_messages, message.credit_bytes, message.claims, group.now
+                ALICE,
+                message.consumer,
+                Q,
+                message.credit_messages,
+                message.credit_bytes,
+                message.claims,
+                group.now,
             )
         elif isinstance(message, wire.Settle):
             judged = d.judge(ALICE, message._replace(uid=Q))
@@ -184,7 +206,9 @@ def _requested(data: bytes) -> None:
 _FRAMED: Final[dict[str, Any]] = {"repair": checksums.frames, "trees": frame_trees}
 
 
-def _target(name: str, corpus: Callable[[], list[bytes]], decode: Callable[[bytes], Any], error: type[Error]) -> Target:
+def _target(
+    name: str, corpus: Callable[[], list[bytes]], decode: Callable[[bytes], Any], error: type[Error]
+) -> Target:
     return Target(name=name, corpus=corpus, decode=decode, errors=(error,), **_FRAMED)
 
 

@@ -157,7 +157,13 @@ TARGETS: Final = (
         errors=_REFUSED,
         trees=_header_trees,
     ),
-    Target(name="apply", corpus=lambda: _headers(_commands()), decode=_applied, errors=_REFUSED, trees=_header_trees),
+    Target(
+        name="apply",
+        corpus=lambda: _headers(_commands()),
+        decode=_applied,
+        errors=_REFUSED,
+        trees=_header_trees,
+    ),
     Target(
         name="directory-apply",
         corpus=lambda: _headers(_directory_commands()),

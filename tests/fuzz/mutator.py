@@ -28,7 +28,16 @@ def number(random: Random, data: bytes) -> bytes:
     at = random.randrange(max(1, len(data) - width + 1))
     old = int.from_bytes(data[at : at + width], "little")
     top = 1 << (8 * width)
-    near = (old + 1, old - 1, top - 1, top >> 1, (top >> 1) - 1, len(data), len(data) - at, random.choice(_BOUNDARIES))
+    near = (
+        old + 1,
+        old - 1,
+        top - 1,
+        top >> 1,
+        (top >> 1) - 1,
+        len(data),
+        len(data) - at,
+        random.choice(_BOUNDARIES),
+    )
     return data[:at] + (random.choice(near) % top).to_bytes(width, "little") + data[at + width :]
 
 
@@ -41,7 +50,9 @@ def cut(random: Random, data: bytes) -> bytes:
 def insert(random: Random, data: bytes) -> bytes:
     """New bytes in the middle, or some twice."""
     at, end = sorted((random.randrange(len(data) + 1), random.randrange(len(data) + 1)))
-    new = random.choice((random.randbytes(random.randrange(1, 40)), data[at:end], bytes(random.randrange(1, 600))))
+    new = random.choice(
+        (random.randbytes(random.randrange(1, 40)), data[at:end], bytes(random.randrange(1, 600)))
+    )
     return data[:at] + new + data[at:]
 
 

@@ -5,7 +5,16 @@ One rule: a decoder without a target here is not finished. A new one is one ``Ta
 
 from typing import Final
 
-from tests.fuzz import clients, machines, storage, streams
+from tests.fuzz import clients, directory, machines, storage, streams
 from tests.fuzz.target import Target
 
-TARGETS: Final[dict[str, Target]] = {target.name: target for target in (*streams.TARGETS, *machines.TARGETS, *clients.TARGETS, *storage.TARGETS)}
+TARGETS: Final[dict[str, Target]] = {
+    target.name: target
+    for target in (
+        *streams.TARGETS,
+        *machines.TARGETS,
+        *clients.TARGETS,
+        *storage.TARGETS,
+        *directory.TARGETS,
+    )
+}

@@ -132,7 +132,9 @@ class Runner:
             self._found(Contradiction(f"an input took more than {SECONDS_MAX:g} s: {label}"), data)
         resident = _resident_bytes()
         if resident > self._resident + 4 * self.target.bytes_max:
-            self._found(Contradiction(f"an input took {(resident - self._resident) >> 20} MiB: {label}"), data)
+            self._found(
+                Contradiction(f"an input took {(resident - self._resident) >> 20} MiB: {label}"), data
+            )
         self._resident = resident
         return label
 
@@ -166,7 +168,9 @@ class Runner:
         return label
 
     def _found(self, error: BaseException, data: bytes) -> None:
-        place = _place(error) if error.__traceback__ is not None else f"{type(error).__name__}: {str(error)[:60]}"
+        place = (
+            _place(error) if error.__traceback__ is not None else f"{type(error).__name__}: {str(error)[:60]}"
+        )
         if place not in self.outcome.findings:
             story = "".join(traceback.format_exception(error))
             self.outcome.findings[place] = Finding(place, data, story)

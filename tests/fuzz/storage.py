@@ -84,7 +84,9 @@ def _records_corpus() -> list[bytes]:
     three = tuple(NodeId(node) for node in range(3))
     meta = SnapshotMeta(Index(9), Term(2), three, (NodeId(3),))
     refs = (SealedRef(1, 2, 3), SealedRef(4, 5, 6))
-    full = GroupState(_G, HardState(Term(3), NodeId(1)), Index(12), Term(3), Manifest(meta, refs[0], refs), True)
+    full = GroupState(
+        _G, HardState(Term(3), NodeId(1)), Index(12), Term(3), Manifest(meta, refs[0], refs), True
+    )
     bare = GroupState(_G, HardState(Term(3), NodeId(-1)), Index(12), Term(3), Manifest())
     return [
         record.encode_hard(_G, HardState(Term(3), NodeId(1))),
@@ -134,7 +136,9 @@ def _sealed(kind: str) -> list[bytes]:
 
 def _ref(data: bytes) -> SealedRef:
     """As the journal would name it."""
-    return SealedRef(int.from_bytes(data[12:20], "little"), len(data), int.from_bytes(data[-40:-36], "little"))
+    return SealedRef(
+        int.from_bytes(data[12:20], "little"), len(data), int.from_bytes(data[-40:-36], "little")
+    )
 
 
 def _snapshot(data: bytes) -> Any:
@@ -179,16 +183,16 @@ def _cold_table() -> list[bytes]:
     return [columns.encode(), ColdColumns().encode()]
 
 
-def _target(name: str, corpus: Callable[[], list[bytes]], decode: Callable[[bytes], Any], **more: Any) -> Target:
+def _target(
+    name: str, corpus: Callable[[], list[bytes]], decode: Callable[[bytes], Any], **more: Any
+) -> Target:
     return Target(name=name, corpus=corpus, decode=decode, errors=_DAMAGED, **more)
 
 
 TARGETS: Final = (
     _target("block", blocks, _block, repair=checksums.block),
     _target("segment", lambda: [content for _, content in _segments()], _scanned, repair=checksums.segment),
-    _target(
-        "records", _records_corpus, lambda data: list(record.decode(data)), encode=_encode_records
-    ),
+    _target("records", _records_corpus, lambda data: list(record.decode(data)), encode=_encode_records),
     _target(
         "identity",
         _identity_corpus,
@@ -198,7 +202,13 @@ TARGETS: Final = (
         trees=_identity_trees,
         sealed=True,
     ),
-    _target("snapshot-file", lambda: _sealed("snapshot"), _snapshot, repair=checksums.sealed, trees=_snapshot_trees),
+    _target(
+        "snapshot-file",
+        lambda: _sealed("snapshot"),
+        _snapshot,
+        repair=checksums.sealed,
+        trees=_snapshot_trees,
+    ),
     _target("cold-file", lambda: _sealed("cold"), _cold, repair=checksums.sealed),
     _target("cold-table", _cold_table, ColdColumns.decode, encode=lambda columns: columns.encode()),
 )

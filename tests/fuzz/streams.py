@@ -90,7 +90,11 @@ def _encode_client(found: list[tuple[wire.Message, bytes]]) -> bytes:
 def batches() -> list[bytes]:
     """Batches of every kind: packed or not, with lengths, keys and extras or without."""
     many = [Content(b"%d" % number * number) for number in range(1, 40)]
-    extras = [Content(b"body", ("key", {"n": 1, "text": "x"}, "id")), Content(b""), Content(b"c", (None, None, None))]
+    extras = [
+        Content(b"body", ("key", {"n": 1, "text": "x"}, "id")),
+        Content(b""),
+        Content(b"c", (None, None, None)),
+    ]
     return [
         Packer().pack(contents)
         for contents in (
@@ -118,7 +122,11 @@ def _batch_trees(data: bytes) -> list[Tree]:
         count = len(contents)
         others = [b"\0\0\0\0"] * (count - 1)
         raw = b"".join((piece, *others))
-        table = b"".join(len(each).to_bytes(4, "little") for each in (piece, *others)) + b"\x01" + bytes(count - 1)
+        table = (
+            b"".join(len(each).to_bytes(4, "little") for each in (piece, *others))
+            + b"\x01"
+            + bytes(count - 1)
+        )
         fixed = bytes((1, batch.FLAGS)) + count.to_bytes(2, "little") + len(table).to_bytes(4, "little")
         fixed += len(raw).to_bytes(4, "little") * 2 + bytes(8)
         return checksums.batch(fixed + table + raw)
@@ -222,7 +230,9 @@ def _handshake_corpus() -> list[bytes]:
         encode(PeerOp.WELCOME, [1, bytes(16), 1, bytes(16), 1, 1, 1]),
         encode(PeerOp.REFUSED, ["foreign_cluster", "no"]),
         encode(PeerOp.FOUND, ["n1:7000", bytes(16)]),
-        encode(PeerOp.FOUNDED, [bytes(16), bytes(16), [[0, "n0:7000", bytes(16)], [1, "n1:7000", bytes(16)]]]),
+        encode(
+            PeerOp.FOUNDED, [bytes(16), bytes(16), [[0, "n0:7000", bytes(16)], [1, "n1:7000", bytes(16)]]]
+        ),
     ]
 
 
@@ -251,10 +261,19 @@ def _entries_corpus() -> list[bytes]:
     ]
 
 
-_FRAMED: Final[dict[str, Any]] = {"errors": (ProtocolError,), "repair": checksums.frames, "trees": frame_trees}
+_FRAMED: Final[dict[str, Any]] = {
+    "errors": (ProtocolError,),
+    "repair": checksums.frames,
+    "trees": frame_trees,
+}
 
 TARGETS: Final = (
-    Target(name="frames", corpus=_client_corpus, decode=frames_of, encode=_encode_frames, sealed=True,
+    Target(
+        name="frames",
+        corpus=_client_corpus,
+        decode=frames_of,
+        encode=_encode_frames,
+        sealed=True,
         same=lambda found, _before: not found,  # its length became larger: the rest is awaited
         **_FRAMED,
     ),
