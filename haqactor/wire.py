@@ -11,7 +11,6 @@ answers ``not_leader`` (with the leader it knows), or passes them on if the clie
 Times are ``_ns``: spans in nanoseconds, T in nanoseconds since 1970 (logged time). Ranges are ``[first,
 last]``, inclusive. A lease row is ``[term, counter, first, last]``."""
 
-from collections.abc import Iterable
 from enum import IntEnum
 from typing import Any, Final, NamedTuple, TypeAlias
 
@@ -425,7 +424,6 @@ _TYPES: Final[dict[int, type[Any]]] = {
 }
 _OPS: Final[dict[type[Any], int]] = {kind: int(op) for op, kind in _TYPES.items()}
 _ROWS_MAX: Final = 100_000
-_NUMBER_END: Final = 1 << 63
 
 
 def _field_kind(annotation: Any) -> type[Any] | None:
@@ -482,14 +480,6 @@ def _check_rows(name: str, rows: list[Any]) -> None:
     for row in rows:
         if not isinstance(row, list):
             raise ProtocolError(f"{name} has a row that is no list: {row!r:.80}")
-
-
-def are_numbers(values: Iterable[Any]) -> bool:
-    """Are all of them whole numbers from 0 on that fit into 63 bits?"""
-    for value in values:  # quicker than all(): it is asked for every delivery
-        if type(value) is not int or not 0 <= value < _NUMBER_END:
-            return False
-    return True
 
 
 def lease_rows(rows: Rows, extra: int = 0) -> Rows:

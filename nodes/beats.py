@@ -8,13 +8,13 @@ from typing import Any
 
 import trio
 
+from haqactor.codec import are_numbers
 from haqactor.errors import ProtocolError
 from haqactor.frame import Frame, encode
 from haqactor.ids import GroupId, Index, NodeId
 from haqactor.nodes.context import Context
 from haqactor.nodes.peerwire import PeerOp
 from haqactor.raft.heartbeat import AnswerRow, Beat, BeatAnswer, BeatRow, Heartbeats, Turns
-from haqactor.wire import are_numbers
 
 
 class Beats:

@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Any, Final
 
 import trio
 
+from haqactor.codec import are_numbers
 from haqactor.errors import Conflict, DataDamaged, InvalidArgument, Overloaded, ProtocolError
 from haqactor.frame import Frame, encode
 from haqactor.ids import GroupId, Index, NodeId, Term
 from haqactor.nodes.peerwire import PeerOp
 from haqactor.raft.messages import InstallSnapshot
 from haqactor.raft.ready import SnapshotMeta
-from haqactor.wire import are_numbers
 
 if TYPE_CHECKING:
     from haqactor.nodes.group import GroupActor

@@ -21,13 +21,13 @@ kind  name         header
 from enum import IntEnum
 from typing import Any, Final
 
+from haqactor.codec import are_numbers
 from haqactor.entry import Entry, Kind, parse_many
 from haqactor.env import Buffer
 from haqactor.errors import DataDamaged, ProtocolError
 from haqactor.frame import Frame, encode
 from haqactor.ids import GroupId
 from haqactor.raft import membership, messages
-from haqactor.wire import are_numbers
 
 VERSION_MIN: Final = 1
 VERSION_MAX: Final = 1

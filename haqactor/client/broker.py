@@ -26,7 +26,7 @@ from haqactor.client.session import NS, Session, running
 from haqactor.client.statistics import QueueInfo, QueueStatistics
 from haqactor.client.structured import OpenNursery
 from haqactor.client.transport import Transport
-from haqactor.codec import is_list
+from haqactor.codec import are_numbers, is_list
 from haqactor.config import QueueConfig, check_name
 from haqactor.env import Environment
 from haqactor.errors import Error, InvalidArgument, NoQuorum, NotFound, OutcomeUnknown, ProtocolError
@@ -212,7 +212,7 @@ class Broker:
         asked = self._resolving[name] = trio.Event()
         try:
             reply = await self._look_up(name)
-            if not is_list(reply) or len(reply) < 2 or not wire.are_numbers(reply[:2]):
+            if not is_list(reply) or len(reply) < 2 or not are_numbers(reply[:2]):
                 raise ProtocolError(f"the reply to Resolve is {reply!r:.80}")
             target = self._targets[name] = Target(reply[0], reply[1])
             return target

@@ -12,8 +12,9 @@ from haqactor import codec
 from haqactor.batch import COUNT_MAX, PACKED_BYTES_MAX, Content, Packer
 from haqactor.client.link import Link
 from haqactor.client.outcome import Signal
+from haqactor.codec import are_numbers
 from haqactor.errors import Error, ProtocolError
-from haqactor.wire import Rows, are_numbers
+from haqactor.wire import Rows
 
 
 def unpacked_bytes(content: Content) -> int:

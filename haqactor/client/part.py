@@ -6,8 +6,9 @@ One rule: a message's state only moves on: buffered, handed out, settling, gone.
 from collections.abc import Iterable
 from typing import Any, Final
 
-from haqactor import batch, wire
+from haqactor import batch
 from haqactor.batch import Content
+from haqactor.codec import are_numbers
 from haqactor.errors import ProtocolError
 from haqactor.wire import Rows
 
@@ -42,7 +43,7 @@ class Part:
             attempts = [number for seq, count in self.attempt_rows for number in (seq, count)]
             numbers = (self.term, self.counter, self.enqueued_ns, self.blob_bytes, *attempts)
             in_order = [number for span in spans for number in span]
-            if not (wire.are_numbers((*numbers, *in_order, self._base + 1)) and in_order == sorted(in_order)):
+            if not (are_numbers((*numbers, *in_order, self._base + 1)) and in_order == sorted(in_order)):
                 raise ValueError("a number is out of range")
         except (TypeError, ValueError) as error:
             raise ProtocolError(f"a delivered part is malformed: {row!r:.80}") from error

@@ -19,7 +19,7 @@ from haqactor.client.errors import Closed, PublishUnknown
 from haqactor.client.parcel import Item, Parcel, unpacked_bytes
 from haqactor.client.producing import Identity, Stream
 from haqactor.client.receipt import Receipt, Receipts
-from haqactor.codec import is_list
+from haqactor.codec import are_numbers, is_list
 from haqactor.config import check_name
 from haqactor.errors import Error, InvalidArgument, NotFound, ProtocolError
 
@@ -275,7 +275,7 @@ class Producer:
         target = await self._broker.resolve(check_name(queue))
         message = wire.Begin(0, target.group, target.uid, self._identity.producer, self._identity.epoch)
         result: Any = await self._broker.session.ask(target.group, message)
-        if not is_list(result) or len(result) != 2 or not wire.are_numbers(result):
+        if not is_list(result) or len(result) != 2 or not are_numbers(result):
             raise ProtocolError(f"the reply to Begin is {result!r:.80}")
         last: int = result[1]
         return last

@@ -15,6 +15,7 @@ from haqactor.batch import Content, Packer
 from haqactor.client.lane import TRANSIENT, Lane, Redirect
 from haqactor.client.link import Link
 from haqactor.client.parcel import Item, Parcel
+from haqactor.codec import are_numbers
 from haqactor.errors import Error, ProtocolError, SequenceConflict, SequenceGap, from_wire
 
 IN_FLIGHT_MAX: Final = 256
@@ -225,7 +226,7 @@ class Stream:
             return
         try:
             self._began_ns, last = result
-            if not wire.are_numbers((self._began_ns, last)):
+            if not are_numbers((self._began_ns, last)):
                 raise ValueError("a number is out of range")
         except (TypeError, ValueError) as error:
             raise ProtocolError(f"the reply to Begin is {result!r:.80}") from error

@@ -6,7 +6,8 @@ leader's answer is a fact.
 
 from typing import Final, NamedTuple
 
-from haqactor.wire import Rows, are_numbers
+from haqactor.codec import are_numbers
+from haqactor.wire import Rows
 
 BACKOFF_FIRST_NS: Final = 20_000_000
 BACKOFF_MAX_NS: Final = 1_000_000_000

@@ -75,16 +75,17 @@ def main(names: tuple[str, ...], seconds: float, seed: int, as_json: bool, repla
         TimeElapsedColumn(),
     )
     with Progress(*columns, console=Console(stderr=True), disable=as_json) as progress:
-        each = seconds / len(chosen)
+        share = seconds / len(chosen)
         bar = progress.add_task("", total=seconds, state="")
         for number, target in enumerate(chosen):
 
             def watch(outcome: Outcome, number: int = number) -> None:
-                state = f"{outcome.inputs:,} inputs, {sum(map(len, [o.findings for o in outcomes])) + len(outcome.findings)} found"
-                done = min(number * each + outcome.seconds, (number + 1) * each)
+                total = sum(len(each.findings) for each in (*outcomes, outcome))
+                state = f"{outcome.inputs:,} inputs, {total} found"
+                done = min(number * share + outcome.seconds, (number + 1) * share)
                 progress.update(bar, completed=done, description=outcome.target, state=state)
 
-            outcome = run(target, seed, seconds=each, watch=watch)
+            outcome = run(target, seed, seconds=share, watch=watch)
             outcomes.append(outcome)
             found += _kept(outcome)
         progress.update(bar, completed=seconds)

@@ -5,11 +5,13 @@ One rule: each of them is small, whatever it unpacks to.
 
 from decimal import Decimal
 from random import Random
-from typing import Any, Final, cast
+from typing import Any, Final, TypeGuard
 
 import cbor2
 import zstandard
 from cbor2 import CBORSimpleValue, CBORTag
+
+from haqactor.codec import is_list
 
 INTEGERS: Final = (
     -1, 0, 1, 2, 127, 128, 255, 256, 65_535, 65_536, (1 << 31) - 1, 1 << 31, (1 << 32) - 1, 1 << 32,
@@ -90,6 +92,10 @@ BOMBS: Final = (
 """Lengths that nothing follows, nesting, and content that unpacks to far more than it is."""
 
 
+def _is_map(value: object) -> TypeGuard[dict[Any, Any]]:
+    return isinstance(value, dict)
+
+
 def value(random: Random) -> Any:
     """One of them."""
     return random.choice(INTEGERS) if random.random() < 0.5 else random.choice(LEAVES)
@@ -107,10 +113,10 @@ def _gather(tree: Any, path: tuple[Any, ...], places: list[tuple[Any, ...]]) -> 
     if len(path) > 20 or len(places) > _PLACES_MAX:
         return
     inner: list[tuple[Any, Any]] = []
-    if isinstance(tree, list):
-        inner = list(enumerate(cast("list[Any]", tree)))
-    elif isinstance(tree, dict):
-        inner = list(cast("dict[Any, Any]", tree).items())
+    if is_list(tree):
+        inner = list(enumerate(tree))
+    elif _is_map(tree):
+        inner = list(tree.items())
     for key, item in inner:
         places.append((*path, key))
         _gather(item, (*path, key), places)
@@ -123,10 +129,10 @@ def _replaced(random: Random, tree: Any, path: tuple[Any, ...]) -> Any:
         return copied
     if random.random() < 0.4:
         return value(random)
-    if isinstance(tree, dict) and tree:
-        return _changed_map(random, cast("dict[Any, Any]", tree))
-    if isinstance(tree, list) and tree:
-        return _changed_list(random, cast("list[Any]", tree))
+    if _is_map(tree) and tree:
+        return _changed_map(random, tree)
+    if is_list(tree) and tree:
+        return _changed_list(random, tree)
     return _changed_leaf(random, tree)
 
 

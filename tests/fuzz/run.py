@@ -41,7 +41,8 @@ class Finding:
 
 @dataclass(slots=True)
 class Outcome:
-    """What came of a target. ``outcomes``: how often each was met."""
+    """What came of a target. ``outcomes``: how often each was met. ``seconds``: of the wall, making the
+    inputs included."""
 
     target: str
     inputs: int = 0
@@ -127,7 +128,6 @@ class Runner:
             self._found(error, data)
             label = f"FOUND {_place(error)}"
         seconds = perf_counter() - began
-        self.outcome.seconds += seconds
         if seconds > SECONDS_MAX and not traced:
             self._found(Contradiction(f"an input took more than {SECONDS_MAX:g} s: {label}"), data)
         resident = _resident_bytes()
@@ -208,6 +208,7 @@ def run(
                 if watch is not None:
                     watch(runner.outcome)
             runner.step()
+            runner.outcome.seconds = perf_counter() - began
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)

@@ -123,6 +123,10 @@ def _identity(data: bytes) -> Any:
     return found
 
 
+def _encode_identity(found: tuple[int, Identity]) -> bytes:
+    return encode_identity(found[1], found[0])
+
+
 def _identity_trees(data: bytes) -> list[Tree]:
     def rebuilt(value: Any) -> bytes:
         return checksums.identity_slot(data[:20] + hostile.dumps(value))
@@ -197,7 +201,7 @@ TARGETS: Final = (
         "identity",
         _identity_corpus,
         _identity,
-        encode=lambda found: encode_identity(found[1], found[0]),
+        encode=_encode_identity,
         repair=checksums.identity_slot,
         trees=_identity_trees,
         sealed=True,
@@ -210,5 +214,5 @@ TARGETS: Final = (
         trees=_snapshot_trees,
     ),
     _target("cold-file", lambda: _sealed("cold"), _cold, repair=checksums.sealed),
-    _target("cold-table", _cold_table, ColdColumns.decode, encode=lambda columns: columns.encode()),
+    _target("cold-table", _cold_table, ColdColumns.decode, encode=ColdColumns.encode),
 )

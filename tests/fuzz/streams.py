@@ -8,8 +8,9 @@ from typing import Any, Final
 
 from haqactor import batch, wire
 from haqactor.batch import Content, Packer
+from haqactor.codec import is_list
 from haqactor.entry import Kind, build, parse_many
-from haqactor.errors import DataDamaged, Error, ProtocolError, from_wire
+from haqactor.errors import DataDamaged, ProtocolError, from_wire
 from haqactor.frame import Decoder, Frame, encode
 from haqactor.ids import GroupId, Index, NodeId, Term
 from haqactor.nodes import beats, installs, peerwire
@@ -42,8 +43,10 @@ def frame_trees(data: bytes) -> list[Tree]:
 
     def rebuilt(at: int) -> Callable[[Any], bytes]:
         def build_with(value: Any) -> bytes:
-            kind, header = value if isinstance(value, list) and len(value) == 2 else (frames[at].kind, value)
-            kind = kind if type(kind) is int and 0 <= kind <= 255 else frames[at].kind
+            kind, header = frames[at].kind, value
+            if is_list(value) and len(value) == 2:
+                header = value[1]
+                kind = value[0] if type(value[0]) is int and 0 <= value[0] <= 255 else kind
             parts = [_framed(frame.kind, frame.header, frame.blob) for frame in frames]
             parts[at] = _framed(kind, header, frames[at].blob)
             return b"".join(parts)
@@ -295,7 +298,9 @@ TARGETS: Final = (
         name="install",
         corpus=_install_corpus,
         decode=_install,
-        **{**_FRAMED, "errors": (ProtocolError, DataDamaged)},
+        errors=(ProtocolError, DataDamaged),
+        repair=checksums.frames,
+        trees=frame_trees,
     ),
     Target(name="handshake", corpus=_handshake_corpus, decode=_handshake, **_FRAMED),
     Target(

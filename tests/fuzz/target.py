@@ -20,8 +20,8 @@ class Target:
 
     ``repair`` makes the checksums of a mutated input right, so that what lies behind them is reached.
     ``trees`` finds the CBOR in a valid input, to be changed as a value. ``sealed``: no input with one flipped
-    bit may be taken, but for what ``same`` (what came of it, what it was before) says is no harm. ``mutate``: in place of the mutations that all targets share. ``bytes_max``: the memory
-    that one input may take."""
+    bit may be taken, but for what ``same`` (what came of it, what it was before) says is no harm. ``mutate``:
+    in place of the mutations that all targets share. ``bytes_max``: the memory that one input may take."""
 
     name: str
     corpus: Callable[[], list[bytes]]

@@ -6,6 +6,7 @@ are small ones. The padding behind a block belongs to no block, and nothing is r
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -130,7 +131,7 @@ async def test_of_what_lies_between_and_behind_the_blocks() -> None:
     A bit in a hundred."""
     files = await small()
     found = blocks(1, files[SEGMENT])
-    for (_begin, end), (following, _end) in zip(found, found[1:], strict=False):
+    for (_begin, end), (following, _end) in pairwise(found):
         for _bit, data in flipped(files[SEGMENT], end, following, 101):
             assert await opened({**files, SEGMENT: data}) == [1, 2, 3, 4]
     behind = (found[-1][1] + 511) // 512 * 512

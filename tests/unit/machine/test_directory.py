@@ -234,18 +234,18 @@ def test_commands_of_data_groups_are_unknown_here() -> None:
         Zero().apply(commands.tick(sessions=True))
 
 
-@pytest.mark.parametrize(
-    "row",
-    [
-        5,
-        [],
-        ["directory", 1, 1, 1],
-        ["nodes", [[1, 2, 3]]],
-        ["queues", [["q", 1, 1, 1, {}, 1]]],
-        ["groups", [[1, 1, ["x"]]]],
-        ["epochs", [[5]]],
-    ],
-)
+MALFORMED: list[Any] = [
+    5,
+    [],
+    ["directory", 1, 1, 1],
+    ["nodes", [[1, 2, 3]]],
+    ["queues", [["q", 1, 1, 1, {}, 1]]],
+    ["groups", [[1, 1, ["x"]]]],
+    ["epochs", [[5]]],
+]
+
+
+@pytest.mark.parametrize("row", MALFORMED)
 def test_a_chunk_that_no_release_writes_is_damage(row: Any) -> None:
     *chunks, end = DirectoryMachine().snapshot_chunks()
     with pytest.raises(DataDamaged):

@@ -257,10 +257,22 @@ GOOD = [1, 1, 0, [[1, 3, 9, 2]], [7], bytes(16), True, False]
 @pytest.mark.parametrize(
     ("at", "value"),
     [
-        (0, "x"), (0, -1), (1, None), (2, 1 << 63), (3, [[1, 3, 9, "x"]]), (3, [[1, 3, 9, -1]]), (3, [5]), (3, 5),
-        (4, ["x"]), (4, None), (5, 10**12), (5, "x"), (6, 1), (7, None),
+        (0, "x"),
+        (0, -1),
+        (1, None),
+        (2, 1 << 63),
+        (3, [[1, 3, 9, "x"]]),
+        (3, [[1, 3, 9, -1]]),
+        (3, [5]),
+        (3, 5),
+        (4, ["x"]),
+        (4, None),
+        (5, 10**12),
+        (5, "x"),
+        (6, 1),
+        (7, None),
     ],
-)  # fmt: skip
+)
 def test_a_beat_with_a_field_of_another_type_is_refused(at: int, value: Any) -> None:
     """A digest that is a number was taken for that many bytes of memory; a row of text ended the node."""
     fields = [*GOOD[:at], value, *GOOD[at + 1 :]]

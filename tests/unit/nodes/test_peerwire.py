@@ -106,10 +106,18 @@ def test_the_entries_of_an_append_are_not_copied_into_the_header() -> None:
 @pytest.mark.parametrize(
     ("kind", "at", "value"),
     [
-        (0, 2, [1]), (0, 2, -1), (0, 2, 1 << 63), (0, 6, 1), (1, 3, 0), (3, 4, True), (5, 5, 7), (5, 5, ["x"]),
-        (5, 5, [-1]), (7, 2, "x"),
+        (0, 2, [1]),
+        (0, 2, -1),
+        (0, 2, 1 << 63),
+        (0, 6, 1),
+        (1, 3, 0),
+        (3, 4, True),
+        (5, 5, 7),
+        (5, 5, ["x"]),
+        (5, 5, [-1]),
+        (7, 2, "x"),
     ],
-)  # fmt: skip
+)
 def test_a_field_of_another_type_is_refused(kind: int, at: int, value: Any) -> None:
     """A list where the term belongs reached the core, and a term of 2**63 the hard state's record."""
     header = Decoder(1 << 20).feed(pack_raft(GROUP, MESSAGES[kind]))[0].header
