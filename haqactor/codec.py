@@ -4,8 +4,8 @@ One rule: what came from outside is decoded here and nowhere else, and whatever 
 ProtocolError. Message bodies never pass through here.
 
 Only what ``dumps`` writes is taken. Tags are not: they make dates, patterns, sets, numbers of any size, and
-values that hold themselves, of which the code behind this knows nothing. Neither are keys other than text:
-numbers could be chosen to collide."""
+values that hold themselves, of which the code behind this knows nothing. Neither are keys other than text or
+bytes: numbers could be chosen to collide."""
 
 from collections.abc import Iterable
 from io import BytesIO
@@ -54,7 +54,7 @@ def dumps(value: Any) -> bytes:
 
 
 def loads(data: Buffer) -> Any:
-    """The value; trailing bytes, broken or too deep CBOR, tags, and keys that are no text raise
+    """The value; trailing bytes, broken or too deep CBOR, tags, and keys other than text or bytes raise
     ProtocolError. The caller has bounded ``data``."""
     raw = data if isinstance(data, bytes) else bytes(data)
     try:
