@@ -22,7 +22,12 @@ PROFILES ?= swarm crash partition clock disk beyond lying
 JOBS ?= 2
 RESULTS := build/sim
 
-.PHONY: test lint types layers unit sim sim-bench guarantees demo bench docs format lock clean
+# What `make fuzz` runs: seconds in all, and the seed; TARGETS="frames raft" for some of the decoders.
+DURATION ?= 300
+SEED ?= 1
+TARGETS ?=
+
+.PHONY: test lint types layers unit fuzz sim sim-bench guarantees demo bench docs format lock clean
 
 $(STAMP): requirements.lock pyproject.toml
 	@printf '==> making %s with %s (a minute or two the first time)\n' "$(VENV)" "$(PYTHON)"
@@ -50,6 +55,9 @@ layers: $(STAMP)
 
 unit: $(STAMP)
 	$(call step,pytest,$(BIN)/python -m pytest $(PYTEST))
+
+fuzz: $(STAMP)
+	@$(BIN)/python -m tests.fuzz $(TARGETS) --for $(DURATION) --seed $(SEED)
 
 demo: $(STAMP)
 	@$(BIN)/python examples/departments/main.py

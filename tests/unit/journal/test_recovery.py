@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from random import Random
 
+import google_crc32c
 import pytest
 
 from haqactor.env import FileMissing, NullProbe
@@ -504,3 +505,13 @@ async def test_a_newest_segment_that_is_gone_is_missed(spare: bool) -> None:
         disk.names.pop(name, None)
     with pytest.raises(DataDamaged, match=r"segment-\d+ is missing"):
         await reopen(disk)
+
+
+async def test_a_header_of_a_length_that_no_header_has_is_bad() -> None:
+    """Its checksum is right, over a row that is not whole."""
+    disk, _ledger = await written()
+    data = bytes(segment(disk).data[:512])
+    rest = data[4:12] + (113).to_bytes(4, "little") + data[16:113]
+    bad = google_crc32c.value(rest).to_bytes(4, "little") + rest + data[113:]
+    with pytest.raises(DataDamaged, match="no block header has 113 bytes"):
+        decode_header(bad, 0, 1, 0, 4096)
