@@ -148,12 +148,14 @@ def _identity(fields: dict[str, Any]) -> Identity:
 
 
 class IdentityFile:
-    """The open file. ``current`` is what is durable."""
+    """The open file. ``current`` is what is durable. ``doubtful``: the other copy cannot be read. A crash
+    may have torn it, before anybody believed it; or it was the newer one, and has rotted."""
 
-    def __init__(self, file: File, current: Identity, sequence: int) -> None:
+    def __init__(self, file: File, current: Identity, sequence: int, *, doubtful: bool = False) -> None:
         self._file = file
         self._sequence = sequence
         self.current = current
+        self.doubtful = doubtful
 
     @classmethod
     async def load(cls, disk: Disk, directory: str) -> "IdentityFile":
@@ -165,7 +167,8 @@ class IdentityFile:
                 size < 2 * SLOT_BYTES
             ):  # what is stored next would change its size, and might not be durable (J8)
                 raise DataDamaged(f"the file ends at {size}, and should at {2 * SLOT_BYTES}")
-            slots = [decode(await file.pread(number * SLOT_BYTES, SLOT_BYTES)) for number in (0, 1)]
+            raw = [await _slot(file, number) for number in (0, 1)]
+            slots = [None if slot is None else decode(slot) for slot in raw]
             valid = [slot for slot in slots if slot is not None]
             if not valid:
                 raise DataDamaged(f"neither copy at offset 0 nor at {SLOT_BYTES} is valid")
@@ -173,7 +176,8 @@ class IdentityFile:
             await file.aclose()
             raise DataDamaged(f"{directory}/{IDENTITY}: {error}") from error
         sequence, current = max(valid, key=lambda slot: slot[0])
-        return cls(file, current, sequence)
+        bad = [slot is None or any(slot) for slot, found in zip(raw, slots, strict=True) if found is None]
+        return cls(file, current, sequence, doubtful=any(bad))
 
     @classmethod
     async def create(cls, disk: Disk, directory: str, identity: Identity) -> "IdentityFile":
@@ -203,3 +207,11 @@ class IdentityFile:
     async def aclose(self) -> None:
         """Close the file."""
         await self._file.aclose()
+
+
+async def _slot(file: File, number: int) -> bytes | None:
+    """The bytes of a slot; None where the disk does not give them."""
+    try:
+        return await file.pread(number * SLOT_BYTES, SLOT_BYTES)
+    except DiskError:
+        return None

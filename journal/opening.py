@@ -59,16 +59,25 @@ async def recover(
             raise
         return await _salvage(disk, directory, config, probe, identity)
     await recovery.settle()
-    current = identity.current
+    current, boot = _believed(identity)
     if found.cut is not None:
         probe.mark("journal.tail_cut")
         if on_unclean is not None:
             on_unclean(found.cut)
         if not probe.bug("journal.cut_without_suspicion"):
             current = current.hurt(found.cut.groups, damaged=False)
-    await identity.store(replace(current, boot=current.boot + 1, clean=None, durable_upto=found.sequence))
+    await identity.store(replace(current, boot=boot, clean=None, durable_upto=found.sequence))
     recovery.describe(identity.current)
     return Opened(identity, found, recovery)
+
+
+def _believed(identity: IdentityFile) -> tuple[Identity, int]:
+    """What the identity file says, and the next boot epoch. Where one copy is bad there may have been a newer
+    one, with a higher epoch, and with groups that had lost their tails."""
+    current = identity.current
+    if not identity.doubtful:
+        return current, current.boot + 1
+    return current.hurt(None, damaged=False), current.boot + 2
 
 
 async def _salvage(
@@ -78,11 +87,11 @@ async def _salvage(
     salvage = Salvage(disk, directory, identity.current, probe, config)
     found = await salvage.run()
     await salvage.settle()
-    current = identity.current
+    current, boot = _believed(identity)
     if not probe.bug("journal.salvaged_without_suspicion") and salvage.lost != ():
         current = current.hurt(salvage.lost, damaged=True)
     newest = 0 if found.last is None else found.last.boot
-    boot = newest + 2 if newest > current.boot else current.boot + 1  # no epoch that peers may have heard of
+    boot = max(boot, newest + 2 if newest > current.boot else 0)  # no epoch that peers may have heard of
     await identity.store(replace(current, boot=boot, clean=None, durable_upto=found.sequence))
     salvage.describe(identity.current)
     return Opened(identity, found, salvage, tuple(salvage.damages))

@@ -8,10 +8,12 @@ import cbor2
 import google_crc32c
 import pytest
 
+from haqactor.env import DiskError
 from haqactor.errors import DataDamaged
+from haqactor.ids import GroupId
 from haqactor.journal import Identity, IdentityFile
 from haqactor.journal.identity import SLOT_BYTES, CleanMark, encode
-from tests.builders.journal_bench import running
+from tests.builders.journal_bench import DIRECTORY, running
 from tests.builders.memory_disk import Crashed, MemoryDisk
 
 WHO = Identity(
@@ -103,3 +105,24 @@ async def test_a_file_that_lost_its_end_is_damage() -> None:
         with pytest.raises(DataDamaged, match="ends at"):
             await IdentityFile.load(disk, "d")
         disk.names["d/identity"].data.extend(bytes(2 * SLOT_BYTES - size))
+
+
+@pytest.mark.parametrize("how", ["rot", "unreadable", "nothing"])
+async def test_where_one_copy_is_bad_the_other_may_be_the_older_one(how: str) -> None:
+    """Nobody knows what the other one said: a higher epoch, groups that had lost their tails. So every group is
+    a suspect, and the epoch is one that nobody can have heard of."""
+    disk = MemoryDisk()
+    async with running(disk, clean=False) as journal:
+        boot = journal.boot
+    disk.locks.clear()
+    name = f"{DIRECTORY}/identity"
+    file = disk.names[name]
+    newest = 0 if file.data[12] > file.data[SLOT_BYTES + 12] else SLOT_BYTES
+    if how == "rot":
+        file.data[newest + 30] ^= 1
+    elif how == "unreadable":
+        disk.fail("pread", "identity", DiskError("input/output error"))
+    async with running(disk) as journal:
+        assert journal.boot > boot
+        assert journal.tail_suspect(GroupId(1)) == (how != "nothing")
+        assert not journal.is_damaged(GroupId(1))
