@@ -21,6 +21,10 @@ from haqactor.env import NullProbe
 from haqactor.ids import GroupId
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from haqactor.journal.group import Group as LogOfGroup
+    from haqactor.journal.identity import Identity
     from haqactor.journal.salvage import Damage
 
 AUDIT = "audit.jsonl"
@@ -101,19 +105,24 @@ async def _look(directory: str, groups: tuple[int, ...]) -> "tuple[list[Damage],
     from haqactor.journal.opening import look
 
     opened = await look(_disk(), directory, JournalConfig(), NullProbe())
-    identity = opened.identity.current
-    kept = [
-        Kept(
-            number,
-            found.index.last_index,
-            found.index.last_term,
-            found.snapshot_index,
-            opened.lost is None or number in opened.lost or identity.is_damaged(number),
+    marked = opened.identity.current
+    if opened.lost != ():
+        marked = marked.hurt(opened.lost, damaged=True)
+    return list(opened.damages), _kept(opened.found.groups, marked, groups)
+
+
+def _kept(found: "Mapping[GroupId, LogOfGroup]", identity: "Identity", groups: tuple[int, ...]) -> list[Kept]:
+    """One row a group: those that the directory holds something of, and those that it should."""
+    rows: list[Kept] = []
+    for number in sorted(dict.fromkeys([*map(int, found), *identity.damaged])):
+        if groups and number not in groups:
+            continue
+        log = found.get(GroupId(number))
+        last, term, base = (
+            (log.index.last_index, log.index.last_term, log.snapshot_index) if log else (0, 0, 0)
         )
-        for number, found in sorted(opened.found.groups.items())
-        if not groups or number in groups
-    ]
-    return list(opened.damages), kept
+        rows.append(Kept(number, last, term, base, identity.is_damaged(number)))
+    return rows
 
 
 async def _accept(directory: str, groups: tuple[int, ...]) -> "tuple[list[Damage], list[Kept]]":
@@ -126,13 +135,7 @@ async def _accept(directory: str, groups: tuple[int, ...]) -> "tuple[list[Damage
         async with trio.open_nursery() as nursery:
             await nursery.start(journal.run)
             await journal.evacuate()
-            kept: list[Kept] = []
-            for number, state in sorted(journal.groups.items()):
-                if groups and number not in groups:
-                    continue
-                damaged = journal.is_damaged(number)
-                index = state.index
-                kept.append(Kept(number, index.last_index, index.last_term, state.snapshot_index, damaged))
+            kept = _kept(journal.groups, journal.identity, groups)
             _write_down(directory, list(journal.damages), [row for row in kept if row.damaged])
             for row in kept:
                 if row.damaged:

@@ -109,8 +109,8 @@ async def test_a_file_that_lost_its_end_is_damage() -> None:
 
 @pytest.mark.parametrize("how", ["rot", "unreadable", "nothing"])
 async def test_where_one_copy_is_bad_the_other_may_be_the_older_one(how: str) -> None:
-    """Nobody knows what the other one said: a higher epoch, groups that had lost their tails. So every group is
-    a suspect, and the epoch is one that nobody can have heard of."""
+    """Nobody knows what the other one said: a higher epoch, groups that had lost their tails. So every group
+    is a suspect, and the epoch is one that nobody can have heard of."""
     disk = MemoryDisk()
     async with running(disk, clean=False) as journal:
         boot = journal.boot
