@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import pytest
+import trio
 
 from haqactor.env import DiskFull
 from haqactor.errors import Conflict, InvalidArgument, Overloaded
@@ -163,6 +164,18 @@ async def test_a_late_or_impossible_snapshot_changes_nothing() -> None:
         assert reader.meta.index == 8
         with pytest.raises(Conflict):
             await journal.save_snapshot(G, meta(11), chunks(), [])
+
+
+async def test_a_snapshot_that_is_overtaken_while_it_is_written_changes_nothing() -> None:
+    """R12: the same, with both under way together."""
+    async with running(MemoryDisk()) as journal:
+        await fill(Ledger(journal), 1, 1, 10)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(journal.save_snapshot, G, meta(5), [b"slow"] * 50, [])
+            nursery.start_soon(journal.save_snapshot, G, meta(8), [b"quick"], [])
+        reader = journal.snapshot(G)
+        assert reader is not None
+        assert reader.meta.index == 8
 
 
 async def test_a_full_disk_refuses_a_snapshot_and_leaves_nothing() -> None:
