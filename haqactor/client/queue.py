@@ -235,7 +235,13 @@ class Queue:
             for place in range(part.count):
                 seq = part.seq(place)
                 found.append(
-                    PeekedMessage(part.content(place, batch.UNPACKED_BYTES_MAX), uid, seq, part.failures(seq), part.enqueued_ns)
+                    PeekedMessage(
+                        part.content(place, batch.UNPACKED_BYTES_MAX),
+                        uid,
+                        seq,
+                        part.failures(seq),
+                        part.enqueued_ns,
+                    )
                 )
         return found, uid
 
