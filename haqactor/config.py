@@ -15,8 +15,8 @@ from haqactor.errors import ConfigError, InvalidArgument
 
 MIB: Final = 1024 * 1024
 MESSAGE_BYTES_MOST: Final = 32 * MIB
-"""No node's limit for one message may be above this; so whatever was ever stored can be carried and unpacked by
-everybody, whatever their limits are by now (Q16)."""
+"""No node's limit for one message may be above this; so whatever was ever stored can be carried and unpacked
+by everybody, whatever their limits are by now (Q16)."""
 _NAME: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.:\-]{0,254}")
 _NS: Final = 1_000_000_000
 

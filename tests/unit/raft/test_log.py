@@ -212,7 +212,7 @@ def test_a_suffix_that_was_replaced_and_came_back() -> None:
 
 
 def test_what_was_on_its_way_when_a_snapshot_came_says_nothing() -> None:
-    """R5: its entries are gone; the same place may be written again, and is then vouched for by that write."""
+    """R5: its entries are gone; if the place is written again, that write vouches for it."""
     log = log_of()
     log.append(entries(1, (1, 1, 1)))
     log.take_unstable(0)

@@ -86,7 +86,7 @@ def test_an_absent_follower_is_offered_no_snapshot() -> None:
 
 
 def test_a_late_append_that_begins_below_the_snapshot() -> None:
-    """R4: what is compacted is committed, and its terms are not known any more; only the rest is looked at."""
+    """R4: what is compacted is committed, and its terms are not known any more; the rest is looked at."""
     core = make((1,), snapshot=(5, 1))
     core.step(ONE, append(1, (2, 1), (1, 1, 1, 1, 1), commit=7), 0)
     assert (core.snapshot.index, core.last_index, core.commit) == (5, 7, 7)
@@ -105,7 +105,7 @@ def test_what_is_not_durable_here_is_replaced_by_a_matching_snapshot() -> None:
 
 
 def test_a_follower_that_lost_its_snapshot_is_offered_it_again() -> None:
-    """R12d: its disk was repaired with what was sound of it; the leader believes the new boot, not its memory."""
+    """R12d: its disk was repaired with what was sound of it; its leader believes that, not its memory."""
     core = make((1,), snapshot=(5, 1))
     now_ns = make_leader(core, granted=(1,))
 
