@@ -277,18 +277,6 @@ def test_without_a_report_they_are_suspects_and_delivered_alone() -> None:
     assert group.machine.queues[Q].failures.runs(1, 3) == [(1, 1, 0), (2, 2, 1), (3, 3, 0)]
 
 
-def test_a_suspect_is_for_who_holds_nothing() -> None:
-    """Q8: if it kills its consumer, nothing beside it may be charged for that."""
-    group, _rows = serving(messages=6, credit=3)
-    group.subscribe(BOB)
-    rows = leases(group.run(), BOB)
-    assert [row[2:] for row in rows] == [[4, 6]]
-    group.d.session_lost(ALICE, group.now)
-    assert leases(group.run(2.1)) == []
-    group.settle(BOB, acks=rows)
-    assert [row[2:] for row in leases(group.run())] == [[1, 1]]
-
-
 def test_a_consumer_that_leaves_gives_back_uncharged() -> None:
     group, _rows = serving()
     group.d.unsubscribe(ALICE, 1)
