@@ -171,8 +171,9 @@ async def test_a_snapshot_that_is_overtaken_while_it_is_written_changes_nothing(
     async with running(MemoryDisk()) as journal:
         await fill(Ledger(journal), 1, 1, 10)
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(journal.save_snapshot, G, meta(5), [b"slow"] * 50, [])
-            nursery.start_soon(journal.save_snapshot, G, meta(8), [b"quick"], [])
+            for index, state in ((5, [b"slow"] * 50), (8, [b"quick"])):
+                live: list[Range] = []
+                nursery.start_soon(journal.save_snapshot, G, meta(index), state, live)
         reader = journal.snapshot(G)
         assert reader is not None
         assert reader.meta.index == 8

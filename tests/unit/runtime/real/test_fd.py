@@ -92,8 +92,11 @@ def test_a_new_file_is_written_whole_and_synced_last(monkeypatch: pytest.MonkeyP
         calls[:] = [calls[0] + real(fd, buffers, offset)]
         return len(b"".join(buffers))
 
+    def fsync(_fd: int) -> None:
+        calls.append(-1)
+
     monkeypatch.setattr(os, "pwritev", pwritev)
-    monkeypatch.setattr(os, "fsync", lambda _fd: calls.append(-1))
+    monkeypatch.setattr(os, "fsync", fsync)
     fill_with_zeroes(opened, size)
     assert calls == [size, -1]
     assert os.fstat(opened).st_size == size
