@@ -121,14 +121,17 @@ async def test_a_failing_sync_of_a_sealed_file_ends_the_journal() -> None:
 
 
 async def test_gaps_and_repeats_are_refused() -> None:
-    """J13, at the writer."""
+    """J13, at the writer, before anything of them is written."""
     for bad in (entries(1, 5, 6), entries(1, 3, 3), (entry(1, 4), entry(1, 6))):
-        journal = await Journal.open(MemoryDisk(), DIRECTORY, SMALL, probe=NullProbe())
+        disk = MemoryDisk()
+        journal = await Journal.open(disk, DIRECTORY, SMALL, probe=NullProbe())
         ledger = Ledger(journal)
         ledger.submit(1, entries(1, 1, 3))
         ledger.submit(1, bad)
         with pytest.raises(InvariantViolation):
             await journal.run()
+        disk.locks.clear()
+        await (await Journal.open(disk, DIRECTORY, SMALL, probe=NullProbe())).aclose()
 
 
 async def test_two_processes_on_one_directory() -> None:
