@@ -58,7 +58,7 @@ class Consumer:
         return found
 
     async def _take(self, broker: haqactor.Broker, client: str, orderly: Callable[[], bool]) -> None:
-        credit = self._chance.choice([1, 8, 64, 512])
+        credit = self._chance.choice([4, 16, 64, 512])
         limiter = trio.CapacityLimiter(SETTLING_MAX)
         async with (
             broker.queue(self._queue).consume(credit=credit) as deliveries,

@@ -54,7 +54,14 @@ class History:
 
     def __init__(self, now: Callable[[], float]) -> None:
         self.records: list[Record] = []
+        self.confirmed = 0
         self._now = now
+        self._backlog: dict[str, int] = {}
+        self._delivered: dict[tuple[str, str], None] = {}
+
+    def backlog(self, queue: str) -> int:
+        """Confirmed and not delivered yet, about: what is delivered before it is confirmed counts, too."""
+        return self._backlog.get(queue, 0)
 
     def begin(
         self,
@@ -76,6 +83,9 @@ class History:
     def end(self, record: Record, outcome: Outcome, code: str = "") -> None:
         """It is known now."""
         record.outcome, record.code, record.ended_s = outcome, code, self._now()
+        if record.kind == "publish" and outcome == "confirmed":
+            self.confirmed += len(record.ids)
+            self._backlog[record.queue] = self.backlog(record.queue) + len(record.ids)
 
     def delivered(self, client: str, queue: str, message: str, seq: int, attempt: int) -> None:
         """A consumer's program holds a message."""
@@ -83,6 +93,9 @@ class History:
         record.attempt = attempt
         record.places = {message: seq}
         self.end(record, "confirmed")
+        if (queue, message) not in self._delivered:
+            self._delivered[queue, message] = None
+            self._backlog[queue] = self.backlog(queue) - 1
 
     def write(self, path: Path) -> None:
         """A JSON object for each, a line each."""

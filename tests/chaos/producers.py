@@ -20,6 +20,8 @@ REFUSALS: Final = frozenset({"no_quorum", "overloaded", "not_found", "too_large"
 """Codes that say: nothing was stored."""
 ENDED: Final = (haqactor.Closed, haqactor.ConnectionLost, haqactor.Fenced)
 PAUSE_S: Final = 0.05
+BACKLOG_MAX: Final = 300
+"""Messages in a queue beyond which its producers rest, so that a run does not end with a long drain."""
 Answer = Receipt | Receipts
 
 
@@ -53,6 +55,13 @@ async def publish(history: History, record: Record, call: Callable[[], Awaitable
     return None
 
 
+async def _rest(history: History, queue: str, seconds: float, going: Callable[[], bool]) -> None:
+    """Between two publishes; longer while the consumers are behind."""
+    await trio.sleep(seconds)
+    while going() and history.backlog(queue) > BACKLOG_MAX:  # noqa: ASYNC110 - a history has no event
+        await trio.sleep(PAUSE_S)
+
+
 class NamedProducer:
     """One after the other; ``sizes``: how many messages at a time."""
 
@@ -72,7 +81,7 @@ class NamedProducer:
                 if await self._once(producer) is not None:
                     await trio.sleep(PAUSE_S)
                 else:
-                    await trio.sleep(self._chance.choice([0.0, 0.01, 0.03]))
+                    await _rest(self._history, self._queue, self._chance.choice([0.01, 0.03, 0.1]), going)
 
     def _next(self) -> None:
         ledger, count = self._ledger, self._chance.choice(self._sizes)
@@ -123,7 +132,7 @@ class Crowd:
             failed = await self._publish(message, lambda body=body: broker.publish(self._queue, body))
             while isinstance(failed, haqactor.OutcomeUnknown) and self._chance.random() < 0.7:
                 failed = await self._publish(message, cast("Any", failed).retry)
-            await trio.sleep(self._chance.choice([0.0, 0.02, 0.1]))
+            await _rest(self._history, self._queue, self._chance.choice([0.02, 0.05, 0.2]), going)
 
     async def _publish(self, message: str, call: Callable[[], Awaitable[Answer]]) -> Any:
         record = self._history.begin("publish", self._name, self._queue, [message])
