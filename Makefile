@@ -22,7 +22,12 @@ PROFILES ?= swarm crash partition clock disk beyond lying
 JOBS ?= 2
 RESULTS := build/sim
 
-.PHONY: test lint types layers unit sim sim-bench guarantees demo bench docs format lock clean
+# How long `make chaos` fails real nodes, in seconds, and what decides how; without SEED it is drawn, and printed.
+DURATION ?= 60
+SEED ?=
+NODES ?= 3
+
+.PHONY: test lint types layers unit sim sim-bench guarantees chaos demo bench docs format lock clean
 
 $(STAMP): requirements.lock pyproject.toml
 	@printf '==> making %s with %s (a minute or two the first time)\n' "$(VENV)" "$(PYTHON)"
@@ -62,7 +67,10 @@ sim: $(STAMP)
 	@printf '\n==> cores\n'; $(BIN)/haq sim swarm --core --seeds $(CORE_SEEDS) --jobs $(JOBS) -o json > $(RESULTS)/cores.json
 	@$(BIN)/haq sim guarantees $(RESULTS)/*.json
 
-sim-bench: $(STAMP)
+sim-chaos: $(STAMP)
+	@$(BIN)/python -m tests.chaos --for $(DURATION) $(if $(SEED),--seed $(SEED)) --nodes $(NODES) $(CHAOS)
+
+bench: $(STAMP)
 	@$(BIN)/haq sim bench
 
 guarantees: $(STAMP)

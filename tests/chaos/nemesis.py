@@ -19,8 +19,8 @@ from tests.chaos.topology import Pair
 CUT: Final = Condition(Way(Mode.CUT), Way(Mode.CUT))
 STALL: Final = Way(Mode.STALL)
 DELAY_S_MAX: Final = 0.5
-REFUSAL_S: Final = 10.0
-"""Within which a node with damaged data refuses it."""
+PATIENCE_S: Final = 3.0
+"""How long a fault waits for a victim that another one has just stopped."""
 
 
 @dataclass(slots=True)
@@ -102,19 +102,21 @@ class Nemesis:
             self.missed += 1
             return
         began_s = self._now()
-        span = Span(victims[0], fault.kind, began_s, began_s)
-        self.spans.append(span)
+        spans = [Span(name, fault.kind, began_s, began_s) for name in victims]
+        self.spans.extend(spans)
         act = self._acts.get(fault.kind)
         if act is None:
             fired = await self._network(number, fault, victims)
         else:
             fired = await act(fault, [self.nodes[name] for name in victims])
-        span.to_s = self._now()
+        for span in spans:
+            span.to_s = self._now()
+            if not fired:
+                self.spans.remove(span)
         if fired:
             self.fired[fault.kind] = self.fired.get(fault.kind, 0) + 1
         else:
             self.missed += 1
-            self.spans.remove(span)
 
     async def _who(self, victim: str) -> str | None:
         return await self._leader() if victim == LEADER else victim
@@ -125,8 +127,12 @@ class Nemesis:
 
     # -- processes
 
-    def _take(self, nodes: Iterable[NodeProcess], *states: str) -> list[NodeProcess]:
-        """Those in such a state that no other fault holds; they are held until ``_start`` or ``_free``."""
+    async def _take(self, nodes: Sequence[NodeProcess], *states: str) -> list[NodeProcess]:
+        """Those in such a state that no other fault holds, once there is one; they are held until ``_free``.
+        None after ``PATIENCE_S``."""
+        with trio.move_on_after(PATIENCE_S):
+            while not any(node.state in states and node.name not in self._held for node in nodes):
+                await trio.sleep(0.05)
         taken = [node for node in nodes if node.state in states and node.name not in self._held]
         self._held.update(dict.fromkeys(node.name for node in taken))
         return taken
@@ -148,7 +154,7 @@ class Nemesis:
                 nursery.start_soon(self._start, node)
 
     async def _kill(self, fault: Fault, victims: Sequence[NodeProcess]) -> bool:
-        taken = self._take(victims, "up", "starting", "paused")
+        taken = await self._take(victims, "up", "starting", "paused")
         try:
             async with trio.open_nursery() as nursery:
                 for node in taken:
@@ -160,7 +166,7 @@ class Nemesis:
         return bool(taken)
 
     async def _restart(self, fault: Fault, victims: Sequence[NodeProcess]) -> bool:
-        taken = self._take(victims, "up")
+        taken = await self._take(victims, "up")
         try:
             for node in taken:
                 if not await node.stop():
@@ -172,7 +178,7 @@ class Nemesis:
         return bool(taken)
 
     async def _pause(self, fault: Fault, victims: Sequence[NodeProcess]) -> bool:
-        taken = self._take(victims, "up")
+        taken = await self._take(victims, "up")
         try:
             for node in taken:
                 node.pause()
@@ -184,7 +190,7 @@ class Nemesis:
         return bool(taken)
 
     async def _damage(self, fault: Fault, victims: Sequence[NodeProcess]) -> bool:
-        taken = self._take(victims, "up")
+        taken = await self._take(victims, "up")
         try:
             for node in taken:
                 await node.kill()
@@ -224,7 +230,7 @@ class Nemesis:
         return False
 
     async def _disk_full(self, fault: Fault, victims: Sequence[NodeProcess]) -> bool:
-        taken = self._take(victims, "up")
+        taken = await self._take(victims, "up")
         try:
             for node in taken:
                 node.excused = True  # a journal that cannot make its next segment ends its node

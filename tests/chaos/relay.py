@@ -135,7 +135,8 @@ class Relay:
             for wire in self.topology.wires:
                 await nursery.start(self._serve, wire)
                 if wire.kind == "gossip":
-                    self._udp[wire] = await _bound(wire.port, socket.SOCK_DGRAM)
+                    sock = self._udp[wire] = await _bound(wire.port, socket.SOCK_DGRAM)
+                    nursery.start_soon(_close_at_the_end, sock)
             for wire, sock in self._udp.items():
                 nursery.start_soon(self._carry, wire, sock, nursery)
             task_status.started()
@@ -215,6 +216,11 @@ class Relay:
             await _send(out, payload, target)
         finally:
             self._late -= 1
+
+
+async def _close_at_the_end(sock: trio.socket.SocketType) -> None:
+    with sock:
+        await trio.sleep_forever()
 
 
 async def _exchange(near: trio.SocketStream, far: trio.SocketStream, link: Link) -> None:

@@ -1,0 +1,145 @@
+"""``python -m tests.chaos --for 60s --seed 1 --nodes 3``: one run, its verdict and its timeline.
+
+One rule: exit code 0 only if every promise held; the seed is printed before anything starts.
+"""
+
+import json
+import random
+import re
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+from typing import Final
+
+import click
+import trio
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from tests.chaos import artefacts, timeline
+from tests.chaos.nemesis import Policy
+from tests.chaos.plan import KINDS, from_json
+from tests.chaos.run import Result, Run, Settings, watched
+
+OUT: Final = Path("build/chaos")
+SHOWN: Final = 5
+_SPAN = re.compile(r"(\d+(?:\.\d+)?)(s|m|h|)")
+_UNIT_S: Final = {"": 1, "s": 1, "m": 60, "h": 3600}
+
+
+def seconds_of(text: str) -> float:
+    """``90``, ``90s``, ``2m`` or ``1h``. Raises click.BadParameter."""
+    found = _SPAN.fullmatch(text)
+    if found is None or not float(found[1]):
+        raise click.BadParameter(f"{text!r} is no time: write 90s, 2m or 1h")
+    return float(found[1]) * _UNIT_S[found[2]]
+
+
+@click.command()
+@click.option("--for", "span", default="60s", show_default=True, help="How long: 90s, 2m, 1h.")
+@click.option("--seed", type=int, help="What decides the plan; drawn where it is not given.")
+@click.option("--nodes", type=click.Choice(["3", "5"]), default="3", show_default=True)
+@click.option("--kinds", default=",".join(KINDS), help="Faults that may happen, with commas; all by default.")
+@click.option("--plan", "file", type=click.Path(exists=True, dir_okay=False), help="A plan.json to follow.")
+@click.option(
+    "--damage",
+    type=click.Choice(["restore", "recover"]),
+    default="restore",
+    show_default=True,
+    help="restore: a node that refuses damaged data gets it back; recover: it has to mend itself.",
+)
+@click.option("--out", type=click.Path(file_okay=False, path_type=Path), default=OUT, show_default=True)
+@click.option("-o", "--output", type=click.Choice(["table", "json"]), default="table", show_default=True)
+def main(
+    span: str,
+    seed: int | None,
+    nodes: str,
+    kinds: str,
+    file: str | None,
+    damage: str,
+    out: Path,
+    output: str,
+) -> None:
+    """Real nodes, real faults, and the judgement of what clients saw."""
+    chosen = tuple(each for each in kinds.split(",") if each)
+    unknown = [each for each in chosen if each not in KINDS]
+    if unknown:
+        raise click.BadParameter(f"there is no fault {unknown[0]!r}; there are {', '.join(KINDS)}")
+    drawn = seed if seed is not None else random.SystemRandom().randrange(1_000_000)
+    settings = Settings(drawn, seconds_of(span), int(nodes), chosen, Policy(damage))
+    if file is not None:
+        told, plan = from_json(Path(file).read_text(encoding="utf-8"))
+        settings = Settings(told, settings.seconds, settings.nodes, chosen, Policy(damage), tuple(plan))
+    sys.exit(carry_out(settings, out / str(settings.seed), output))
+
+
+def carry_out(settings: Settings, directory: Path, output: str) -> int:
+    """Run, show, and keep what has to be kept; returns the exit code."""
+    console = Console(stderr=True)
+    console.print(f"seed {settings.seed}, {settings.nodes} nodes, {settings.seconds:g} s of faults")
+    shutil.rmtree(directory, ignore_errors=True)
+    directory.mkdir(parents=True)
+    result: Result | None = None
+    with tempfile.TemporaryDirectory(prefix="haq-chaos-") as temporary:
+        run = Run(settings, Path(temporary))
+        for fault in run.result.plan:
+            console.print(str(fault), highlight=False)
+        try:
+            with _progress(console) as progress:
+                bar = progress.add_task("founding", total=settings.seconds)
+
+                def look(run: Run) -> None:
+                    what = f"{run.phase}, {run.history.confirmed:,} confirmed"
+                    progress.update(bar, completed=min(run.now(), settings.seconds), description=what)
+
+                result = trio.run(watched, run, look)
+        finally:
+            if result is None or not result.passed:
+                artefacts.keep(run, directory)
+                console.print(f"kept in {directory}")
+    place = artefacts.keep_picture(result, directory)
+    summary = artefacts.summary(result)
+    (directory / "result.json").write_text(json.dumps(summary, indent=1) + "\n", encoding="utf-8")
+    if output == "json":
+        print(json.dumps(summary))
+    else:
+        _show(result, place)
+    return 0 if result.passed else 1
+
+
+def _progress(console: Console) -> Progress:
+    return Progress(
+        TextColumn("{task.description:<40}"), BarColumn(), TimeElapsedColumn(), console=console, transient=True
+    )
+
+
+def _show(result: Result, place: Path) -> None:
+    console = Console()
+    found = artefacts.figures_of(result)
+    until_s = artefacts.until_s(result)
+    drawn = timeline.text(artefacts.lanes(result), result.spans, result.history.records, until_s)
+    console.print(drawn, highlight=False, markup=False, soft_wrap=True)
+    for at_s, note in result.notes:
+        console.print(f"{at_s:7.2f} s  {note}", highlight=False, markup=False)
+    faults = ", ".join(f"{count} {kind}" for kind, count in sorted(result.fired.items())) or "none"
+    console.print(
+        f"\n{found.confirmed:,} messages confirmed ({found.per_s:,.0f}/s), {found.delivered:,} deliveries, "
+        f"{found.settled:,} settled; publishes refused {found.refused}, unknown {found.unknown}\n"
+        f"longest time without a confirmation {found.gap_s:.2f} s, from {found.gap_at_s:.1f} s on; "
+        f"drained {result.drained_s - result.faults_until_s:.1f} s after the faults\nfaults: {faults}\n",
+        highlight=False,
+    )
+    table = Table("promise", "")
+    for promise, breaks in result.broken.items():
+        table.add_row(promise, "held" if not breaks else f"BROKEN {len(breaks)} times")
+    console.print(table)
+    for promise, breaks in result.broken.items():
+        for each in breaks[:SHOWN]:
+            console.print(f"{promise}: {each}", highlight=False, markup=False, soft_wrap=True)
+    console.print(f"picture: {place}", highlight=False)
+
+
+if __name__ == "__main__":
+    main()
