@@ -67,14 +67,14 @@ sim: $(STAMP)
 	@printf '\n==> cores\n'; $(BIN)/haq sim swarm --core --seeds $(CORE_SEEDS) --jobs $(JOBS) -o json > $(RESULTS)/cores.json
 	@$(BIN)/haq sim guarantees $(RESULTS)/*.json
 
-sim-chaos: $(STAMP)
-	@$(BIN)/python -m tests.chaos --for $(DURATION) $(if $(SEED),--seed $(SEED)) --nodes $(NODES) $(CHAOS)
-
-bench: $(STAMP)
+sim-bench: $(STAMP)
 	@$(BIN)/haq sim bench
 
 guarantees: $(STAMP)
 	@$(BIN)/haq sim guarantees $(RESULTS)/*.json --page docs/guarantees.md
+
+chaos: $(STAMP)
+	@$(BIN)/python -m tests.chaos --for $(DURATION) $(if $(SEED),--seed $(SEED)) --nodes $(NODES) $(CHAOS)
 
 bench: $(STAMP)
 	@$(BIN)/python -m benchmarks
