@@ -9,6 +9,7 @@ import re
 import shutil
 import sys
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -50,6 +51,7 @@ def seconds_of(text: str) -> float:
     show_default=True,
     help="restore: a node that refuses damaged data gets it back; recover: it has to mend itself.",
 )
+@click.option("--bug", "bugs", multiple=True, help="Plant this bug (see docs/internals/planted-bugs.md).")
 @click.option("--out", type=click.Path(file_okay=False, path_type=Path), default=OUT, show_default=True)
 @click.option("-o", "--output", type=click.Choice(["table", "json"]), default="table", show_default=True)
 def main(
@@ -59,6 +61,7 @@ def main(
     kinds: str,
     file: str | None,
     damage: str,
+    bugs: tuple[str, ...],
     out: Path,
     output: str,
 ) -> None:
@@ -68,10 +71,10 @@ def main(
     if unknown:
         raise click.BadParameter(f"there is no fault {unknown[0]!r}; there are {', '.join(KINDS)}")
     drawn = seed if seed is not None else random.SystemRandom().randrange(1_000_000)
-    settings = Settings(drawn, seconds_of(span), int(nodes), chosen, Policy(damage))
+    settings = Settings(drawn, seconds_of(span), int(nodes), chosen, Policy(damage), bugs=bugs)
     if file is not None:
         told, plan = from_json(Path(file).read_text(encoding="utf-8"))
-        settings = Settings(told, settings.seconds, settings.nodes, chosen, Policy(damage), tuple(plan))
+        settings = replace(settings, seed=told, plan=tuple(plan))
     sys.exit(carry_out(settings, out / str(settings.seed), output))
 
 
@@ -81,7 +84,6 @@ def carry_out(settings: Settings, directory: Path, output: str) -> int:
     console.print(f"seed {settings.seed}, {settings.nodes} nodes, {settings.seconds:g} s of faults")
     shutil.rmtree(directory, ignore_errors=True)
     directory.mkdir(parents=True)
-    result: Result | None = None
     with tempfile.TemporaryDirectory(prefix="haq-chaos-") as temporary:
         run = Run(settings, Path(temporary))
         for fault in run.result.plan:
@@ -95,10 +97,11 @@ def carry_out(settings: Settings, directory: Path, output: str) -> int:
                     progress.update(bar, completed=min(run.now(), settings.seconds), description=what)
 
                 result = trio.run(watched, run, look)
-        finally:
-            if result is None or not result.passed:
-                artefacts.keep(run, directory)
-                console.print(f"kept in {directory}")
+        except BaseException:
+            artefacts.keep(run, directory)
+            raise
+        if not result.passed:
+            artefacts.keep(run, directory)
     place = artefacts.keep_picture(result, directory)
     summary = artefacts.summary(result)
     (directory / "result.json").write_text(json.dumps(summary, indent=1) + "\n", encoding="utf-8")
@@ -111,7 +114,11 @@ def carry_out(settings: Settings, directory: Path, output: str) -> int:
 
 def _progress(console: Console) -> Progress:
     return Progress(
-        TextColumn("{task.description:<40}"), BarColumn(), TimeElapsedColumn(), console=console, transient=True
+        TextColumn("{task.description:<40}"),
+        BarColumn(),
+        TimeElapsedColumn(),
+        console=console,
+        transient=True,
     )
 
 

@@ -1,5 +1,5 @@
-"""What a run leaves in its directory: ``plan.json``, ``history.jsonl``, ``result.json``, ``timeline.svg``, and
-the nodes' logs.
+"""What a run leaves in its directory: ``plan.json``, ``history.jsonl``, ``result.json``, ``timeline.svg``,
+and the nodes' logs.
 
 One rule: the picture and the verdict are kept of every run, the rest only of one that failed.
 """
@@ -59,12 +59,10 @@ def keep_picture(result: Result, directory: Path) -> Path:
     verdict = "every promise held" if result.passed else "BROKEN: " + ", ".join(broken(result))
     found = figures_of(result)
     title = (
-        f"seed {result.settings.seed}, {result.settings.nodes} nodes: {found.confirmed:,} messages confirmed, "
-        f"{sum(result.fired.values())} faults; {verdict}"
+        f"seed {result.settings.seed}, {result.settings.nodes} nodes: {found.confirmed:,} messages "
+        f"confirmed, {sum(result.fired.values())} faults; {verdict}"
     )
-    picture.draw(
-        path, title, lanes(result), result.spans, result.history.records, found, until_s(result)
-    )
+    picture.draw(path, title, lanes(result), result.spans, result.history.records, found, until_s(result))
     return path
 
 

@@ -42,8 +42,8 @@ def lost(records: Sequence[Record]) -> list[str]:
 
 
 def invented(records: Sequence[Record]) -> list[str]:
-    """Nothing was delivered that nobody had published before, to that queue and unharmed; nor what was refused
-    each time."""
+    """Nothing was delivered that nobody had published before, to that queue and unharmed; nor what was
+    refused each time."""
     published: dict[Message, float] = {}
     possible: dict[Message, None] = {}
     for record in records:
@@ -168,8 +168,8 @@ def vanished(records: Sequence[Record], stored: Mapping[str, int]) -> list[str]:
         if record.kind == "deliver" and record.queue in places:
             places[record.queue].update(dict.fromkeys(record.places.values()))
     return [
-        f"vanished: {queue} stored {count}, and {len(places[queue])} places were delivered; the first missing "
-        f"ones: {[seq for seq in range(1, count + 1) if seq not in places[queue]][:SHOWN]}"
+        f"vanished: {queue} stored {count}, and {len(places[queue])} places were delivered; the first "
+        f"missing ones: {[seq for seq in range(1, count + 1) if seq not in places[queue]][:SHOWN]}"
         for queue, count in stored.items()
         if count != len(places[queue])
     ]

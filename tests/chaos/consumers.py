@@ -6,6 +6,7 @@ with it is written down.
 
 import random
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from typing import Final
 
 import trio
@@ -85,7 +86,7 @@ class Consumer:
                 await self._body(client, message, found)
             elif self._draws(orderly, 0.05):
                 delay = self._chance.choice([0.0, 0.5])
-                await self._judged(client, "nack", [found], lambda: message.nack(delay=delay))
+                await self._judged(client, "nack", [found], partial(message.nack, delay=delay))
             elif self._draws(orderly, 0.03):
                 await self._judged(client, "release", [found], message.release)
             else:
@@ -114,7 +115,7 @@ class Consumer:
                 batch = await batches.receive()
                 found = [self._look(client, message) for message in batch.messages]
                 if self._draws(orderly, 0.05):
-                    await self._judged(client, "nack", found, lambda batch=batch: batch.nack(delay=0.1))
+                    await self._judged(client, "nack", found, partial(batch.nack, delay=0.1))
                 else:
                     await self._judged(client, "ack", found, batch.ack)
 

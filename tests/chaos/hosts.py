@@ -131,5 +131,3 @@ class Observer:
     async def stored(self) -> dict[str, int]:
         """How many messages each queue ever stored."""
         return {queue: (await self._broker.queue(queue).info()).next_seq - 1 for queue in self._queues}
-
-

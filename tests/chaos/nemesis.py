@@ -131,7 +131,7 @@ class Nemesis:
         """Those in such a state that no other fault holds, once there is one; they are held until ``_free``.
         None after ``PATIENCE_S``."""
         with trio.move_on_after(PATIENCE_S):
-            while not any(node.state in states and node.name not in self._held for node in nodes):
+            while not any(node.state in states and node.name not in self._held for node in nodes):  # noqa: ASYNC110 - a poll is enough here
                 await trio.sleep(0.05)
         taken = [node for node in nodes if node.state in states and node.name not in self._held]
         self._held.update(dict.fromkeys(node.name for node in taken))
@@ -277,9 +277,13 @@ class Nemesis:
             case "silence":
                 return dict.fromkeys(around, Condition(STALL, STALL))
             case "deafen":
-                return {pair: Condition(back=STALL) if pair[0] == name else Condition(STALL) for pair in around}
+                return {
+                    pair: Condition(back=STALL) if pair[0] == name else Condition(STALL) for pair in around
+                }
             case "mute":
-                return {pair: Condition(STALL) if pair[0] == name else Condition(back=STALL) for pair in around}
+                return {
+                    pair: Condition(STALL) if pair[0] == name else Condition(back=STALL) for pair in around
+                }
             case "stall":
                 other = victims[1]
                 return {(name, other): Condition(STALL), (other, name): Condition(back=STALL)}

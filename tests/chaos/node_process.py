@@ -1,7 +1,7 @@
-"""``python -m tests.chaos.node_process ROUTES ARGUMENTS...``: ``haq ARGUMENTS...``, its dialling routed.
+"""``python -m tests.chaos.node_process PLACE CONFIG``: ``haq node run --config CONFIG``, its dialling routed.
 
-One rule: all but the network is what ``haq node run`` runs in production; and the process dies with the one
-that started it, whatever ends that.
+One rule: all but the network is what runs in production, unless a bug is planted to show that it is found;
+and the process dies with the one that started it, whatever ends that.
 """
 
 import ctypes
@@ -9,7 +9,7 @@ import json
 import signal
 import sys
 from collections.abc import Sequence
-from functools import cached_property
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,7 +17,7 @@ from haqactor.cli import main as haq
 from haqactor.cli.node import read_config
 from haqactor.client.broker import Broker
 from haqactor.config import NodeConfig
-from haqactor.env import Environment
+from haqactor.env import Environment, NullProbe
 from haqactor.runtime.logs import node_logger
 from haqactor.runtime.real import environment
 from haqactor.runtime.surroundings import within
@@ -26,17 +26,36 @@ from tests.chaos.routed_network import routed
 _PR_SET_PDEATHSIG: Final = 1
 
 
-class Surroundings:
-    """Production's, with routes. Made before the trio run that needs it, so the environment comes later."""
+class Planted(NullProbe):
+    """Production's probe, but for some bugs."""
 
-    def __init__(self, routes: dict[str, str], config: NodeConfig) -> None:
+    __slots__ = ("_bugs",)
+
+    def __init__(self, bugs: Sequence[str]) -> None:
+        self._bugs = tuple(bugs)
+
+    def bug(self, name: str) -> bool:
+        """Is it one of them?"""
+        return name in self._bugs
+
+
+class Place:
+    """Production's surroundings, with routes. Made before the trio run that needs it, so the environment
+    comes later."""
+
+    def __init__(self, routes: dict[str, str], bugs: Sequence[str], config: NodeConfig) -> None:
         self._routes = routes
+        self._bugs = bugs
         self._log = node_logger(config)
+        self._environment: Environment | None = None
 
-    @cached_property
+    @property
     def environment(self) -> Environment:
         """The real one."""
-        return routed(environment(), self._routes)
+        if self._environment is None:
+            world = routed(environment(), self._routes)
+            self._environment = replace(world, probe=Planted(self._bugs)) if self._bugs else world
+        return self._environment
 
     @property
     def log(self) -> Any:
@@ -52,11 +71,11 @@ class Surroundings:
 
 
 def main() -> None:
-    """The command: a table of routes, and a node's configuration file."""
+    """The command."""
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    table, file = sys.argv[1:]
-    routes: dict[str, str] = json.loads(Path(table).read_text(encoding="utf-8"))
-    with within(Surroundings(routes, read_config(file, {}))):
+    place, file = sys.argv[1:]
+    told = json.loads(Path(place).read_text(encoding="utf-8"))
+    with within(Place(told["routes"], told["bugs"], read_config(file, {}))):
         haq(["node", "run", "--config", file])
 
 

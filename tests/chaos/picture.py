@@ -5,7 +5,7 @@ One rule: a colour is a kind of fault, in every picture the same.
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Final, cast
+from typing import Any, Final
 
 from tests.chaos.history import Record
 from tests.chaos.nemesis import Span
@@ -61,9 +61,10 @@ def draw(
     upper.set_ylim(len(lanes) - 0.4, -0.6)
     upper.set_title(title, loc="left", fontsize=10)
     if shown:
-        upper.legend(shown.values(), shown.keys(), ncols=len(shown), fontsize=7, loc="lower left", frameon=False,
-                     bbox_to_anchor=(0.0, -0.02 - 0.35 / max(1, len(lanes))))  # fmt: skip
-    _confirms(cast("Any", lower), records, figures, until_s)
+        below = -0.02 - 0.35 / max(1, len(lanes))
+        place = {"loc": "lower left", "bbox_to_anchor": (0.0, below)}
+        upper.legend(shown.values(), shown.keys(), ncols=len(shown), fontsize=7, frameon=False, **place)
+    _confirms(lower, records, figures, until_s)
     figure.savefig(path)
 
 
@@ -71,12 +72,12 @@ def _confirms(axes: Any, records: Sequence[Record], figures: Figures, until_s: f
     parts = max(1, round(until_s / _PART_S))
     found = rates(records, until_s, parts)
     width_s = until_s / parts
-    axes.fill_between([part * width_s for part in range(parts)], found, step="post", color="#59a14f", alpha=0.7)
+    axes.fill_between(
+        [part * width_s for part in range(parts)], found, step="post", color="#59a14f", alpha=0.7
+    )
     axes.axvspan(figures.gap_at_s, figures.gap_at_s + figures.gap_s, color="#e15759", alpha=0.15)
-    axes.annotate(
-        f"longest gap {figures.gap_s:.2f} s", (figures.gap_at_s, 0), xytext=(2, 4), textcoords="offset points",
-        fontsize=7,
-    )  # fmt: skip
+    longest, at = f"longest gap {figures.gap_s:.2f} s", (figures.gap_at_s, 0)
+    axes.annotate(longest, at, xytext=(2, 4), textcoords="offset points", fontsize=7)
     for outcome, colour in (("refused", "#e15759"), ("unknown", "#f28e2b")):
         times = [each.ended_s for each in records if each.kind == "publish" and each.outcome == outcome]
         if times:

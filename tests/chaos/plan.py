@@ -8,7 +8,7 @@ import json
 import random
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
-from typing import Final
+from typing import Any, Final
 
 LEADER: Final = "leader"
 """As a victim: whoever leads some queue at that time."""
@@ -121,6 +121,8 @@ def to_json(seed: int, faults: Sequence[Fault]) -> str:
 
 def from_json(text: str) -> tuple[int, list[Fault]]:
     """The seed and the faults."""
-    read = json.loads(text)
-    rows = read["faults"]
-    return read["seed"], [Fault(**{**row, "victims": tuple(row["victims"])}) for row in rows]
+    read: dict[str, Any] = json.loads(text)
+    rows: list[dict[str, Any]] = read["faults"]
+    for row in rows:
+        row["victims"] = tuple(row["victims"])
+    return read["seed"], [Fault(**row) for row in rows]

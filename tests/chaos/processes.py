@@ -3,12 +3,13 @@
 One rule: whoever ends a node says so before; any other end is kept as a failure with the log's last lines.
 """
 
+import json
 import os
 import resource
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -17,6 +18,7 @@ import trio
 from haqactor.cli.launcher import LocalCluster, LocalNode
 from haqactor.env import NetworkError
 from haqactor.runtime.real import RealNetwork
+from tests.chaos.topology import Topology
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 START_S: Final = 30.0
@@ -29,7 +31,7 @@ class NodeProcess:
     """One node. ``state``: ``dead``, ``starting``, ``up``, ``paused``. ``excused``: an end now is no
     failure (its data is damaged, its disk full, it was told to stop)."""
 
-    def __init__(self, place: LocalNode, routes: Path, changed: Callable[["NodeProcess"], None]) -> None:
+    def __init__(self, place: LocalNode, told: Path, changed: Callable[["NodeProcess"], None]) -> None:
         self.place = place
         self.name = f"n{place.number}"
         self.state = "dead"
@@ -37,7 +39,7 @@ class NodeProcess:
         self.failures: list[str] = []
         self.last_exit: int | None = None
         self.starts = 0
-        self._routes = routes
+        self._told = told
         self._changed = changed
         self._process: subprocess.Popen[bytes] | None = None
         self._ended = trio.Event()
@@ -60,10 +62,16 @@ class NodeProcess:
         self.starts += 1
         self._ended = trio.Event()
         variables = {name: value for name, value in os.environ.items() if not name.startswith("HAQ_")}
-        command = [sys.executable, "-m", "tests.chaos.node_process", str(self._routes), str(self.place.config)]
+        command = [
+            sys.executable,
+            "-m",
+            "tests.chaos.node_process",
+            str(self._told),
+            str(self.place.config),
+        ]
         with self.place.log.open("ab") as log:
             # On this thread, which lives as long as the run: the kernel ends the node with its parent thread.
-            process = self._process = subprocess.Popen(
+            process = self._process = subprocess.Popen(  # noqa: ASYNC220 - see above
                 command,
                 cwd=ROOT,
                 env=variables,
@@ -152,13 +160,14 @@ class NodeProcess:
 
 
 def lay_out(
-    cluster: LocalCluster, routes: dict[str, str], changed: Callable[[NodeProcess], None]
+    cluster: LocalCluster, topology: Topology, bugs: Sequence[str], changed: Callable[[NodeProcess], None]
 ) -> dict[str, NodeProcess]:
-    """``routes``: each node's table as JSON. Nothing is started."""
+    """``bugs``: planted in every node. Nothing is started."""
     found: dict[str, NodeProcess] = {}
     for place in cluster.nodes:
-        table = place.directory / "routes.json"
-        table.write_text(routes[f"n{place.number}"], encoding="utf-8")
-        node = NodeProcess(place, table, changed)
+        told = {"routes": topology.routes(f"n{place.number}"), "bugs": list(bugs)}
+        file = place.directory / "place.json"
+        file.write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
+        node = NodeProcess(place, file, changed)
         found[node.name] = node
     return found

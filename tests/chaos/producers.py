@@ -7,6 +7,7 @@ under its number until it is confirmed, also in its next life.
 import random
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Final, cast
 
 import trio
@@ -129,7 +130,7 @@ class Crowd:
             self._next += 1
             message = f"{self._name}/{self._next}"
             body = body_of(message, self._chance.choice([40, 300, 3000]))
-            failed = await self._publish(message, lambda body=body: broker.publish(self._queue, body))
+            failed = await self._publish(message, partial(broker.publish, self._queue, body))
             while isinstance(failed, haqactor.OutcomeUnknown) and self._chance.random() < 0.7:
                 failed = await self._publish(message, cast("Any", failed).retry)
             await _rest(self._history, self._queue, self._chance.choice([0.02, 0.05, 0.2]), going)

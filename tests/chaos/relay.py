@@ -98,7 +98,8 @@ class Relay:
     def impose(self, key: object, conditions: Mapping[Pair, Condition]) -> None:
         """Until ``lift(key)``. Raises KeyError for a link that is not there."""
         for pair in conditions:
-            self.links[pair]  # noqa: B018 - it must be there
+            if pair not in self.links:
+                raise KeyError(pair)
         self._imposed[key] = dict(conditions)
         self._apply(conditions)
 
@@ -141,9 +142,7 @@ class Relay:
                 nursery.start_soon(self._carry, wire, sock, nursery)
             task_status.started()
 
-    async def _serve(
-        self, wire: Wire, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
-    ) -> None:
+    async def _serve(self, wire: Wire, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Accept while the link does; a port that is bound and does not listen refuses."""
         link = self.links[wire.pair]
         sock = await _bound(wire.port, socket.SOCK_STREAM)

@@ -23,7 +23,7 @@ from tests.chaos.plan import KINDS, Fault, draw
 from tests.chaos.processes import NodeProcess, lay_out
 from tests.chaos.relay import Relay
 from tests.chaos.routed_network import routed
-from tests.chaos.topology import Topology, free_ports, routes_json
+from tests.chaos.topology import Topology, free_ports
 from tests.chaos.topology import lay_out as topology_of
 
 LIMITS: Final[dict[str, float | int]] = {
@@ -45,7 +45,8 @@ _POLL_S: Final = 0.1
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """``kinds``: faults that may be drawn. ``plan``: instead of the seed's."""
+    """``kinds``: faults that may be drawn. ``plan``: instead of the seed's. ``bugs``: planted in every
+    node, to show that they are found."""
 
     seed: int
     seconds: float
@@ -53,6 +54,7 @@ class Settings:
     kinds: tuple[str, ...] = KINDS
     policy: Policy = field(default_factory=Policy)
     plan: tuple[Fault, ...] | None = None
+    bugs: tuple[str, ...] = ()
 
     def drawn(self) -> list[Fault]:
         """What is going to happen."""
@@ -121,12 +123,10 @@ class Run:
         cluster = LocalCluster.found(self.directory / "cluster", number, base, more)
         topology = self._topology(base)
         self.relay = Relay(topology)
-        tables = {name: routes_json(topology, name) for name in topology.nodes}
-        self.nodes = lay_out(cluster, tables, self._changed)
+        self.nodes = lay_out(cluster, topology, self.settings.bugs, self._changed)
         async with trio.open_nursery() as processes:
             await processes.start(self.relay.run)
-            with trio.CancelScope() as _scope:
-                await self._work(cluster.url, processes)
+            await self._work(cluster.url, processes)
             processes.cancel_scope.cancel()
         self.result.broken["nothing fails on its own"] = self._own_failures()
         return self.result

@@ -71,7 +71,7 @@ async def test_refuses_for_a_node_that_is_not_there() -> None:
     async with relayed() as (relay, there):
         relay.node_is("n1", up=False)
         await trio.testing.wait_all_tasks_blocked()
-        with pytest.raises(OSError, match="all attempts|refused"):
+        with pytest.raises(OSError, match=r"all attempts|refused"):
             await dial(there)
         relay.node_is("n1", up=True)
         await trio.testing.wait_all_tasks_blocked()
@@ -86,7 +86,7 @@ async def test_a_cut_drops_what_is_there_and_refuses() -> None:
         with pytest.raises(trio.BrokenResourceError):
             await stream.receive_some()
         await trio.testing.wait_all_tasks_blocked()
-        with pytest.raises(OSError, match="all attempts|refused"):
+        with pytest.raises(OSError, match=r"all attempts|refused"):
             await dial(there)
         relay.lift("cut")
         await trio.testing.wait_all_tasks_blocked()
@@ -127,7 +127,6 @@ async def test_a_reset_ends_connections_that_are_there_and_new_ones() -> None:
         async with await dial(there) as again:
             with pytest.raises(trio.BrokenResourceError):
                 await says(again, b"y")
-                await again.receive_some()
 
 
 async def test_one_links_condition_leaves_the_others_alone() -> None:

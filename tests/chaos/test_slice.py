@@ -15,6 +15,10 @@ pytestmark = [pytest.mark.integration, pytest.mark.slow]
 SLICE = Settings(seed=135, seconds=9.0, kinds=("kill", "pause", "cut", "cut_one_way", "isolate", "silence"))
 
 
+def lives(pid: int) -> bool:
+    return Path(f"/proc/{pid}").exists()
+
+
 @pytest.mark.timeout(180)
 def test_every_promise_holds(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     kinds = {fault.kind for fault in SLICE.drawn()}
@@ -41,7 +45,7 @@ async def test_no_process_is_left_when_a_run_is_cancelled(tmp_path: Path) -> Non
 
         await watched(run, look, 0.05)
     assert len(pids) == 3
-    assert not [pid for pid in pids.values() if Path(f"/proc/{pid}").exists()]
+    assert not [pid for pid in pids.values() if lives(pid)]
 
 
 def test_times_are_read() -> None:

@@ -5,6 +5,7 @@ One rule: it is made of a result alone, so that it can be drawn again from what 
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Final
 
 from tests.chaos.history import Record
@@ -53,14 +54,16 @@ def figures(records: Sequence[Record], until_s: float) -> Figures:
     times = confirmations(records)
     within = [0.0, *[time for time, _count in times if time <= until_s], until_s]
     gap_s, gap_at_s = max(
-        ((after - before, before) for before, after in zip(within, within[1:], strict=False)),
+        ((after - before, before) for before, after in pairwise(within)),
         default=(0.0, 0.0),
     )
     confirmed = sum(count for _time, count in times)
     return Figures(
         confirmed=confirmed,
         delivered=sum(1 for each in records if each.kind == "deliver"),
-        settled=sum(len(each.ids) for each in records if each.kind == "settle" and each.outcome == "confirmed"),
+        settled=sum(
+            len(each.ids) for each in records if each.kind == "settle" and each.outcome == "confirmed"
+        ),
         refused=sum(1 for each in published if each.outcome == "refused"),
         unknown=sum(1 for each in published if each.outcome == "unknown"),
         per_s=confirmed / until_s if until_s else 0.0,

@@ -3,7 +3,6 @@
 One rule: an address is always the real one, of configuration and talk; only dialling goes through a table.
 """
 
-import json
 import random
 import socket
 from collections.abc import Iterator, Mapping
@@ -80,11 +79,6 @@ def lay_out(listen: Mapping[str, int], hosts: tuple[str, ...], ports: Iterator[i
                 for offset, kind in enumerate(KINDS if source in listen else KINDS[:1]):
                     wires.append(Wire(source, target, kind, next(ports), base + offset))
     return Topology(names, hosts, tuple(wires))
-
-
-def routes_json(topology: Topology, source: str) -> str:
-    """A node's table as its process reads it."""
-    return json.dumps(topology.routes(source), indent=2) + "\n"
 
 
 def free_ports(taken: range) -> Iterator[int]:
