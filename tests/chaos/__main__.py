@@ -9,17 +9,21 @@ import re
 import shutil
 import sys
 import tempfile
+from collections.abc import Generator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
 import click
+import structlog
 import trio
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from tests.chaos import artefacts, timeline
+from tests.chaos.namespaces import NOTHING, enter
 from tests.chaos.nemesis import Policy
 from tests.chaos.plan import KINDS, from_json
 from tests.chaos.run import Result, Run, Settings, watched
@@ -52,6 +56,13 @@ def seconds_of(text: str) -> float:
     help="restore: a node that refuses damaged data gets it back; recover: it has to mend itself.",
 )
 @click.option("--bug", "bugs", multiple=True, help="Plant this bug (see docs/internals/planted-bugs.md).")
+@click.option(
+    "--namespaces/--no-namespaces",
+    "isolated",
+    default=True,
+    show_default=True,
+    help="Use a loopback and small disks of our own, where that is allowed.",
+)
 @click.option("--out", type=click.Path(file_okay=False, path_type=Path), default=OUT, show_default=True)
 @click.option("-o", "--output", type=click.Choice(["table", "json"]), default="table", show_default=True)
 def main(
@@ -62,6 +73,7 @@ def main(
     file: str | None,
     damage: str,
     bugs: tuple[str, ...],
+    isolated: bool,
     out: Path,
     output: str,
 ) -> None:
@@ -71,7 +83,10 @@ def main(
     if unknown:
         raise click.BadParameter(f"there is no fault {unknown[0]!r}; there are {', '.join(KINDS)}")
     drawn = seed if seed is not None else random.SystemRandom().randrange(1_000_000)
-    settings = Settings(drawn, seconds_of(span), int(nodes), chosen, Policy(damage), bugs=bugs)
+    allowed = enter() if isolated else NOTHING
+    settings = Settings(
+        drawn, seconds_of(span), int(nodes), chosen, Policy(damage), bugs=bugs, allowed=allowed
+    )
     if file is not None:
         told, plan = from_json(Path(file).read_text(encoding="utf-8"))
         settings = replace(settings, seed=told, plan=tuple(plan))
@@ -82,6 +97,8 @@ def carry_out(settings: Settings, directory: Path, output: str) -> int:
     """Run, show, and keep what has to be kept; returns the exit code."""
     console = Console(stderr=True)
     console.print(f"seed {settings.seed}, {settings.nodes} nodes, {settings.seconds:g} s of faults")
+    if not settings.allowed.mounts or not settings.allowed.network:
+        console.print(f"without namespaces of our own: {settings.allowed}", highlight=False)
     shutil.rmtree(directory, ignore_errors=True)
     directory.mkdir(parents=True)
     with tempfile.TemporaryDirectory(prefix="haq-chaos-") as temporary:
@@ -89,7 +106,7 @@ def carry_out(settings: Settings, directory: Path, output: str) -> int:
         for fault in run.result.plan:
             console.print(str(fault), highlight=False)
         try:
-            with _progress(console) as progress:
+            with _clients_log(directory / "clients.log"), _progress(console) as progress:
                 bar = progress.add_task("founding", total=settings.seconds)
 
                 def look(run: Run) -> None:
@@ -110,6 +127,17 @@ def carry_out(settings: Settings, directory: Path, output: str) -> int:
     else:
         _show(result, place)
     return 0 if result.passed else 1
+
+
+@contextmanager
+def _clients_log(path: Path) -> Generator[None]:
+    """What clients have to say goes there."""
+    with path.open("w", encoding="utf-8") as out:
+        structlog.configure(logger_factory=structlog.PrintLoggerFactory(out))
+        try:
+            yield
+        finally:
+            structlog.reset_defaults()
 
 
 def _progress(console: Console) -> Progress:

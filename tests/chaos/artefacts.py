@@ -1,7 +1,8 @@
 """What a run leaves in its directory: ``plan.json``, ``history.jsonl``, ``result.json``, ``timeline.svg``,
-and the nodes' logs.
+and the logs of nodes and clients.
 
-One rule: the picture and the verdict are kept of every run, the rest only of one that failed.
+One rule: the picture and the verdict are kept of every run, the rest only of one that failed (the clients'
+log always, since it is written on the way).
 """
 
 import json
@@ -78,6 +79,6 @@ def keep(run: Run, directory: Path) -> None:
     (directory / "plan.json").write_text(to_json(result.settings.seed, result.plan), encoding="utf-8")
     run.history.write(directory / "history.jsonl")
     for node in run.nodes.values():
-        if node.place.log.exists():
-            shutil.copyfile(node.place.log, directory / f"{node.name}.log")
+        if node.log.exists():
+            shutil.copyfile(node.log, directory / f"{node.name}.log")
     (directory / "result.json").write_text(json.dumps(summary(result), indent=1) + "\n", encoding="utf-8")

@@ -11,6 +11,7 @@ import trio
 
 from tests.chaos.conditions import Condition, Mode, Way
 from tests.chaos.damage import damage
+from tests.chaos.namespaces import NOTHING, Allowed, set_loopback
 from tests.chaos.plan import LEADER, Fault
 from tests.chaos.processes import NodeProcess
 from tests.chaos.relay import Relay
@@ -19,6 +20,8 @@ from tests.chaos.topology import Pair
 CUT: Final = Condition(Way(Mode.CUT), Way(Mode.CUT))
 STALL: Final = Way(Mode.STALL)
 DELAY_S_MAX: Final = 0.5
+LITTLE_ROOM: Final = 8 * 1024 * 1024
+"""Bytes left on a disk with which a leader takes no more messages."""
 PATIENCE_S: Final = 3.0
 """How long a fault waits for a victim that another one has just stopped."""
 
@@ -53,6 +56,7 @@ class Nemesis:
         leader: Callable[[], Awaitable[str | None]],
         crash_host: Callable[[str, trio.Event], Awaitable[None]],
         policy: Policy | None = None,
+        allowed: Allowed = NOTHING,
     ) -> None:
         self.nodes = nodes
         self.relay = relay
@@ -62,6 +66,7 @@ class Nemesis:
         self.fired: dict[str, int] = {}
         self.missed = 0
         self._policy = policy or Policy()
+        self._allowed = allowed
         self._now = now
         self._leader = leader
         self._crash_host = crash_host
@@ -74,6 +79,7 @@ class Nemesis:
             "pause": self._pause,
             "damage": self._damage,
             "disk_full": self._disk_full,
+            "outage": self._outage,
         }
 
     async def follow(self, plan: Sequence[Fault], processes: trio.Nursery) -> None:
@@ -88,7 +94,7 @@ class Nemesis:
         """Whatever was going on: the network is whole, and all nodes run."""
         self.relay.lift_all()
         for node in self.nodes.values():
-            node.limit_files(limited=False)
+            node.relieve_disk()
             if node.state == "paused":
                 node.resume()
         async with trio.open_nursery() as nursery:
@@ -217,12 +223,12 @@ class Nemesis:
         """Does it run with it? If not, it has to say why."""
         if self._nursery is None:
             raise RuntimeError("nothing was begun")
-        logged = node.place.log.stat().st_size
+        logged = node.log.stat().st_size
         await node.start(self._nursery, excused=True)
         if not await node.wait_ended(1.0):
             node.excused = False
             return True
-        with node.place.log.open("rb") as log:
+        with node.log.open("rb") as log:
             log.seek(logged)
             said = log.read()
         if b"data_damaged" not in said:
@@ -234,10 +240,10 @@ class Nemesis:
         try:
             for node in taken:
                 node.excused = True  # a journal that cannot make its next segment ends its node
-                node.limit_files(limited=True)
+                node.fill_disk(LITTLE_ROOM if fault.amount < 0.5 else 0)
                 if await node.wait_ended(fault.lasts_s):
                     self.note(f"{node.name}: ended for want of space (exit code {node.last_exit})")
-                node.limit_files(limited=False)
+                node.relieve_disk()
                 if not await node.wait_ended(0.2):
                     node.excused = False
                 await self._start(node)
@@ -246,6 +252,24 @@ class Nemesis:
         return bool(taken)
 
     # -- the network
+
+    async def _outage(self, fault: Fault, victims: Sequence[NodeProcess]) -> bool:
+        """No node is started meanwhile: it could not listen."""
+        if not self._allowed.network:
+            return False
+        with trio.move_on_after(PATIENCE_S):
+            while any(node.state != "up" for node in victims):  # noqa: ASYNC110 - a poll is enough here
+                await trio.sleep(0.05)
+        taken = await self._take(victims, "up", "paused")
+        try:
+            if len(taken) < len(victims):
+                return False
+            set_loopback(up=False)
+            await trio.sleep(fault.lasts_s)
+        finally:
+            set_loopback(up=True)
+            self._free(taken)
+        return True
 
     async def _network(self, number: int, fault: Fault, victims: Sequence[str]) -> bool:
         if fault.kind == "client_crash":

@@ -27,6 +27,7 @@ _COLOURS: Final = {
     "client_crash": "#333333",
     "damage": "#8c564b",
     "disk_full": "#59a14f",
+    "outage": "#7f0000",
 }
 _PART_S: Final = 0.25
 

@@ -31,12 +31,15 @@ WEIGHTS: Final = {
     "reset": 3,  # its connections end with an RST, again and again
     "client_crash": 2,  # a host of clients loses its power
     "damage": 1,  # a journal file of a stopped node is truncated, or a bit of it flips
-    "disk_full": 1,  # no file can grow
+    "disk_full": 1,  # its disk has little room left, or none
+    "outage": 1,  # the loopback of all is down: no packet arrives
 }
 KINDS: Final = tuple(WEIGHTS)
-ALONE: Final = ("kill_all", "damage", "disk_full")
-"""Not while another fault goes on: the first has no other victims left, and a node whose data may be gone
-is as much as a cluster of three bears."""
+FULL_S: Final = 2.0
+"""For which a disk is full at least: a journal has some room in its last segment."""
+ALONE: Final = ("kill_all", "outage", "damage", "disk_full")
+"""Not while another fault goes on: the first two leave no other victims, and a node whose data may be gone is
+as much as a cluster of three bears."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +91,9 @@ def _fault(
     chance: random.Random, at_s: float, kind: str, nodes: Sequence[str], hosts: Sequence[str]
 ) -> Fault:
     lasts_s = round(chance.choice([0.3, 1.0, 2.0, 4.0]) * chance.uniform(0.5, 1.5), 2)
-    if kind == "kill_all":
+    if kind == "disk_full":
+        lasts_s += FULL_S
+    if kind in ("kill_all", "outage"):
         victims = tuple(nodes)
     elif kind in ("cut", "cut_one_way", "stall"):
         victims = tuple(chance.sample(list(nodes), 2))

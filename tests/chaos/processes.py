@@ -18,6 +18,7 @@ import trio
 from haqactor.cli.launcher import LocalCluster, LocalNode
 from haqactor.env import NetworkError
 from haqactor.runtime.real import RealNetwork
+from tests.chaos.namespaces import Disk
 from tests.chaos.topology import Topology
 
 ROOT: Final = Path(__file__).resolve().parents[2]
@@ -34,6 +35,8 @@ class NodeProcess:
     def __init__(self, place: LocalNode, told: Path, changed: Callable[["NodeProcess"], None]) -> None:
         self.place = place
         self.name = f"n{place.number}"
+        self.log = place.log.resolve()
+        self.disk: Disk | None = None
         self.state = "dead"
         self.excused = False
         self.failures: list[str] = []
@@ -69,7 +72,7 @@ class NodeProcess:
             str(self._told),
             str(self.place.config),
         ]
-        with self.place.log.open("ab") as log:
+        with self.log.open("ab") as log:
             # On this thread, which lives as long as the run: the kernel ends the node with its parent thread.
             process = self._process = subprocess.Popen(  # noqa: ASYNC220 - see above
                 command,
@@ -150,12 +153,25 @@ class NodeProcess:
         if self.state == "paused":
             self._becomes("up")
 
-    def limit_files(self, *, limited: bool) -> None:
-        """No file of it may be written beyond what its log has and ``LOG_SPARE`` bytes: writes to the journal
-        fail as those to a full disk do."""
+    def fill_disk(self, spare_bytes: int) -> None:
+        """Its disk has this room left. Without a disk of its own no file of it may be written beyond what its
+        log has and ``LOG_SPARE`` bytes: writes to the journal fail as those to a full disk do."""
+        if self.disk is not None:
+            self.disk.fill(spare_bytes)
+        else:
+            self._limit_files(limited=True)
+
+    def relieve_disk(self) -> None:
+        """There is room again."""
+        if self.disk is not None:
+            self.disk.relieve()
+        else:
+            self._limit_files(limited=False)
+
+    def _limit_files(self, *, limited: bool) -> None:
         if self._process is not None and self._process.poll() is None:
             hard = resource.prlimit(self._process.pid, resource.RLIMIT_FSIZE)[1]
-            soft = self.place.log.stat().st_size + LOG_SPARE if limited else hard
+            soft = self.log.stat().st_size + LOG_SPARE if limited else hard
             resource.prlimit(self._process.pid, resource.RLIMIT_FSIZE, (soft, hard))
 
 

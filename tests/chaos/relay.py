@@ -17,7 +17,9 @@ from tests.chaos.topology import HOST, Pair, Topology, Wire
 
 CHUNK: Final = 65_536
 DATAGRAM_MAX: Final = 65_536
-_DATAGRAMS_LATE_MAX: Final = 4096
+DATAGRAMS_LATE_MAX: Final = 4096
+BIND_TRIES: Final = 2000
+_SOON: Final = (errno.EADDRINUSE, errno.EADDRNOTAVAIL)
 _RST_ON_CLOSE: Final = struct.pack("ii", 1, 0)
 
 
@@ -203,7 +205,7 @@ class Relay:
                 flow.datagrams += 1
                 if flow.way.mode is Mode.PASS:
                     await _send(out, payload, target)
-                elif self._late < _DATAGRAMS_LATE_MAX:
+                elif self._late < DATAGRAMS_LATE_MAX:
                     nursery.start_soon(self._send_late, out, payload, target, flow.way.delay_s)
 
     async def _send_late(
@@ -250,8 +252,9 @@ async def _send(sock: trio.socket.SocketType, payload: bytes, target: tuple[str,
 
 
 async def _bound(port: int, kind: socket.SocketKind) -> trio.socket.SocketType:
-    """The port, bound and not listening yet. A connection that is just going may hold it for a moment."""
-    for attempt in range(100):
+    """The port, bound and not listening yet. A connection that is just going may hold it for a moment, and
+    while the loopback is down there is none."""
+    for attempt in range(BIND_TRIES):
         sock = trio.socket.socket(socket.AF_INET, kind)
         try:
             if kind == socket.SOCK_STREAM:
@@ -259,7 +262,7 @@ async def _bound(port: int, kind: socket.SocketKind) -> trio.socket.SocketType:
             await sock.bind((HOST, port))
         except OSError as error:
             sock.close()
-            if error.errno != errno.EADDRINUSE or attempt == 99:
+            if error.errno not in _SOON or attempt == BIND_TRIES - 1:
                 raise
             await trio.sleep(0.01)
         except BaseException:

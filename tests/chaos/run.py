@@ -18,6 +18,7 @@ from haqactor.runtime.real import environment
 from tests.chaos import checks, workload
 from tests.chaos.history import History
 from tests.chaos.hosts import Host, Observer
+from tests.chaos.namespaces import NOTHING, Allowed, Disk
 from tests.chaos.nemesis import Nemesis, Policy, Span
 from tests.chaos.plan import KINDS, Fault, draw
 from tests.chaos.processes import NodeProcess, lay_out
@@ -38,6 +39,7 @@ LIMITS: Final[dict[str, float | int]] = {
 GROUPS: Final = 3
 START_S: Final = 60.0
 DRAIN_S: Final = 60.0
+DISK_BYTES: Final = 96 * 1024 * 1024
 CALM_AFTER_S: Final = 6.0
 """How long after a fault nothing of it is felt any more: more than a lease."""
 _POLL_S: Final = 0.1
@@ -55,6 +57,7 @@ class Settings:
     policy: Policy = field(default_factory=Policy)
     plan: tuple[Fault, ...] | None = None
     bugs: tuple[str, ...] = ()
+    allowed: Allowed = NOTHING
 
     def drawn(self) -> list[Fault]:
         """What is going to happen."""
@@ -120,16 +123,33 @@ class Run:
         number = self.settings.nodes
         base = await free_base_port(number)
         more = {"groups": GROUPS, "limits": LIMITS}
+        disks = self._disks() if self.settings.allowed.mounts else {}
         cluster = LocalCluster.found(self.directory / "cluster", number, base, more)
         topology = self._topology(base)
         self.relay = Relay(topology)
         self.nodes = lay_out(cluster, topology, self.settings.bugs, self._changed)
-        async with trio.open_nursery() as processes:
-            await processes.start(self.relay.run)
-            await self._work(cluster.url, processes)
-            processes.cancel_scope.cancel()
+        try:
+            for name, disk in disks.items():
+                self.nodes[name].disk = disk
+            async with trio.open_nursery() as processes:
+                await processes.start(self.relay.run)
+                await self._work(cluster.url, processes)
+                processes.cancel_scope.cancel()
+        finally:
+            for disk in disks.values():
+                disk.unmount()
         self.result.broken["nothing fails on its own"] = self._own_failures()
         return self.result
+
+    def _disks(self) -> dict[str, Disk]:
+        """A small one for each node; its log lies beside it, so that a node can always say why it ends."""
+        found: dict[str, Disk] = {}
+        for number in range(self.settings.nodes):
+            log = self.directory / f"n{number}.log"
+            log.touch()
+            disk = found[f"n{number}"] = Disk.mount(self.directory / "cluster" / f"n{number}", DISK_BYTES)
+            (disk.path / "log").symlink_to(log)
+        return found
 
     def _topology(self, base: int) -> Topology:
         names = {f"n{number}": base + PORT_STEP * number for number in range(self.settings.nodes)}
@@ -172,7 +192,13 @@ class Run:
     async def _disturb(self, observer: Observer, processes: trio.Nursery) -> None:
         self.phase = "faults"
         nemesis = Nemesis(
-            self.nodes, self.relay, self.now, observer.leader, self._crash_host, self.settings.policy
+            self.nodes,
+            self.relay,
+            self.now,
+            observer.leader,
+            self._crash_host,
+            self.settings.policy,
+            self.settings.allowed,
         )
         self.result.spans, shared = nemesis.spans, self.result.spans
         nemesis.spans.extend(shared)
@@ -244,7 +270,7 @@ class Run:
         found = list(self.failures)
         for node in self.nodes.values():
             found.extend(node.failures)
-            text = node.place.log.read_text(encoding="utf-8", errors="replace")
+            text = node.log.read_text(encoding="utf-8", errors="replace")
             for word in ("Traceback", "invariant_violation", "InvariantViolation"):
                 if word in text:
                     at = text.index(word)

@@ -7,12 +7,16 @@ import pytest
 import trio
 
 from tests.chaos.__main__ import carry_out, seconds_of
-from tests.chaos.plan import Fault
+from tests.chaos.checks import duplicated
+from tests.chaos.history import read
+from tests.chaos.plan import Fault, from_json
 from tests.chaos.run import Run, Settings, watched
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow]
 
-SLICE = Settings(seed=135, seconds=9.0, kinds=("kill", "pause", "cut", "cut_one_way", "isolate", "silence"))
+KEPT = ["clients.log", "result.json", "timeline.svg"]
+MORE = ["history.jsonl", "n0.log", "n1.log", "n2.log", "plan.json"]
+SLICE = Settings(seed=528, seconds=7.0, kinds=("kill", "pause", "cut", "cut_one_way", "isolate", "silence"))
 
 
 def lives(pid: int) -> bool:
@@ -29,7 +33,23 @@ def test_every_promise_holds(tmp_path: Path, capsys: pytest.CaptureFixture[str])
     assert told["verdict"] == "pass"
     assert sum(told["faults"].values()) >= 3
     assert told["figures"]["confirmed"] > 100
-    assert sorted(each.name for each in (tmp_path / "out").iterdir()) == ["result.json", "timeline.svg"]
+    assert sorted(each.name for each in (tmp_path / "out").iterdir()) == KEPT
+
+
+@pytest.mark.timeout(120)
+def test_a_planted_bug_is_found_and_all_of_it_kept(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Resets of connections make clients ask again; nodes that know no retries store it twice."""
+    resets = tuple(Fault(0.5 + number, 0.3, "reset", (f"n{number % 3}",)) for number in range(4))
+    settings = Settings(1, 4.0, plan=resets, bugs=("machine.no_dedup",))
+    assert carry_out(settings, tmp_path / "out", "table") == 1
+    assert "nothing stored twice" in capsys.readouterr().out
+    kept = sorted(each.name for each in (tmp_path / "out").iterdir())
+    assert kept == sorted([*KEPT, *MORE])
+    records = read(tmp_path / "out" / "history.jsonl")
+    assert duplicated(records)
+    assert from_json((tmp_path / "out" / "plan.json").read_text(encoding="utf-8")) == (1, list(resets))
 
 
 @pytest.mark.timeout(60)

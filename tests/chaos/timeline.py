@@ -28,6 +28,7 @@ MARKS: Final = {
     "client_crash": "X",
     "damage": "D",
     "disk_full": "F",
+    "outage": "O",
 }
 """What a lane shows; a fault of processes shows as the state that it makes."""
 _LEVELS: Final = " ▁▂▃▄▅▆▇█"

@@ -6,6 +6,7 @@ that the order of first deliveries can be judged there.
 
 from typing import Final
 
+from tests.chaos.churn import Churn
 from tests.chaos.consumers import Consumer
 from tests.chaos.history import History
 from tests.chaos.hosts import Host
@@ -37,6 +38,7 @@ def hosts(history: History, url: str, relay: Relay, seed: int) -> dict[str, Host
         for place, batches in zip((third, first), _BATCHES.get(queue, ()), strict=False):
             name = f"{queue}-{place.name}-{'batches' if batches else 'singles'}"
             place.consumers.append(Consumer(history, queue, name, seed, batches=batches))
+    places[0].producers.append(Churn())
     for host in places:
         host.producing = dict.fromkeys(range(len(host.producers)))
     return found
