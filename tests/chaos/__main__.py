@@ -7,6 +7,7 @@ import json
 import random
 import re
 import shutil
+import signal
 import sys
 import tempfile
 from collections.abc import Generator
@@ -22,6 +23,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from haqactor.cli.groups import leaves
 from tests.chaos import artefacts, timeline
 from tests.chaos.namespaces import NOTHING, enter
 from tests.chaos.nemesis import Policy
@@ -30,6 +32,7 @@ from tests.chaos.run import Result, Run, Settings, watched
 
 OUT: Final = Path("build/chaos")
 SHOWN: Final = 5
+INTERRUPTED: Final = 130
 _SPAN = re.compile(r"(\d+(?:\.\d+)?)(s|m|h|)")
 _UNIT_S: Final = {"": 1, "s": 1, "m": 60, "h": 3600}
 
@@ -90,6 +93,7 @@ def main(
     if file is not None:
         told, plan = from_json(Path(file).read_text(encoding="utf-8"))
         settings = replace(settings, seed=told, plan=tuple(plan))
+    signal.signal(signal.SIGTERM, lambda _number, _frame: signal.raise_signal(signal.SIGINT))
     sys.exit(carry_out(settings, out / str(settings.seed), output))
 
 
@@ -114,8 +118,11 @@ def carry_out(settings: Settings, directory: Path, output: str) -> int:
                     progress.update(bar, completed=min(run.now(), settings.seconds), description=what)
 
                 result = trio.run(watched, run, look)
-        except BaseException:
+        except BaseException as error:
             artefacts.keep(run, directory)
+            if all(isinstance(each, KeyboardInterrupt) for each in leaves(error)):
+                console.print(f"interrupted; kept in {directory}")
+                return INTERRUPTED
             raise
         if not result.passed:
             artefacts.keep(run, directory)
