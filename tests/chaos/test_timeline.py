@@ -26,7 +26,7 @@ SPANS = [Span("n1", "dead", 2.0, 4.0), Span("n0", "isolate", 8.0, 10.0), Span("n
 def test_lanes_bars_and_time_in_text() -> None:
     lines = text(["n0", "n1"], SPANS, told(1, 1, 9).records, 10, width=10).splitlines()
     assert lines[0] == "      n0 |        ##|"
-    assert lines[1] == "      n1 |  XXX     |"
+    assert lines[1] == "      n1 |  " + "X" * 3 + "     |"
     assert lines[2].startswith("confirms | █       ▄| up to 2")
     assert "10 s" in lines[3]
     assert lines[4].split() == ["X", "dead", "#", "isolate"]
