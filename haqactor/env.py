@@ -9,7 +9,7 @@ right."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol, TypeVar
+from typing import Final, Protocol, TypeVar
 
 T = TypeVar("T")
 Buffer = bytes | bytearray | memoryview
@@ -111,8 +111,38 @@ class Listener(Protocol):
     async def aclose(self) -> None: ...
 
 
+DATAGRAM_BYTES_MAX: Final = 65_507
+"""The largest packet: what UDP over IPv4 can carry."""
+
+
+class Datagrams(Protocol):
+    """An open port for packets, which may be lost, doubled and reordered, and damaged, but never joined or
+    cut. One receiver task at a time, any number of senders."""
+
+    @property
+    def address(self) -> str:
+        """``host:port`` with the real port, also when port 0 was asked for."""
+        ...
+
+    async def send(self, data: Buffer, to: str) -> None:
+        """Hand one packet over; it arrives or is lost. A peer that is unknown, cannot be reached or refuses
+        is silence, never an error. Raises ValueError beyond DATAGRAM_BYTES_MAX, StreamReset once closed at
+        this end."""
+        ...
+
+    async def receive(self) -> tuple[bytes, str]:
+        """The next packet, and who sent it (``host:port``, which ``send`` takes). What comes faster than it
+        is read is lost beyond a bound. Raises StreamReset once closed at this end, and no other
+        NetworkError."""
+        ...
+
+    async def aclose(self) -> None:
+        """Close the port; whoever waits to receive gets StreamReset, packets that nobody read are lost."""
+        ...
+
+
 class Network(Protocol):
-    """Byte streams between addresses (``host:port``)."""
+    """Byte streams and packets between addresses (``host:port``)."""
 
     async def listen(self, address: str) -> Listener:
         """Open a port. Raises AddressInUse, ConnectFailed."""
@@ -120,6 +150,11 @@ class Network(Protocol):
 
     async def dial(self, address: str) -> Stream:
         """Connect. Raises ConnectRefused or ConnectFailed. Small writes leave at once (no Nagle delay)."""
+        ...
+
+    async def datagrams(self, address: str) -> Datagrams:
+        """Open a port for packets; the same number may be listened on for streams, too. Raises AddressInUse,
+        ConnectFailed."""
         ...
 
 

@@ -35,9 +35,21 @@ class NoQuorum(Error):
 
 
 class NotFound(Error):
-    """There is no such queue (or it was deleted). Declare it first."""
+    """There is no such queue (or it was deleted). Declare it first.
+
+    ``group`` and ``uid``, between nodes and clients: where it was, if it was deleted lately; it is gone once
+    that group has dropped it."""
 
     code = "not_found"
+
+    def __init__(self, message: str, *, group: int = -1, uid: int = 0) -> None:
+        super().__init__(message)
+        self.group = group
+        self.uid = uid
+
+    def fields(self) -> dict[str, Any]:
+        """``group`` and ``uid``, where they are known."""
+        return {"group": self.group, "uid": self.uid} if self.uid else {}
 
 
 class Conflict(Error):

@@ -112,7 +112,16 @@ async def open_sealed(
     file: File, magic: bytes, group: int, ref: SealedRef | None
 ) -> tuple[SealedRef, bytes, int]:
     """Check head, trailer and footer. Returns (what it is, footer, where the footer begins). Raises
-    DataDamaged."""
+    DataDamaged, also for what cannot be read."""
+    try:
+        return await _open_sealed(file, magic, group, ref)
+    except DiskError as error:
+        raise damaged(file.path, 0, f"cannot be read: {error}", (group,)) from error
+
+
+async def _open_sealed(
+    file: File, magic: bytes, group: int, ref: SealedRef | None
+) -> tuple[SealedRef, bytes, int]:
     path = file.path
     size = await file.size()
     if size < HEAD_BYTES + TRAILER_BYTES or (ref is not None and ref.size != size):

@@ -14,7 +14,7 @@ from haqactor.ids import Index, Term
 from haqactor.machine import commands, effects
 from haqactor.machine.directory import DirectoryMachine
 from haqactor.nodes.clockwork import GroupTime
-from haqactor.nodes.proposals import AGAIN_NS, Draft, answer_request, seal
+from haqactor.nodes.proposals import AGAIN_NS, Answer, Draft, answer_request, seal
 from haqactor.nodes.raising import Raising
 from haqactor.nodes.reading import Reads
 from haqactor.nodes.sessions import Disconnected, Request
@@ -105,7 +105,7 @@ class DirectoryService:
             self._draft.add(commands.declare(message.name, settings), answer)
         elif isinstance(message, wire.Delete):
             check_name(message.name)
-            self._draft.add(commands.delete(message.name), answer)
+            self._draft.add(commands.delete(message.name), self._told_where(message.name, answer))
         elif isinstance(message, wire.OpenProducer):
             check_name(message.name, "producer")
             self._draft.add(commands.open_producer(message.name), answer)
@@ -139,11 +139,17 @@ class DirectoryService:
     def _resolved(self, request: Request, message: wire.Resolve) -> None:
         row = self.machine.resolve(message.name)
         if row is None:
-            request.session.fail(
-                message.rid, NotFound(f"there is no queue {message.name!r}; declare it first")
-            )
+            request.session.fail(message.rid, self._not_found(message.name))
         else:
             request.session.send(wire.Reply(message.rid, row))
+
+    def _not_found(self, name: str) -> NotFound:
+        """It says where the queue was: until that group has dropped it, others may see it yet."""
+        group, uid = self.machine.departed.get(name, (-1, 0))
+        return NotFound(f"there is no queue {name!r}; declare it first", group=group, uid=uid)
+
+    def _told_where(self, name: str, answer: Answer) -> Answer:
+        return lambda reply, now: answer(self._not_found(name) if isinstance(reply, NotFound) else reply, now)
 
     def covered(self, now_ns: int) -> None:
         """Group 0 delivers nothing."""

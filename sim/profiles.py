@@ -87,6 +87,14 @@ CHANCES: Final[dict[str, tuple[float, ...]]] = {
     "buggify": (0.05, 0.25),
 }
 """What goes wrong by chance all the time, and how often."""
+DATAGRAM_CHANCES: Final[dict[str, tuple[float, ...]]] = {
+    "datagram_loss_share": (0.01, 0.1, 0.3),
+    "datagram_duplicate_share": (0.01, 0.1),
+    "datagram_reorder_share": (0.05, 0.3),
+    "datagram_corrupt_share": (0.001, 0.02),
+}
+"""As CHANCES, of packets; each is drawn from a stream of its own, so that seeds are as they were before there
+were any."""
 _RANDOMLY: Final = ("swarm", "partition")
 
 COMPANIONS: Final = {
@@ -184,6 +192,9 @@ def _chances(seed: int) -> dict[str, float]:
     """Each with probability 0.3."""
     stream = keyed(seed, "chances")
     drawn = {name: (stream.random() < 0.3, stream.choice(rates)) for name, rates in CHANCES.items()}
+    for name, rates in DATAGRAM_CHANCES.items():
+        own = keyed(seed, "chances", name)
+        drawn[name] = own.random() < 0.3, own.choice(rates)
     return {name: rate for name, (wanted, rate) in drawn.items() if wanted}
 
 

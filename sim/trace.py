@@ -9,6 +9,8 @@ from typing import Final, NamedTuple
 
 Datum = int | str | bytes | None
 NO_CAUSE: Final = -1
+DATAGRAM: Final = "datagram"
+"""Stands in the data of a ``send`` or ``recv`` that belongs to no stream."""
 _HASHED_AT_ONCE: Final = 256
 
 

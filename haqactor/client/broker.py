@@ -153,8 +153,9 @@ class Broker:
         try:
             reply, _blob = await self.session.answer(request)
             uid, group = int(reply["uid"]), int(reply["group"])
-        except NotFound:
+        except NotFound as error:
             if not again and request.doubt < 2:
+                await self._gone_for_all(error)
                 raise
             target = self._targets.get(name)
             if target is None:
@@ -221,8 +222,17 @@ class Broker:
                 pass
         try:
             return await self.session.ask(METADATA_GROUP, wire.Resolve(0, name, True))
+        except NotFound as error:
+            await self._gone_for_all(error)
+            raise
         finally:
             self._gone.pop(name, None)
+
+    async def _gone_for_all(self, error: NotFound) -> None:
+        """A queue that is being deleted is gone once its group has dropped it: before that, others that know
+        it still are answered there, and nobody may say that it is not there."""
+        if error.uid:
+            await self.session.ask(error.group, wire.Await(0, error.group, error.uid, 0, True))
 
     def forget(self, name: str, uid: int) -> None:
         """That incarnation is gone; a node that lags behind might name it still, so the next look at the name

@@ -33,6 +33,7 @@ from haqactor.machine.epochs import Epochs
 from haqactor.machine.machine import GroupMachine
 from haqactor.machine.versions import KNOWN, Agreed, Versions
 
+_DEPARTED_MAX: Final = 1024
 _ORDINALS: Final = 1 << 16
 _ENSURES_MAX: Final = 500
 _ROWS_MAX: Final = 500
@@ -81,6 +82,9 @@ class DirectoryMachine:
         self._last_change: dict[int, int] = {}
         self._sources: dict[str, dict[str, bool]] = {}
         self._ordinal = 0
+        self.departed: OrderedDict[str, tuple[int, int]] = OrderedDict()
+        """Names deleted lately: where they were, (group, uid). A hint for those who ask, no part of the
+        state."""
         self._chain = b""  #: of all commands and their replies so far
 
     @property
@@ -207,6 +211,10 @@ class DirectoryMachine:
         change = self._number()
         self._unlink(row)
         del self.queues[name]
+        self.departed[name] = row.group, row.uid
+        self.departed.move_to_end(name)
+        if len(self.departed) > _DEPARTED_MAX:
+            self.departed.popitem(last=False)
         self._last_change[row.group] = change
         effects.append(DirectoryChanged(row.group))
         return {"uid": row.uid, "group": row.group}

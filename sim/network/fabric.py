@@ -11,7 +11,8 @@ from typing import Any, Final
 from haqactor.sim.host import Host
 from haqactor.sim.network.connection import Connection
 from haqactor.sim.network.links import LOOPBACK, Faults, Link, LinkSettings
-from haqactor.sim.network.machine import Machine
+from haqactor.sim.network.machine import Machine, Stack
+from haqactor.sim.network.packets import Packets
 from haqactor.sim.network.stream import SimStream
 from haqactor.sim.world import NS, World
 
@@ -23,6 +24,10 @@ CALM: Final[dict[str, Any]] = {
     "reset_share": 0.0,
     "half_open_share": 0.0,
     "late_share": 0.0,
+    "datagram_loss_share": 0.0,
+    "datagram_duplicate_share": 0.0,
+    "datagram_reorder_share": 0.0,
+    "datagram_corrupt_share": 0.0,
 }
 
 
@@ -69,6 +74,7 @@ class Fabric:
         self.machines: dict[str, Machine] = {}
         self.links: dict[tuple[str, str], Link] = {}
         self.cuts: dict[int, Cut] = {}
+        self._packets: dict[tuple[str, str], Packets] = {}
         self.swizzles = 0
         self._end_share = end_share
         self._silence_share = silence_share
@@ -123,6 +129,14 @@ class Fabric:
         connection = Connection(self.faults, number, stack, target, port, links)
         connection.knock()
         return connection.client
+
+    def post(self, data: bytes, sender: Stack, port: int, target: Machine, to_port: int) -> None:
+        """Send a datagram from one port to another."""
+        ends = sender.machine.name, target.name
+        packets = self._packets.get(ends)
+        if packets is None:
+            packets = self._packets[ends] = Packets(self.faults, self.link(*ends), target)
+        packets.send(data, sender, port, to_port)
 
     # -- what goes wrong
 

@@ -28,6 +28,11 @@ class LinkSettings:
     that one end does not hear of. ``late_share``: of breaks whose bytes still under way come ``late_mean_ns``
     late, when the next stream is at work already. ``discard_share``: of resets that take unread bytes from
     the reader. ``retransmit_max_ns``: how long after a partition lost bytes may take to be sent again.
+
+    Of datagrams, each of which has a delay of its own, so that they may overtake each other:
+    ``datagram_loss_share`` of them are lost, ``datagram_duplicate_share`` come twice,
+    ``datagram_reorder_share`` come ``datagram_reorder_mean_ns`` (exponential) later than others,
+    ``datagram_corrupt_share`` come with one bit flipped.
     """
 
     delay_min_ns: int = 200_000
@@ -46,6 +51,11 @@ class LinkSettings:
     late_mean_ns: int = NS // 2
     discard_share: float = 0.5
     retransmit_max_ns: int = NS
+    datagram_loss_share: float = 0.0
+    datagram_duplicate_share: float = 0.0
+    datagram_reorder_share: float = 0.0
+    datagram_reorder_mean_ns: int = 10_000_000
+    datagram_corrupt_share: float = 0.0
 
 
 LOOPBACK: Final = LinkSettings(delay_min_ns=20_000, delay_mean_ns=20_000, bandwidth=0)
@@ -74,11 +84,17 @@ class Faults:
     ) -> None:
         """``size`` bytes did not get through."""
         self.counts[name] = self.counts.get(name, 0) + 1
+        self.lost(name, source, target, size, number, cause)
+
+    def lost(
+        self, name: str, source: str, target: str, size: int, number: int, cause: int = NO_CAUSE
+    ) -> None:
+        """As ``drop``, where that is nobody's fault."""
         self.world.trace.add("drop", source, source, target, size, number, name, cause=cause)
 
 
 class Held(Protocol):
-    """A flow that waits for its link."""
+    """A flow, or the datagrams of a link, that wait for it."""
 
     def release(self) -> None:
         """Try again to deliver."""
@@ -87,7 +103,8 @@ class Held(Protocol):
 
 class Link:
     """From ``source`` to ``target``, host names. ``steady``: partitions and clogs do not touch it.
-    ``is_blocked``: nothing passes just now. ``sent``: how many messages of streams were sent over it."""
+    ``is_blocked``: nothing passes just now. ``sent``: how many messages of streams, and datagrams, were sent
+    over it. ``packets``: its datagrams, once there was one."""
 
     __slots__ = (
         "_chance",
@@ -99,6 +116,7 @@ class Link:
         "_world",
         "clogged_until_ns",
         "is_blocked",
+        "packets",
         "sent",
         "settings",
         "source",
@@ -113,6 +131,7 @@ class Link:
         self.steady = False
         self.is_blocked = False
         self.sent = 0
+        self.packets: Held | None = None
         self.clogged_until_ns = 0
         self._faults = faults
         self._world = faults.world
@@ -127,17 +146,22 @@ class Link:
     def schedule(self, size: int) -> tuple[int, int]:
         """When ``size`` bytes that are sent now have left, and when they arrive."""
         settings = self.settings
-        departs = self._world.now_ns
-        if settings.bandwidth:
-            departs = max(departs, self._free_ns)
-            if size:
-                departs += size * NS // settings.bandwidth
-                self._free_ns = departs
+        departs = self.depart(size)
         mean = settings.delay_mean_ns
         delay = (
             settings.delay_min_ns + int(-log(1.0 - self._chance()) * mean) if mean else settings.delay_min_ns
         )
         return departs, departs + delay
+
+    def depart(self, size: int) -> int:
+        """When ``size`` bytes that are sent now have left."""
+        departs, bandwidth = self._world.now_ns, self.settings.bandwidth
+        if bandwidth:
+            departs = max(departs, self._free_ns)
+            if size:
+                departs += size * NS // bandwidth
+                self._free_ns = departs
+        return departs
 
     def draw(self, share: float) -> bool:
         """True with that probability; a share of 0 draws nothing."""
@@ -193,8 +217,15 @@ class Link:
         self.clogged_until_ns = 0
         self._world.call_after(0, self._unclogged)
 
+    @property
+    def is_clogged(self) -> bool:
+        """What comes is held back."""
+        return self.clogged_until_ns > self._world.now_ns
+
     def _unclogged(self) -> None:
-        self.is_blocked = bool(self._cuts) or self.clogged_until_ns > self._world.now_ns
+        if self.packets is not None and not self.is_clogged:
+            self.packets.release()
+        self.is_blocked = bool(self._cuts) or self.is_clogged
         if not self.is_blocked:
             held, self._held = self._held, {}
             for flow in held:

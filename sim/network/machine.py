@@ -1,14 +1,17 @@
-"""The TCP of one machine: what listens and what is connected there, for each of its incarnations.
+"""The TCP and the UDP of one machine: what is open and what is connected there, for each of its
+incarnations.
 
 One rule: a name stands for one machine for ever; what an incarnation had open ends with it, and nothing of it
 reaches the next one.
 """
 
+from collections.abc import Mapping
 from functools import partial
 from typing import Final, Literal, TypeAlias
 
 from haqactor.env import AddressInUse
 from haqactor.sim.host import Host
+from haqactor.sim.network.datagrams import Post, SimDatagrams
 from haqactor.sim.network.links import Faults
 from haqactor.sim.network.listener import SimListener
 from haqactor.sim.network.stream import SimStream
@@ -23,15 +26,28 @@ _PORT_LAST: Final = 60_999
 
 
 class Stack:
-    """One incarnation. ``is_dead``: it has ended; nothing that it does has any effect."""
+    """One incarnation. ``is_dead``: it has ended, at ``died_ns``; nothing that it does has any effect.
+    ``datagrams``: its open ports for them."""
 
-    __slots__ = ("_next_key", "host", "incarnation", "is_dead", "listeners", "machine", "streams")
+    __slots__ = (
+        "_next_key",
+        "datagrams",
+        "died_ns",
+        "host",
+        "incarnation",
+        "is_dead",
+        "listeners",
+        "machine",
+        "streams",
+    )
 
     def __init__(self, machine: "Machine", host: Host) -> None:
         self.machine = machine
         self.host = host
         self.incarnation = host.incarnation
         self.is_dead = False
+        self.died_ns: int | None = None
+        self.datagrams: dict[int, SimDatagrams] = {}
         self.streams: dict[int, SimStream] = {}
         self.listeners: dict[int, SimListener] = {}
         self._next_key = 0
@@ -44,18 +60,30 @@ class Stack:
 
     def listen(self, shown: str, port: int) -> SimListener:
         """Open a port; 0: a free one. Raises AddressInUse."""
-        if not port:
-            port = self.machine.free_port()
-        elif port in self.listeners:
+        port = self._free(shown, port, self.listeners)
+        listener = self.listeners[port] = SimListener(self, shown, port)
+        return listener
+
+    def bind(self, shown: str, port: int, post: Post) -> SimDatagrams:
+        """As ``listen``, for datagrams; ``post`` sends them. Raises AddressInUse."""
+        port = self._free(shown, port, self.datagrams)
+        opened = self.datagrams[port] = SimDatagrams(self, shown, port, post)
+        return opened
+
+    def _free(self, shown: str, port: int, taken: Mapping[int, object]) -> int:
+        if port in taken:
             raise AddressInUse(
                 f"another process listens on {shown}:{port}: stop it, or configure another port"
             )
-        listener = self.listeners[port] = SimListener(self, shown, port)
-        return listener
+        return port or self.machine.free_port()
 
     def unlisten(self, port: int) -> None:
         """Nobody listens there any more."""
         self.listeners.pop(port, None)
+
+    def unbind(self, port: int) -> None:
+        """Nobody receives there any more."""
+        self.datagrams.pop(port, None)
 
     def forget(self, stream: SimStream) -> None:
         """Nothing is left to do for that end."""
@@ -75,6 +103,7 @@ class Stack:
 
     def _crashed(self) -> None:
         self.is_dead = True
+        self.died_ns = self.host.world.now_ns
         streams = list(self.streams.values())
         fate = self.machine.crashed(bool(streams))
         self.streams.clear()
@@ -90,6 +119,8 @@ class Stack:
             stream.wake_dead()
         for listener in self.listeners.values():
             listener.wake_dead()
+        for opened in self.datagrams.values():
+            opened.wake_dead()
 
 
 class Machine:
@@ -130,7 +161,8 @@ class Machine:
             self._port += 1
             if self._port > _PORT_LAST:
                 self._port = _PORT_FIRST
-            if self.stack is None or self._port not in self.stack.listeners:
+            stack = self.stack
+            if stack is None or (self._port not in stack.listeners and self._port not in stack.datagrams):
                 return self._port
 
     def boot(self, host: Host) -> Stack:

@@ -4,15 +4,18 @@ One rule: a machine's name is the host part of its addresses; the names of the l
 stand for the machine itself.
 """
 
+from contextlib import suppress
+from functools import partial
 from typing import Final
 
 import trio
 
 from haqactor.env import ConnectFailed, ConnectRefused
 from haqactor.sim.host import Host
+from haqactor.sim.network.datagrams import SimDatagrams
 from haqactor.sim.network.fabric import Fabric
 from haqactor.sim.network.listener import SimListener
-from haqactor.sim.network.machine import Stack
+from haqactor.sim.network.machine import Machine, Stack
 from haqactor.sim.network.stream import OPEN, SimStream
 
 _SELF: Final = ("localhost", "127.0.0.1", "::1")
@@ -50,17 +53,38 @@ class SimNetwork:
     async def listen(self, address: str) -> SimListener:
         """``env.Network``."""
         await trio.lowlevel.checkpoint()
+        shown, port = self._own(address)
+        return self._stack(address).listen(shown, port)
+
+    async def datagrams(self, address: str) -> SimDatagrams:
+        """``env.Network``."""
+        await trio.lowlevel.checkpoint()
+        shown, port = self._own(address)
+        stack = self._stack(address)
+        return stack.bind(shown, port, partial(self._post, stack))
+
+    def _post(self, stack: Stack, data: bytes, port: int, to: str) -> None:
+        with suppress(ConnectFailed):  # what is no address is nobody's
+            name, to_port = split_address(to)
+            target = self._target(name)
+            if target is not None:
+                self._fabric.post(data, stack, port, target, to_port)
+
+    def _target(self, name: str) -> Machine | None:
+        return self._fabric.machine(self.name if name in (*_SELF, *_ANY) else name)
+
+    def _own(self, address: str) -> tuple[str, int]:
         shown, port = split_address(address)
         if shown not in (self.name, *_SELF, *_ANY):
             raise ConnectFailed(f"cannot listen on {address}: it is no address of {self.name}")
-        return self._stack(address).listen(shown, port)
+        return shown, port
 
     async def dial(self, address: str) -> SimStream:
         """``env.Network``."""
         await trio.lowlevel.checkpoint()
         name, port = split_address(address)
         self._stack(address)
-        target = self._fabric.machine(self.name if name in (*_SELF, *_ANY) else name)
+        target = self._target(name)
         if target is None:
             raise ConnectFailed(f"cannot find {address}: nobody in this world has that name")
         stream = self._fabric.connect(self._machine, self._host, target, port)

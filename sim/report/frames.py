@@ -13,7 +13,7 @@ from haqactor.errors import Error
 from haqactor.frame import MAGIC, PRELUDE_BYTES, Decoder
 from haqactor.nodes.peerwire import FRAME_BYTES_MAX, PeerOp, parse_raft
 from haqactor.sim.report.words import BODY_MAX
-from haqactor.sim.trace import Event
+from haqactor.sim.trace import DATAGRAM, Event
 
 PEER_PORTS: Final = (7421,)
 CONTINUED: Final = "part of a frame"
@@ -25,13 +25,14 @@ _HIDDEN: Final = ("entries", "read_context", "boot")
 class _Sent(NamedTuple):
     frames: list[bytes]
     size: int
-    stream: int
+    way: str
     is_peer: bool
 
 
 class Frames:
     """A ``Describe`` over the bodies of a trace. ``peer_ports``: where nodes hear nodes; streams to other
-    ports speak the clients' protocol."""
+    ports speak the clients' protocol. Datagrams are between nodes only; one that is no frame of ours stays as
+    it is."""
 
     def __init__(
         self, events: Sequence[Event], bodies: Mapping[int, bytes], *, peer_ports: Sequence[int] = PEER_PORTS
@@ -44,11 +45,17 @@ class Frames:
             stream = given if isinstance(given, int) else -1
             if event.kind == "dial":
                 peers[stream] = any(port in peer_ports for port in event.data[2:3])
+            elif event.kind == "send" and DATAGRAM in event.data:
+                told, _rest = _frames(b"", bodies.get(event.number, b""))
+                if told:
+                    self._sent[event.number] = _Sent(told, len(bodies[event.number]), DATAGRAM, is_peer=True)
             elif event.kind == "send" and event.number in bodies:
                 key = (event.host, stream)
                 body = bodies[event.number]
                 told, waiting[key] = _frames(waiting.get(key, b""), body)
-                self._sent[event.number] = _Sent(told, len(body), stream, peers.get(stream, False))
+                self._sent[event.number] = _Sent(
+                    told, len(body), f"stream {stream}", peers.get(stream, False)
+                )
 
     def __call__(self, event: Event) -> tuple[str, str] | None:
         """What was sent, named by its first frame; None for all else. Decoded when it is asked for."""
@@ -59,7 +66,7 @@ class Frames:
         said = "; ".join(f"{name} {text}".rstrip() for name, text in told)
         more = f"; and {len(sent.frames) - _TOLD_MAX} more" if len(sent.frames) > _TOLD_MAX else ""
         label = told[0][0] if told else CONTINUED
-        return label, f"{said}{more} ({sent.size} B, stream {sent.stream})".strip()
+        return label, f"{said}{more} ({sent.size} B, {sent.way})".strip()
 
 
 def _frames(rest: bytes, data: bytes) -> tuple[list[bytes], bytes]:

@@ -3,7 +3,8 @@
 One rule: nothing here depends on who wrote an event; an unknown kind is a dot with its data beside it.
 
 What is known of the kinds: ``send``, ``recv`` and ``drop`` carry (source, target, bytes, stream, ...); text
-after that names the message (or why it was dropped); a ``recv`` or ``drop`` has its ``send`` as cause.
+after that names the message (or why it was dropped); a ``recv`` or ``drop`` has its ``send`` as cause. A
+datagram has stream 0; both copies of a doubled one have the same cause.
 ``crash`` or ``ended`` to ``start`` is a time of darkness, ``pause`` to ``resume`` a time of stillness,
 ``partition`` to ``heal`` a time apart; their data name the cut and its hosts: one, or groups separated by
 ``|``, or pairs as ``a>b``. ``client.call`` to ``client.return`` is one operation. A host that never writes,

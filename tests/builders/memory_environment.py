@@ -13,14 +13,18 @@ import trio
 
 from haqactor.config import split_address
 from haqactor.env import (
+    DATAGRAM_BYTES_MAX,
     AddressInUse,
+    Buffer,
     ConnectFailed,
     ConnectRefused,
+    Datagrams,
     Disk,
     Environment,
     Listener,
     NullProbe,
     Stream,
+    StreamReset,
 )
 from haqactor.errors import Error
 from haqactor.nodes.memory_stream import MemoryStream, memory_stream_pair
@@ -94,24 +98,74 @@ class MemoryListener:
         await trio.lowlevel.checkpoint()
 
 
+class MemoryDatagrams:
+    """An open datagram port of a ``MemoryNetwork``; it loses nothing that is sent to an open port."""
+
+    def __init__(self, network: "MemoryNetwork", address: str) -> None:
+        self._network = network
+        self._address = address
+        self._is_closed = False
+        self.came, self._receive = trio.open_memory_channel[tuple[bytes, str]](inf)
+
+    @property
+    def address(self) -> str:
+        return self._address
+
+    async def send(self, data: Buffer, to: str) -> None:
+        if len(bytes(data)) > DATAGRAM_BYTES_MAX:
+            raise ValueError(f"a datagram takes {DATAGRAM_BYTES_MAX} bytes at most")
+        await trio.lowlevel.checkpoint()
+        if self._is_closed:
+            raise StreamReset(f"{self._address} is closed")
+        opened = self._network.datagram_ports.get(to)
+        if opened is not None and to not in self._network.unreachable:
+            opened.came.send_nowait((bytes(data), self._address))
+
+    async def receive(self) -> tuple[bytes, str]:
+        try:
+            return await self._receive.receive()
+        except (trio.ClosedResourceError, trio.EndOfChannel) as error:
+            raise StreamReset(f"{self._address} is closed") from error
+
+    async def aclose(self) -> None:
+        if not self._is_closed:
+            self._is_closed = True
+            self._network.datagram_ports.pop(self._address, None)
+            self._receive.close()
+        await trio.lowlevel.checkpoint()
+
+
 class MemoryNetwork:
     """All hosts' ports. ``refuse``: addresses at which dialling fails as if no process were there;
     ``unreachable``: as if no host were. ``links``: both ends of every connection, by the address dialled."""
 
     def __init__(self) -> None:
         self.listeners: dict[str, MemoryListener] = {}
+        self.datagram_ports: dict[str, MemoryDatagrams] = {}
         self.refuse: dict[str, bool] = {}
         self.unreachable: dict[str, bool] = {}
         self.links: dict[str, list[tuple[MemoryStream, MemoryStream]]] = {}
         self.dials = 0
         self._port = 40_000
 
-    async def listen(self, address: str) -> Listener:
-        await trio.lowlevel.checkpoint()
+    def _real(self, address: str) -> str:
         host, port = self._parts(address)
         if port == 0:
             self._port += 1
             address = f"{host}:{self._port}"
+        return address
+
+    async def datagrams(self, address: str) -> Datagrams:
+        await trio.lowlevel.checkpoint()
+        address = self._real(address)
+        if address in self.datagram_ports:
+            raise AddressInUse(f"{address} is in use")
+        opened = self.datagram_ports[address] = MemoryDatagrams(self, address)
+        return opened
+
+    async def listen(self, address: str) -> Listener:
+        await trio.lowlevel.checkpoint()
+        address = self._real(address)
         if address in self.listeners:
             raise AddressInUse(f"{address} is in use")
         listener = self.listeners[address] = MemoryListener(self, address)

@@ -116,6 +116,7 @@ class ServedSession:
         self.open = True
         self.answers: dict[int, list[Any]] = {}
         self.told: list[Any] = []
+        self.errors: dict[int, Error] = {}
         self.blobs: list[bytes] = []
         self._rid = 0
 
@@ -128,6 +129,7 @@ class ServedSession:
 
     def fail(self, rid: int, error: Error) -> None:
         self.answers.setdefault(rid, []).append(error.code)
+        self.errors[rid] = error
 
     def abort(self) -> None:
         self.open = False

@@ -18,7 +18,7 @@ NETWORK_KINDS: dict[str, Callable[[], Twins]] = {
     "sim-alone": lambda: SimTwins(alone=True),
     "sim-rough": lambda: SimTwins(settings=ROUGH),
 }
-"""The network suite also runs within one machine, and over a link that tears everything to pieces."""
+"""The suites of the network also run within one machine, and over a link that tears everything to pieces."""
 DISK_KINDS: dict[str, Callable[[], Twins]] = {
     **KINDS,
     "real-thread": lambda: RealTwins("thread"),
@@ -31,7 +31,11 @@ DISK_KINDS: dict[str, Callable[[], Twins]] = {
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """One test for each kind of twins."""
     if "twins" in metafunc.fixturenames:
-        special = {"test_disk": DISK_KINDS, "test_network": NETWORK_KINDS}
+        special = {
+            "test_disk": DISK_KINDS,
+            "test_network": NETWORK_KINDS,
+            "test_datagrams": NETWORK_KINDS,
+        }
         kinds = special.get(metafunc.definition.path.stem, KINDS)
         metafunc.parametrize("twins", list(kinds), indirect=True)
 

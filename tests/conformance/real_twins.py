@@ -56,6 +56,7 @@ class RealTwins:
                     env=environment(sync=self._sync),
                     other=environment(sync=self._sync),
                     host="127.0.0.1",
+                    other_host="127.0.0.1",
                     nobody=f"127.0.0.1:{free_port()}",
                     directory=directory,
                     same_disk=RealDisk,

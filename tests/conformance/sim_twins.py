@@ -84,6 +84,7 @@ class SimTwins:
             env=env(NAME),
             other=env(self._other),
             host=NAME,
+            other_host=self._other,
             nobody=f"{NAME}:1",
             directory=DIRECTORY,
             same_disk=disk,

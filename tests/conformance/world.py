@@ -16,14 +16,15 @@ from haqactor.env import Disk, Environment
 class World:
     """One host to test on, and a second one that can reach it (production: the same machine).
 
-    ``host`` is the first one's name without a port, ``nobody`` an address there at which nobody listens,
-    ``directory`` an empty directory on its disk. ``same_disk`` gives that disk as another process sees it.
-    Within ``failing_syncs`` every sync on it fails.
+    ``host`` is the first one's name without a port, ``other_host`` the second one's; ``nobody`` is an address
+    on the first at which nobody listens, ``directory`` an empty directory on its disk. ``same_disk`` gives
+    that disk as another process sees it. Within ``failing_syncs`` every sync on it fails.
     """
 
     env: Environment
     other: Environment
     host: str
+    other_host: str
     nobody: str
     directory: str
     same_disk: Callable[[], Disk]

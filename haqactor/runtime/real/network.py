@@ -1,5 +1,5 @@
-"""Listening and dialling over TCP. One rule: no OSError leaves this file; each becomes the NetworkError that
-says what happened.
+"""Listening and dialling over TCP, ports for UDP. One rule: no OSError leaves this file; each becomes the
+NetworkError that says what happened.
 
 ``ConnectRefused`` is exact (ECONNREFUSED and nothing else), since failure detection takes it as proof of a
 death.
@@ -13,35 +13,16 @@ from typing import Final
 import trio
 
 from haqactor.env import AddressInUse, ConnectFailed, ConnectRefused, NetworkError, StreamReset
+from haqactor.runtime.real.addresses import SocketName, join_address, split_address
+from haqactor.runtime.real.datagram import RealDatagrams
 from haqactor.runtime.real.stream import RealStream
 
 BACKLOG: Final = 1024
 ACCEPT_PAUSE_S: Final = 0.02
 """How long accepting rests when descriptors or memory ran out."""
 
-SocketName = tuple[str, int] | tuple[str, int, int, int] | tuple[int, bytes]
-"""What the kernel calls an end; the third kind only where Python was built without IPv6."""
-
 _EXHAUSTED: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 _LISTENER_GONE: Final = frozenset({errno.EBADF, errno.EINVAL, errno.ENOTSOCK})
-
-
-def split_address(address: str) -> tuple[str, int]:
-    """``host:port`` or ``[v6]:port`` as host and port. Raises ConnectFailed when it is neither."""
-    host, colon, port = address.rpartition(":")
-    if host.startswith("[") and host.endswith("]"):
-        host = host[1:-1]
-    elif ":" in host:
-        colon = ""
-    if not colon or not port.isdecimal() or int(port) > 65_535:
-        raise ConnectFailed(f"{address!r} is no address: write host:port, or [host]:port for IPv6")
-    return host, int(port)
-
-
-def join_address(name: SocketName) -> str:
-    """A socket's name as ``host:port``."""
-    host, port = name[0], name[1]
-    return f"[{host!s}]:{port!s}" if ":" in str(host) else f"{host!s}:{port!s}"
 
 
 class RealListener:
@@ -80,35 +61,34 @@ class RealListener:
 
 
 class RealNetwork:
-    """TCP over IPv4 and IPv6."""
+    """TCP and UDP over IPv4 and IPv6."""
 
     __slots__ = ()
 
     async def listen(self, address: str) -> RealListener:
         """Open a port (0: any free one). Raises AddressInUse, ConnectFailed."""
-        host, port = split_address(address)
-        try:
-            found = await trio.socket.getaddrinfo(
-                host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-            )
-            family, kind, protocol, _, name = found[0]
-            sock = trio.socket.socket(family, kind, protocol)
-        except OSError as error:
-            raise ConnectFailed(f"cannot listen on {address}: {error}") from error
+        sock, name = await _bindable(address, socket.SOCK_STREAM)
         try:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            if family == socket.AF_INET6:
-                sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
             await sock.bind(name)
             sock.listen(BACKLOG)
             return RealListener(sock)
         except OSError as error:
             sock.close()
-            if error.errno == errno.EADDRINUSE:
-                raise AddressInUse(
-                    f"another process listens on {address}: stop it, or configure another port"
-                ) from error
-            raise ConnectFailed(f"cannot listen on {address}: {error}") from error
+            raise _unbound(address, error) from error
+        except BaseException:
+            sock.close()
+            raise
+
+    async def datagrams(self, address: str) -> RealDatagrams:
+        """Open a port for packets (0: any free one). Raises AddressInUse, ConnectFailed."""
+        sock, name = await _bindable(address, socket.SOCK_DGRAM)  # no SO_REUSEADDR: it would share the port
+        try:
+            await sock.bind(name)
+            return RealDatagrams(_detached(sock))
+        except OSError as error:
+            sock.close()
+            raise _unbound(address, error) from error
         except BaseException:
             sock.close()
             raise
@@ -128,6 +108,30 @@ class RealNetwork:
             except OSError as error:
                 failures.append(error)
         raise _why(address, failures) from failures[-1]
+
+
+async def _bindable(address: str, kind: int) -> tuple[trio.socket.SocketType, SocketName]:
+    """A socket for an address of this machine, and what to bind it to. Raises ConnectFailed."""
+    host, port = split_address(address)
+    try:
+        found = await trio.socket.getaddrinfo(host or None, port, type=kind, flags=socket.AI_PASSIVE)
+        family, kind, protocol, _, name = found[0]
+        sock = trio.socket.socket(family, kind, protocol)
+    except OSError as error:
+        raise ConnectFailed(f"cannot listen on {address}: {error}") from error
+    try:
+        if family == socket.AF_INET6:
+            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+    except OSError as error:
+        sock.close()
+        raise ConnectFailed(f"cannot listen on {address}: {error}") from error
+    return sock, name
+
+
+def _unbound(address: str, error: OSError) -> NetworkError:
+    if error.errno == errno.EADDRINUSE:
+        return AddressInUse(f"another process listens on {address}: stop it, or configure another port")
+    return ConnectFailed(f"cannot listen on {address}: {error}")
 
 
 async def _connect(family: int, kind: int, protocol: int, name: SocketName, address: str) -> RealStream:

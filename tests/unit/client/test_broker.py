@@ -67,6 +67,25 @@ async def test_unknown_queue_is_asked_for_at_group_0_and_not_found(
             pass
 
 
+async def test_a_queue_is_gone_once_its_group_has_dropped_it(
+    cluster: FakeCluster, broker: Broker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Until then others may see it yet, and nobody says that it is not there: seed 31332 of the swarm
+    profile."""
+
+    def deleted(*_what: object) -> object:
+        raise NotFound("there is no queue 'gone'", group=1, uid=77)
+
+    monkeypatch.setattr(cluster, "_on_resolve", deleted)
+    monkeypatch.setattr(cluster, "_on_delete", deleted)
+    for ask in (broker.queue("gone").info, lambda: broker.delete_queue("gone")):
+        cluster.seen.clear()
+        with pytest.raises(NotFound, match="no queue"):
+            await ask()
+        waited = [message for _node, message in cluster.seen if isinstance(message, wire.Await)]
+        assert [(message.group, message.uid, message.gone) for message in waited] == [(1, 77, True)]
+
+
 async def test_publish_many_keeps_order_and_boundaries(cluster: FakeCluster, broker: Broker) -> None:
     queue = cluster.add_queue("orders")
     bodies = [b"%d" % number for number in range(600)]

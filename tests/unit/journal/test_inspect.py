@@ -2,6 +2,7 @@
 
 import pytest
 
+from haqactor.env import DiskError
 from haqactor.errors import DataDamaged
 from haqactor.ids import GroupId
 from haqactor.journal import Journal
@@ -116,6 +117,22 @@ async def test_scrubbing_finds_rot_by_itself(part: str) -> None:
             disk.names[name].data[90] ^= 1
             with pytest.raises(DataDamaged, match=rf"{part}-.*at offset"):
                 await scrub_round(journal)
+
+
+@pytest.mark.parametrize("part", ["cold", "snapshot", "segment"])
+async def test_what_scrubbing_cannot_read_is_damage(part: str) -> None:
+    """And names its place: seed 32347 of the swarm profile, where a cold segment's head was unreadable."""
+    disk = MemoryDisk()
+    async with running(disk) as journal:
+        ledger = Ledger(journal)
+        for index in range(1, 30):
+            ledger.submit(1, (entry(1, index, size=400),))
+            await ledger.wait()
+        await journal.save_snapshot(G, meta(10), chunks(), [span(2, 3)])
+        await settle(journal)
+        disk.fail("pread", part, DiskError("input/output error"))
+        with pytest.raises(DataDamaged, match=rf"{part}-.*input/output error"):
+            await scrub_round(journal)
 
 
 async def test_scrubbing_notices_blocks_that_became_zeros() -> None:

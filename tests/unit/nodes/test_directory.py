@@ -76,8 +76,14 @@ async def test_declare_resolve_delete() -> None:
     assert [row[0] for row in here.answer(wire.Queues(0))] == ["q"]
     assert here.service.status() == {"queues": 1, "version": 1}
     assert here.answer(wire.Delete(0, "q"))["uid"] == uid
-    assert here.answer(wire.Resolve(0, "q", True)) == "not_found"
-    assert here.answer(wire.Delete(0, "q")) == "not_found"
+    for message in (wire.Resolve(0, "q", True), wire.Delete(0, "q")):
+        assert here.answer(message) == "not_found"
+        told = here.alice.errors[max(here.alice.errors)].fields()
+        assert told == {"group": group, "uid": uid}, (
+            "so that who is told so can wait until it is true for all"
+        )
+    assert here.answer(wire.Resolve(0, "never", True)) == "not_found"
+    assert here.alice.errors[max(here.alice.errors)].fields() == {}
     assert here.answer(wire.OpenProducer(0, "p"))[1] == 1
     assert here.answer(wire.OpenProducer(0, "p"))[1] == 2
 

@@ -6,7 +6,7 @@ from haqactor.ids import GroupId, Index, Term
 from haqactor.nodes.peerwire import PeerOp, pack_raft
 from haqactor.raft.messages import Append, AppendReply
 from haqactor.sim.report.frames import CONTINUED, Frames
-from haqactor.sim.trace import Trace
+from haqactor.sim.trace import DATAGRAM, Trace
 
 APPEND = pack_raft(GroupId(2), Append(Term(3), Index(4), Term(1), Index(2)))
 REPLY = pack_raft(GroupId(2), AppendReply(Term(3), accepted=True, matched=Index(9)))
@@ -75,3 +75,16 @@ def test_without_bodies() -> None:
     trace = Trace(recording=True)
     trace.add("send", "a", "a", "b", 5)
     assert Frames(trace.events, {})(trace.events[0]) is None
+
+
+def test_datagrams() -> None:
+    """Each by itself, between nodes; one that is no frame is left as it is."""
+    trace = Trace(recording=True)
+    for body in (APPEND, APPEND[:20], APPEND[20:], b"", b"anything else that is long enough"):
+        trace.bodies[trace.add("send", "a", "a", "b", len(body), 0, 0, DATAGRAM, "1>1")] = body
+    frames = Frames(trace.events, trace.bodies)
+    found = [frames(event) for event in trace.events]
+    assert found[0] is not None
+    assert found[0][0] == "Append"
+    assert found[0][1].endswith(f"({len(APPEND)} B, datagram)")
+    assert found[1:] == [("Raft", "Raft begins (20 B, datagram)"), None, None, None]

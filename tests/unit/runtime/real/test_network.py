@@ -11,7 +11,8 @@ import pytest
 import trio
 
 from haqactor.env import ConnectFailed, ConnectRefused, StreamReset
-from haqactor.runtime.real.network import RealNetwork, join_address, split_address
+from haqactor.runtime.real.addresses import join_address, split_address
+from haqactor.runtime.real.network import RealNetwork
 
 
 @pytest.mark.parametrize(
