@@ -11,6 +11,7 @@ import trio.testing
 
 from tests.chaos.conditions import CALM, Condition, Mode, Way, worst
 from tests.chaos.relay import Relay
+from tests.chaos.routed_network import RoutedNetwork
 from tests.chaos.topology import HOST, Topology, Wire, free_ports, lay_out
 
 PAIR = ("n0", "n1")
@@ -177,3 +178,24 @@ async def test_datagrams_pass_and_their_answers_find_back() -> None:
                     await second.recvfrom(100)
                 assert scope.cancelled_caught is (mode is not late)
                 assert trio.current_time() - began >= 0.1
+
+
+async def test_a_routed_network_knows_real_addresses_only() -> None:
+    async with relayed() as (relay, there):
+        topology = relay.topology
+        to_n1, to_n0 = wire(topology, "n0", "n1", "gossip"), wire(topology, "n1", "n0", "gossip")
+        real = {"n0": f"{HOST}:{to_n0.target_port}", "n1": f"{HOST}:{to_n1.target_port}"}
+        networks = {name: RoutedNetwork(topology.routes(name)) for name in PAIR}
+        first, second = [await networks[name].datagrams(real[name]) for name in PAIR]
+        await first.send(b"ping", real["n1"])
+        assert await second.receive() == (b"ping", real["n0"])
+        await second.send(b"pong", real["n0"])
+        assert await first.receive() == (b"pong", real["n1"])
+        link = relay.links[PAIR].there
+        assert link.datagrams == 1
+        stream = await networks["n0"].dial(f"{HOST}:{there.target_port}")
+        await stream.send_all(b"hello")
+        assert await stream.receive_some() == b"hello"
+        assert link.bytes == 5
+        for each in (first, second, stream):
+            await each.aclose()
