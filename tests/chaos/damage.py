@@ -35,6 +35,8 @@ def damage(data: Path, amount: float) -> Damage | None:
     used = len(content.rstrip(b"\0"))
     place = int(amount * used)
     if int(amount * 10_000) % 2:
+        while not content[place]:  # zeros between blocks mean nothing
+            place += 1
         changed = bytearray(content)
         changed[place] ^= 1 << int(amount * 100_000) % 8
         path.write_bytes(changed)
