@@ -140,7 +140,10 @@ def carry_out(settings: Settings, directory: Path, output: str) -> int:
 def _clients_log(path: Path) -> Generator[None]:
     """What clients have to say goes there."""
     with path.open("w", encoding="utf-8") as out:
-        structlog.configure(logger_factory=structlog.PrintLoggerFactory(out))
+        structlog.configure(
+            wrapper_class=structlog.make_filtering_bound_logger("warning"),
+            logger_factory=structlog.PrintLoggerFactory(out),
+        )
         try:
             yield
         finally:

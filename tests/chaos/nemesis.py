@@ -71,6 +71,7 @@ class Nemesis:
         self._leader = leader
         self._crash_host = crash_host
         self._nursery: trio.Nursery | None = None
+        self._damaging = False
         self._held: dict[str, None] = {}  # nodes that some fault stops or changes now
         self._acts: dict[str, Callable[[Fault, Sequence[NodeProcess]], Awaitable[bool]]] = {
             "kill": self._kill,
@@ -196,6 +197,9 @@ class Nemesis:
         return bool(taken)
 
     async def _damage(self, fault: Fault, victims: Sequence[NodeProcess]) -> bool:
+        if self._damaging:
+            return False  # two at once may be more than the cluster bears
+        self._damaging = True
         taken = await self._take(victims, "up")
         try:
             for node in taken:
@@ -216,6 +220,7 @@ class Nemesis:
                     self.failures.append(f"{node.name} does not mend itself: {node.place.last_log_lines()}")
                     done.undo()
         finally:
+            self._damaging = False
             self._free(taken)
         return bool(taken)
 
@@ -296,6 +301,14 @@ class Nemesis:
                 return {(name, victims[1]): CUT, (victims[1], name): CUT}
             case "cut_one_way":
                 return {(name, victims[1]): CUT}
+            case "split":
+                way = Condition(STALL, STALL) if fault.amount < 0.5 else CUT
+                names = self.relay.topology.nodes
+                return {
+                    (source, target): way
+                    for source, target in self.relay.topology.pairs
+                    if source in names and (source in victims) != (target in victims)
+                }
             case "isolate":
                 return dict.fromkeys(around, CUT)
             case "silence":

@@ -17,6 +17,7 @@ _COLOURS: Final = {
     "paused": "#b07aa1",
     "cut": "#e15759",
     "cut_one_way": "#ff9d9a",
+    "split": "#9467bd",
     "isolate": "#d62728",
     "silence": "#1f77b4",
     "deafen": "#76b7b2",

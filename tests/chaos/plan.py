@@ -22,6 +22,7 @@ WEIGHTS: Final = {
     "kill_all": 1,  # every node at once
     "cut": 3,  # two nodes cannot connect, either way
     "cut_one_way": 3,  # one node cannot connect to another, which can
+    "split": 3,  # a minority and the rest do not hear each other; clients hear both
     "isolate": 3,  # a node is cut off from all nodes and clients
     "silence": 3,  # the same, but connections stay and say nothing
     "deafen": 2,  # nothing reaches it, it is heard
@@ -97,6 +98,9 @@ def _fault(
         victims = tuple(nodes)
     elif kind in ("cut", "cut_one_way", "stall"):
         victims = tuple(chance.sample(list(nodes), 2))
+    elif kind == "split":
+        side = chance.sample(list(nodes), (len(nodes) - 1) // 2)
+        victims = (LEADER, *side[1:]) if chance.random() < 0.5 else tuple(side)
     elif kind == "client_crash":
         victims = (chance.choice(list(hosts)),)
     elif kind in ("kill", "pause") and chance.random() < 0.2:

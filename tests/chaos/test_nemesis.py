@@ -12,6 +12,7 @@ from tests.chaos.relay import Relay
 from tests.chaos.topology import Pair, free_ports, lay_out
 
 NODES, HOSTS = ("n0", "n1", "n2"), ("c0",)
+SILENT = Condition(STALL, STALL)
 MUTE, DEAF = Condition(STALL), Condition(back=STALL)
 
 
@@ -38,6 +39,7 @@ def nemesis(relay: Relay, leader: Callable[[], Awaitable[str | None]] = nobody) 
         ("cut", {("n0", "n1"): CUT, ("n1", "n0"): CUT}),
         ("cut_one_way", {("n0", "n1"): CUT}),
         ("stall", {("n0", "n1"): MUTE, ("n1", "n0"): DEAF}),
+        ("split", dict.fromkeys([("n0", "n2"), ("n2", "n0"), ("n1", "n2"), ("n2", "n1")], SILENT)),
         (
             "deafen",
             {

@@ -18,6 +18,7 @@ MARKS: Final = {
     "paused": "=",
     "cut": "/",
     "cut_one_way": "/",
+    "split": "%",
     "isolate": "#",
     "silence": "~",
     "deafen": "<",
