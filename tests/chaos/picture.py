@@ -81,7 +81,11 @@ def _confirms(axes: Any, records: Sequence[Record], figures: Figures, until_s: f
     longest, at = f"longest gap {figures.gap_s:.2f} s", (figures.gap_at_s, 0)
     axes.annotate(longest, at, xytext=(2, 4), textcoords="offset points", fontsize=7)
     for outcome, colour in (("refused", "#e15759"), ("unknown", "#f28e2b")):
-        times = [each.ended_s for each in records if each.kind == "publish" and each.outcome == outcome]
+        times = [
+            each.ended_s
+            for each in records
+            if each.kind == "publish" and each.outcome == outcome and (each.ended_s or 0.0) <= until_s
+        ]
         if times:
             axes.plot(times, [0] * len(times), "x", color=colour, markersize=4, label=outcome, clip_on=False)
             axes.legend(fontsize=7, loc="upper right")
