@@ -22,12 +22,16 @@ PROFILES ?= swarm crash partition clock disk beyond lying
 JOBS ?= 2
 RESULTS := build/sim
 
+# What `make fuzz` runs: seconds in all, and the seed; TARGETS="frames raft" for some of the decoders.
+fuzz: DURATION ?= 300
+fuzz: SEED ?= 1
+TARGETS ?=
+
 # How long `make chaos` fails real nodes, in seconds, and what decides how; without SEED it is drawn, and printed.
-DURATION ?= 60
-SEED ?=
+chaos: DURATION ?= 60
 NODES ?= 3
 
-.PHONY: test lint types layers unit sim sim-bench guarantees chaos demo bench docs format lock clean
+.PHONY: test lint types layers unit fuzz sim sim-bench guarantees chaos demo bench docs format lock clean
 
 $(STAMP): requirements.lock pyproject.toml
 	@printf '==> making %s with %s (a minute or two the first time)\n' "$(VENV)" "$(PYTHON)"
@@ -55,6 +59,9 @@ layers: $(STAMP)
 
 unit: $(STAMP)
 	$(call step,pytest,$(BIN)/python -m pytest $(PYTEST))
+
+fuzz: $(STAMP)
+	@$(BIN)/python -m tests.fuzz $(TARGETS) --for $(DURATION) --seed $(SEED)
 
 demo: $(STAMP)
 	@$(BIN)/python examples/departments/main.py

@@ -41,6 +41,8 @@ PACKED_BYTES_MAX: Final = 256 * 1024
 ZSTD, EQUAL, FLAGS, KEYS = 1, 2, 4, 8
 EXTRAS: Final = 1
 _COMPRESS_FROM: Final = 256
+_TEXT: Final = (str, type(None))
+_MAP: Final = (dict, type(None))
 
 
 class Content(NamedTuple):
@@ -210,7 +212,12 @@ def _open(piece: bytes) -> Content:
         raise ProtocolError("a message's extras are longer than the message")
     given: object = codec.loads(piece[4 : 4 + size])
     extras = given if codec.is_list(given) else []
-    if len(extras) != 3:
+    if (
+        len(extras) != 3
+        or type(extras[0]) not in _TEXT
+        or type(extras[1]) not in _MAP
+        or type(extras[2]) not in _TEXT
+    ):
         raise ProtocolError("a message's extras are not [key, headers, message_id]")
     return Content(piece[4 + size :], (extras[0], extras[1], extras[2]))
 

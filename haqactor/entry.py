@@ -41,6 +41,9 @@ class Kind(IntEnum):
     COMMAND = 2  #: for the group's machine
 
 
+_KINDS: Final[dict[int, Kind]] = {int(kind): kind for kind in Kind}
+
+
 class Entry:
     """One event. Immutable; ``frame`` is its bytes on every medium."""
 
@@ -99,7 +102,9 @@ def parse(frame: bytes, *, unchecked: bool = False) -> Entry:
         raise DataDamaged(f"an entry's lengths disagree: {length} and {header} in a frame of {len(frame)}")
     if not unchecked and google_crc32c.value(frame[4:]) != crc:
         raise DataDamaged(f"checksum of entry {index} (term {term}) of group {group} is wrong")
-    return Entry(GroupId(group), Index(index), Term(term), Kind(kind), frame, HEAD_BYTES + header)
+    if kind not in _KINDS or (index | term) >> 63:
+        raise DataDamaged(f"no release writes entry {index} (term {term}, kind {kind}) of group {group}")
+    return Entry(GroupId(group), Index(index), Term(term), _KINDS[kind], frame, HEAD_BYTES + header)
 
 
 def parse_many(data: Buffer) -> Iterator[Entry]:

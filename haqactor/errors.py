@@ -237,11 +237,19 @@ BY_CODE: dict[str, type[Error]] = _tree(Error)
 
 
 def from_wire(code: str, message: str, fields: dict[str, Any]) -> Error:
-    """The error that the other side raised; an unknown code gives a plain ``Error`` that names it."""
+    """The error that the other side raised; an unknown code gives a plain ``Error`` that names it. Fields
+    that are unknown here, or of another type than they should be, are left out."""
     kind = BY_CODE.get(code)
     if kind is None:
         return Error(f"{code}: {message}")
-    try:
-        return kind(message, **fields)
-    except TypeError:
-        return kind(message)
+    defaults: dict[str, Any] = getattr(kind.__init__, "__kwdefaults__", None) or {}
+    return kind(
+        message, **{name: fields[name] for name in defaults if _fits(fields.get(name), defaults[name])}
+    )
+
+
+def _fits(value: Any, default: Any) -> bool:
+    """Is it of the type of a field with that default?"""
+    if type(default) is float:
+        return type(value) in (int, float)
+    return type(value) is (int if default is None else type(default))

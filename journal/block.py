@@ -191,6 +191,8 @@ def decode_header(data: bytes, at: int, file_id: int, offset: int, file_bytes: i
         raise DataDamaged("no block header")
     fields = _FIXED.unpack_from(data, at)
     crc = fields[0]
+    if (size - FIXED_BYTES) % _ROW.size:
+        raise DataDamaged(f"no block header has {size} bytes")
     if google_crc32c.value(data[at + 4 : at + size]) != crc:
         raise DataDamaged("the block header's checksum is wrong")
     rows = tuple(

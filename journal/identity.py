@@ -8,14 +8,15 @@ map``.
 """
 
 import struct
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, astuple, dataclass, replace
 from typing import Any, Final
 
 import cbor2
 import google_crc32c
 
+from haqactor import codec
 from haqactor.env import Disk, DiskError, File, FileMissing
-from haqactor.errors import DataDamaged, StorageFailed
+from haqactor.errors import DataDamaged, ProtocolError, StorageFailed
 from haqactor.journal.files import IDENTITY, TEMPORARY
 
 SLOT_BYTES: Final = 65_536
@@ -68,16 +69,24 @@ def encode(identity: Identity, sequence: int) -> bytes:
 
 
 def decode(slot: bytes) -> tuple[int, Identity] | None:
-    """(sequence, identity), or None where the slot is not valid."""
+    """(sequence, identity), or None where the slot is not valid. Raises DataDamaged where it is valid and
+    says what no release writes: the older slot is no answer to that."""
     if len(slot) < _HEAD.size:
         return None
     crc, magic, length, sequence = _HEAD.unpack_from(slot)
     end = _HEAD.size + length
     if magic != _MAGIC or end > len(slot) or google_crc32c.value(slot[4:end]) != crc:
         return None
-    fields: dict[str, Any] = cbor2.loads(slot[_HEAD.size : end])
+    try:
+        return sequence, _identity(codec.loads(slot[_HEAD.size : end]))
+    except (ProtocolError, KeyError, TypeError, ValueError) as error:
+        raise DataDamaged(f"copy {sequence} of the identity cannot be read: {error}") from error
+
+
+def _identity(fields: dict[str, Any]) -> Identity:
+    """Of the fields of a slot. Raises KeyError, TypeError, ValueError."""
     clean = fields["clean"]
-    return sequence, replace(
+    identity = replace(
         Identity(),
         **{
             **fields,
@@ -87,6 +96,16 @@ def decode(slot: bytes) -> tuple[int, Identity] | None:
             "cured": tuple(fields["cured"]),
         },
     )
+    mark = () if identity.clean is None else astuple(identity.clean)
+    numbers = (identity.boot, identity.durable_upto, *identity.suspects, *identity.cured, *mark)
+    right = all(type(number) is int and 0 <= number < 1 << 63 for number in numbers)
+    for node, address, nonce in identity.members:
+        right = right and type(node) is int and type(address) is str and type(nonce) is bytes
+    right = right and type(identity.suspect_all) is bool and type(identity.nonce) is bytes
+    right = right and type(identity.node_id) in (int, type(None))
+    if not (right and type(identity.cluster_id) in (bytes, type(None))):
+        raise ValueError("a field is of another type than it should be")
+    return identity
 
 
 class IdentityFile:
@@ -101,13 +120,19 @@ class IdentityFile:
     async def load(cls, disk: Disk, directory: str) -> "IdentityFile":
         """The newest valid slot. Raises FileMissing, and DataDamaged when no slot is valid."""
         file = await disk.open(f"{directory}/{IDENTITY}")
-        slots = [decode(await file.pread(number * SLOT_BYTES, SLOT_BYTES)) for number in (0, 1)]
-        valid = [slot for slot in slots if slot is not None]
-        if not valid:
+        try:
+            size = await file.size()
+            if (
+                size < 2 * SLOT_BYTES
+            ):  # what is stored next would change its size, and might not be durable (J8)
+                raise DataDamaged(f"the file ends at {size}, and should at {2 * SLOT_BYTES}")
+            slots = [decode(await file.pread(number * SLOT_BYTES, SLOT_BYTES)) for number in (0, 1)]
+            valid = [slot for slot in slots if slot is not None]
+            if not valid:
+                raise DataDamaged(f"neither copy at offset 0 nor at {SLOT_BYTES} is valid")
+        except DataDamaged as error:
             await file.aclose()
-            raise DataDamaged(
-                f"{directory}/{IDENTITY}: neither copy at offset 0 nor at {SLOT_BYTES} is valid"
-            )
+            raise DataDamaged(f"{directory}/{IDENTITY}: {error}") from error
         sequence, current = max(valid, key=lambda slot: slot[0])
         return cls(file, current, sequence)
 

@@ -16,8 +16,9 @@ import cbor2
 import google_crc32c
 import trio
 
+from haqactor import codec
 from haqactor.env import Disk, DiskError, Probe
-from haqactor.errors import DataDamaged, InvalidArgument, Overloaded
+from haqactor.errors import DataDamaged, InvalidArgument, Overloaded, ProtocolError
 from haqactor.ids import GroupId, Index, NodeId, Term
 from haqactor.journal.files import DataFile, damaged, snapshot_name
 from haqactor.journal.index import Ranges, normalized
@@ -174,20 +175,31 @@ class SnapshotWriter:
         await self._sealed.abandon()
 
 
+def _decode_footer(footer: bytes) -> "tuple[SnapshotMeta, LiveTerms, array[int], array[int]]":
+    """What ``SnapshotWriter.finish`` wrote. Raises ProtocolError, KeyError, TypeError, ValueError."""
+    fields: dict[str, Any] = codec.loads(footer)
+    voters = tuple(NodeId(node) for node in fields["voters"])
+    learners = tuple(NodeId(node) for node in fields["learners"])
+    meta = SnapshotMeta(Index(fields["index"]), Term(fields["term"]), voters, learners)
+    live = tuple((Index(first), Index(last), Term(term)) for first, last, term in fields["live"])
+    numbers = (meta.index, meta.term, *voters, *learners, *(number for row in live for number in row))
+    if not all(type(number) is int and 0 <= number < 1 << 63 for number in numbers):
+        raise ValueError("a number is out of range")
+    offsets, lengths = array("Q"), array("I")
+    offsets.frombytes(fields["offsets"])
+    lengths.frombytes(fields["lengths"])
+    if len(offsets) != len(lengths):
+        raise ValueError("its columns disagree")
+    return meta, live, offsets, lengths
+
+
 async def open_snapshot(disk: Disk, directory: str, group: GroupId, ref: SealedRef) -> Snapshot:
     """A snapshot that the journal names. Raises DataDamaged."""
     file = await open_named(disk, directory, snapshot_name(group, ref.number), group)
     _ref, footer, footer_at = await open_sealed(file, SNAPSHOT, group, ref)
     try:
-        fields: dict[str, Any] = cbor2.loads(footer)
-        voters = tuple(NodeId(node) for node in fields["voters"])
-        learners = tuple(NodeId(node) for node in fields["learners"])
-        meta = SnapshotMeta(Index(fields["index"]), Term(fields["term"]), voters, learners)
-        live = tuple((Index(first), Index(last), Term(term)) for first, last, term in fields["live"])
-        offsets, lengths = array("Q"), array("I")
-        offsets.frombytes(fields["offsets"])
-        lengths.frombytes(fields["lengths"])
-    except (cbor2.CBORDecodeError, KeyError, TypeError, ValueError) as error:
+        meta, live, offsets, lengths = _decode_footer(footer)
+    except (ProtocolError, KeyError, TypeError, ValueError) as error:
         raise DataDamaged(
             f"{file.path} at offset {footer_at}: the footer cannot be read ({error})"
         ) from error

@@ -8,6 +8,7 @@ from typing import Any
 
 import trio
 
+from haqactor.codec import are_numbers
 from haqactor.errors import ProtocolError
 from haqactor.frame import Frame, encode
 from haqactor.ids import GroupId, Index, NodeId
@@ -96,8 +97,7 @@ class Beats:
 
     def on_beat(self, peer: NodeId, frame: Frame) -> None:
         """A peer's beat: hand its rows to the cores and answer in the same step. Raises ProtocolError."""
-        wall, fields, digests = _parts(frame, 3)
-        beat = _checked(Beat.from_tuple, fields)
+        wall, beat, digests = parse_beat(frame)
         context, now = self._context, self._context.now()
         context.walls[peer] = (wall, now)
         rows = self._heartbeats.on_beat(peer, beat)
@@ -126,8 +126,7 @@ class Beats:
 
     def on_answer(self, peer: NodeId, frame: Frame) -> None:
         """A peer's answer. Raises ProtocolError."""
-        wall, fields = _parts(frame, 2)
-        answer = _checked(BeatAnswer.from_tuple, fields)
+        wall, answer = parse_answer(frame)
         context, now = self._context, self._context.now()
         context.walls[peer] = (wall, now)
         for row in self._heartbeats.on_answer(peer, answer):
@@ -142,9 +141,28 @@ class Beats:
         self._answered.set()
 
 
+def parse_beat(frame: Frame) -> tuple[int, Beat, list[tuple[int, int, bytes]]]:
+    """The sender's wall clock (ns), its beat, and digests (group, index, digest). Raises ProtocolError."""
+    wall, fields, digests = _parts(frame, 3)
+    return wall, _checked(Beat.from_tuple, fields), _checked(_digests, digests)
+
+
+def parse_answer(frame: Frame) -> tuple[int, BeatAnswer]:
+    """The sender's wall clock (ns) and its answer. Raises ProtocolError."""
+    wall, fields = _parts(frame, 2)
+    return wall, _checked(BeatAnswer.from_tuple, fields)
+
+
+def _digests(rows: Any) -> list[tuple[int, int, bytes]]:
+    found = [(group, index, digest) for group, index, digest in rows]
+    if not all(are_numbers(row[:2]) and type(row[2]) is bytes for row in found):
+        raise ValueError("a digest's row")
+    return found
+
+
 def _parts(frame: Frame, count: int) -> list[Any]:
     header = frame.header
-    if not isinstance(header, list) or len(header) != count or type(header[0]) is not int:
+    if not isinstance(header, list) or len(header) != count or not are_numbers(header[:1]):
         raise ProtocolError("a beat's header is wrong")
     return header
 

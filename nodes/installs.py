@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import trio
 
+from haqactor.codec import are_numbers
 from haqactor.errors import Conflict, DataDamaged, InvalidArgument, Overloaded, ProtocolError
 from haqactor.frame import Frame, encode
 from haqactor.ids import GroupId, Index, NodeId, Term
@@ -185,7 +186,7 @@ class Receiving:
         actor = self.actor
         step = header[3]
         if step == Step.OFFER:
-            _check_offer(header)
+            check_offer(header)
             offer = InstallSnapshot(Term(header[1]), Index(header[2]), Term(header[5]), tuple(header[6]))
             actor.core.step(self.sender, offer, actor.context.now())
             if actor.core.has_ready():  # what is not ahead of this log is acknowledged, or it came for ever
@@ -219,19 +220,17 @@ class Receiving:
         return True
 
 
-def _check_offer(header: list[Any]) -> None:
-    if (
-        len(header) != 8
-        or type(header[5]) is not int
-        or not all(isinstance(row, list) and all(type(node) is int for node in row) for row in header[6:])
-    ):
+def check_offer(header: list[Any]) -> None:
+    """Is the rest of an OFFER's header in order? Raises ProtocolError."""
+    right = len(header) == 8 and are_numbers(header[5:6])
+    if not right or not all(isinstance(row, list) and are_numbers(row) for row in header[6:]):
         raise ProtocolError("a snapshot's offer is malformed")
 
 
 def group_of(frame: Frame) -> GroupId:
     """The group of an INSTALL frame. Raises ProtocolError."""
     header = frame.header
-    if not isinstance(header, list) or len(header) < 5 or not all(type(value) is int for value in header[:5]):
+    if not isinstance(header, list) or len(header) < 5 or not are_numbers(header[:5]):
         raise ProtocolError("an Install frame's header is wrong")
     return GroupId(header[0])
 

@@ -21,16 +21,19 @@ kind  name         header
 from enum import IntEnum
 from typing import Any, Final
 
-from haqactor.entry import parse_many
+from haqactor.codec import are_numbers
+from haqactor.entry import Entry, Kind, parse_many
+from haqactor.env import Buffer
 from haqactor.errors import DataDamaged, ProtocolError
 from haqactor.frame import Frame, encode
 from haqactor.ids import GroupId
-from haqactor.raft import messages
+from haqactor.raft import membership, messages
 
 VERSION_MIN: Final = 1
 VERSION_MAX: Final = 1
 AUTH_METHODS: Final = ["none"]
 FRAME_BYTES_MAX: Final = 72 * 1024 * 1024
+NUMBER_END: Final = 1 << 63
 
 
 class PeerOp(IntEnum):
@@ -56,8 +59,15 @@ _TYPES: Final[tuple[type[Any], ...]] = (
     messages.TimeoutNow,
     messages.Hello,
 )
+_SEQUENCES: Final = ("voters", "learners")
+_FLAGS: Final = ("pre", "transfer", "granted", "accepted", "suspect", "reply")
 _NUMBERS: Final = {kind: number for number, kind in enumerate(_TYPES)}
 _NAMES: Final = {kind: tuple(name for name in kind.__match_args__ if name != "entries") for kind in _TYPES}
+_FIELDS: Final[dict[type[Any], list[tuple[str, type[Any]]]]] = {
+    kind: [(name, list if name in _SEQUENCES else bool if name in _FLAGS else int) for name in names]
+    for kind, names in _NAMES.items()
+}
+_CONFIG: Final = Kind.CONFIG
 
 
 def pack_raft(group: GroupId, message: messages.Message) -> bytes:
@@ -72,29 +82,42 @@ def pack_raft(group: GroupId, message: messages.Message) -> bytes:
 def parse_raft(frame: Frame) -> tuple[GroupId, messages.Message]:
     """The group and message of a frame. Raises ProtocolError."""
     header = frame.header
-    if not isinstance(header, list) or len(header) < 2 or not all(type(value) is int for value in header[:2]):
+    if not isinstance(header, list) or len(header) < 2 or not are_numbers(header[:2]):
         raise ProtocolError("a Raft frame's header is wrong")
-    if not 0 <= header[1] < len(_TYPES):
+    if header[1] >= len(_TYPES):
         raise ProtocolError(
             f"Raft message type {header[1]} is unknown in peer protocol version {VERSION_MAX}"
         )
     kind = _TYPES[header[1]]
-    names = _NAMES[kind]
+    names = _FIELDS[kind]
     if len(header) != len(names) + 2:
         raise ProtocolError(f"{kind.__name__} has {len(names)} fields, not {len(header) - 2}")
-    values = {
-        name: tuple(value) if isinstance(value, list) else value
-        for name, value in zip(names, header[2:], strict=True)
-    }
-    if not all(isinstance(value, int | tuple) for value in values.values()):
-        raise ProtocolError(f"{kind.__name__} has a field that is no number")
+    values: dict[str, Any] = {}
+    for (name, expected), value in zip(names, header[2:], strict=True):
+        if type(value) is not expected or (
+            not 0 <= value < NUMBER_END if expected is int else expected is list and not are_numbers(value)
+        ):
+            raise ProtocolError(f"{kind.__name__}.{name} is {value!r:.60}")
+        values[name] = tuple(value) if expected is list else value
+    group = GroupId(header[0])
     if kind is messages.Append:
-        try:
-            values["entries"] = tuple(parse_many(frame.blob))
-        except DataDamaged as error:
-            raise ProtocolError(f"entries from a peer are damaged: {error}") from error
+        values["entries"] = _entries(frame.blob, group, values["prev_index"])
     message: messages.Message = kind(**values)
-    return GroupId(header[0]), message
+    return group, message
+
+
+def _entries(blob: Buffer, group: GroupId, prev_index: int) -> tuple[Entry, ...]:
+    """The entries of an Append. Raises ProtocolError."""
+    try:
+        entries = tuple(parse_many(blob))
+        for index, entry in enumerate(entries, prev_index + 1):
+            if entry.index != index or entry.group != group:
+                raise ProtocolError(f"{entry!r} where entry {index} of group {group} belongs")
+            if entry.kind is _CONFIG:
+                membership.decode(bytes(entry.header))
+    except DataDamaged as error:
+        raise ProtocolError(f"entries from a peer are damaged: {error}") from error
+    return entries
 
 
 def hello_fields(header: Any, expected: tuple[type[Any], ...], name: str) -> list[Any]:
@@ -104,6 +127,6 @@ def hello_fields(header: Any, expected: tuple[type[Any], ...], name: str) -> lis
         raise ProtocolError(f"{name} has {len(expected)} fields")
     fields: list[Any] = header[: len(expected)]
     for value, kind in zip(fields, expected, strict=True):
-        if type(value) is not kind:
+        if type(value) is not kind or (kind is int and not 0 <= value < NUMBER_END):
             raise ProtocolError(f"{name} has {value!r:.60} where {kind.__name__} belongs")
     return fields

@@ -8,6 +8,8 @@ and one that few runs reach says which test does.
 from collections.abc import Mapping
 from typing import Final
 
+_NO_GOSSIP: Final = "no node runs SWIM yet; tests/properties/test_swim_faults.py reaches it"
+
 MARKS: Final[dict[str, str]] = {
     "client.behind_a_hole": "",
     "client.claim_lost": "",
@@ -104,6 +106,13 @@ MARKS: Final[dict[str, str]] = {
     "raft.transfer_over": "",
     "raft.truncate": "",
     "raft.uncommitted_full": "",
+    "swim.fallback_saved": _NO_GOSSIP,
+    "swim.indirect_saved": _NO_GOSSIP,
+    "swim.refutes": _NO_GOSSIP,
+    "swim.rejoins": _NO_GOSSIP,
+    "swim.stall_forgiven": _NO_GOSSIP,
+    "swim.suspicion_cut_short": _NO_GOSSIP,
+    "swim.tombstone_held": _NO_GOSSIP,
 }
 """Name to the reason why no run reaches it; "" for those that runs have to reach."""
 

@@ -30,7 +30,7 @@ def test_module(path: str) -> None:
 
 def test_rooms_are_scanned() -> None:
     rooms = {library_path(path).split("/")[1] for path in SOURCES}
-    assert rooms >= {"raft", "machine", "client", "nodes", "journal", "runtime", "sim", "cli"}
+    assert rooms >= {"raft", "swim", "machine", "client", "nodes", "journal", "runtime", "sim", "cli"}
     assert any(path.startswith(REAL) for path in SOURCES)
 
 

@@ -7,7 +7,10 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-ROOMS = ("__main__", "cli", "testing", "sim", "runtime", "nodes", "client", "journal", "raft", "machine")
+ROOMS = (
+    *("__main__", "cli", "testing", "sim", "runtime", "nodes", "client"),
+    *("journal", "raft", "swim", "machine"),
+)
 WORDS = ("wire", "batch", "entry", "frame", "codec", "config", "env", "ids", "errors")
 # The given folder stands before the installed package on the path of a program run with -c.
 LINT = (
@@ -33,6 +36,9 @@ def test_contracts_hold() -> None:
         ("raft", "import trio"),
         ("raft", "import haqactor.machine"),
         ("machine", "import time"),
+        ("swim", "import trio"),
+        ("swim", "import haqactor.raft"),
+        ("raft", "import haqactor.swim"),
         ("machine", "import os"),
         ("client", "import haqactor.nodes"),
         ("journal", "import haqactor.client"),

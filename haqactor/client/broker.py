@@ -26,6 +26,7 @@ from haqactor.client.session import NS, Session, running
 from haqactor.client.statistics import QueueInfo, QueueStatistics
 from haqactor.client.structured import OpenNursery
 from haqactor.client.transport import Transport
+from haqactor.codec import are_numbers, is_list
 from haqactor.config import QueueConfig, check_name
 from haqactor.env import Environment
 from haqactor.errors import Error, InvalidArgument, NoQuorum, NotFound, OutcomeUnknown, ProtocolError
@@ -121,7 +122,7 @@ class Broker:
                 for key, (old, new) in reply["changes"].items()
             }
             created = bool(reply["created"])
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
+        except (KeyError, TypeError, ValueError, OverflowError, AttributeError) as error:
             raise ProtocolError(f"the reply to Declare is {reply!r:.80}") from error
         self._targets[name] = target
         await self._await(target.group, target.uid, version, gone=False)
@@ -161,14 +162,18 @@ class Broker:
             if target is None:
                 return
             uid, group = target
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, TypeError, ValueError, OverflowError) as error:
             raise ProtocolError("the reply to Delete is malformed") from error
         await self._await(group, uid, 0, gone=True)
         self.forget(name, uid)
 
     async def queues(self) -> list[QueueInfo]:
         """Every queue, by name, as its leader sees it. Raises NoQuorum where a group has no leader."""
-        rows = await self.session.ask(METADATA_GROUP, wire.Queues(0))
+        reply = await self.session.ask(METADATA_GROUP, wire.Queues(0))
+        try:
+            rows = [(str(name), int(uid), int(group)) for name, uid, group, _version, _settings in reply]
+        except (TypeError, ValueError, OverflowError) as error:
+            raise ProtocolError(f"the reply to Queues is {reply!r:.80}") from error
         found: dict[str, QueueInfo] = {}
         limiter = trio.CapacityLimiter(INFOS_AT_ONCE)
         failed: list[Error] = []
@@ -184,7 +189,7 @@ class Broker:
                     nursery.cancel_scope.cancel()
 
         async with OpenNursery() as nursery:
-            for name, uid, group, _version, _settings in rows:
+            for name, uid, group in rows:
                 nursery.start_soon(look, name, uid, group)
         if failed:
             raise failed[0]
@@ -208,7 +213,9 @@ class Broker:
         asked = self._resolving[name] = trio.Event()
         try:
             reply = await self._look_up(name)
-            target = self._targets[name] = Target(int(reply[0]), int(reply[1]))
+            if not is_list(reply) or len(reply) < 2 or not are_numbers(reply[:2]):
+                raise ProtocolError(f"the reply to Resolve is {reply!r:.80}")
+            target = self._targets[name] = Target(reply[0], reply[1])
             return target
         finally:
             del self._resolving[name]

@@ -280,7 +280,7 @@ class Subscription:
         try:
             self.lease_ns = int(result["lease_ns"])
             lost = [(int(first), int(last)) for first, last in result["lost"]]
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, TypeError, ValueError, OverflowError) as error:
             raise ProtocolError(f"the reply to Subscribe is {result!r:.80}") from error
         self.link = link
         now_ns = self._now()

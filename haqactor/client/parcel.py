@@ -12,6 +12,7 @@ from haqactor import codec
 from haqactor.batch import COUNT_MAX, PACKED_BYTES_MAX, Content, Packer
 from haqactor.client.link import Link
 from haqactor.client.outcome import Signal
+from haqactor.codec import are_numbers
 from haqactor.errors import Error, ProtocolError
 from haqactor.wire import Rows
 
@@ -108,7 +109,7 @@ class Parcel:
     def confirm(self, runs: Any) -> None:
         """It is stored: runs [queue_seq, count, duplicate]. Raises ProtocolError where they do not add up."""
         try:
-            total = sum(count for _seq, count, _duplicate in runs)
+            total = sum(count for seq, count, _duplicate in runs if are_numbers((seq, count)))
         except (TypeError, ValueError) as error:
             raise ProtocolError(f"a publish's reply is no list of runs: {runs!r:.80}") from error
         if total != self.count:

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from haqactor import batch
 from haqactor.batch import Content
+from haqactor.codec import are_numbers
 from haqactor.errors import ProtocolError
 from haqactor.wire import Rows
 
@@ -38,7 +39,12 @@ class Part:
                 self.enqueued_ns,
                 self.blob_bytes,
             ) = row
-            spans = [(int(first), int(last)) for first, last in ranges]
+            spans = [(first, last) for first, last in ranges]
+            attempts = [number for seq, count in self.attempt_rows for number in (seq, count)]
+            numbers = (self.term, self.counter, self.enqueued_ns, self.blob_bytes, *attempts)
+            in_order = [number for span in spans for number in span]
+            if not (are_numbers((*numbers, *in_order, self._base + 1)) and in_order == sorted(in_order)):
+                raise ValueError("a number is out of range")
         except (TypeError, ValueError) as error:
             raise ProtocolError(f"a delivered part is malformed: {row!r:.80}") from error
         self.first = spans[0][0] if spans else 0
@@ -98,7 +104,7 @@ class Part:
         if not self.attempt_rows:
             return 0
         if self._attempts is None:
-            self._attempts = {int(row[0]): int(row[1]) for row in self.attempt_rows}
+            self._attempts = dict(self.attempt_rows)
         return self._attempts.get(seq, 0)
 
     def spans(self, first: int, last: int) -> Rows:

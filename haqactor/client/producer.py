@@ -19,8 +19,9 @@ from haqactor.client.errors import Closed, PublishUnknown
 from haqactor.client.parcel import Item, Parcel, unpacked_bytes
 from haqactor.client.producing import Identity, Stream
 from haqactor.client.receipt import Receipt, Receipts
+from haqactor.codec import are_numbers, is_list
 from haqactor.config import check_name
-from haqactor.errors import Error, InvalidArgument, NotFound
+from haqactor.errors import Error, InvalidArgument, NotFound, ProtocolError
 
 if TYPE_CHECKING:
     from haqactor.client.broker import Broker
@@ -274,7 +275,10 @@ class Producer:
         target = await self._broker.resolve(check_name(queue))
         message = wire.Begin(0, target.group, target.uid, self._identity.producer, self._identity.epoch)
         result: Any = await self._broker.session.ask(target.group, message)
-        return int(result[1])
+        if not is_list(result) or len(result) != 2 or not are_numbers(result):
+            raise ProtocolError(f"the reply to Begin is {result!r:.80}")
+        last: int = result[1]
+        return last
 
 
 def contents_of(messages: Sequence[bytes | Outgoing], body_bytes_max: int) -> list[Content]:

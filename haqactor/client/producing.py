@@ -15,6 +15,7 @@ from haqactor.batch import Content, Packer
 from haqactor.client.lane import TRANSIENT, Lane, Redirect
 from haqactor.client.link import Link
 from haqactor.client.parcel import Item, Parcel
+from haqactor.codec import are_numbers
 from haqactor.errors import Error, ProtocolError, SequenceConflict, SequenceGap, from_wire
 
 IN_FLIGHT_MAX: Final = 256
@@ -224,7 +225,9 @@ class Stream:
         if self._began_ns >= 0:
             return
         try:
-            self._began_ns, last = (int(value) for value in result)
+            self._began_ns, last = result
+            if not are_numbers((self._began_ns, last)):
+                raise ValueError("a number is out of range")
         except (TypeError, ValueError) as error:
             raise ProtocolError(f"the reply to Begin is {result!r:.80}") from error
         self.next = last + 1

@@ -20,8 +20,9 @@ from haqactor.client.message import Message, PeekedMessage
 from haqactor.client.part import Part
 from haqactor.client.statistics import QueueInfo, QueueStatistics
 from haqactor.client.structured import OpenNursery
+from haqactor.codec import are_numbers
 from haqactor.config import MIB
-from haqactor.errors import InvalidArgument, LeaseLost, NoQuorum, NotFound, OutcomeUnknown
+from haqactor.errors import InvalidArgument, LeaseLost, NoQuorum, NotFound, OutcomeUnknown, ProtocolError
 
 if TYPE_CHECKING:
     from haqactor.client.broker import Broker
@@ -247,4 +248,7 @@ class Queue:
             result, _blob, _uid = await self._ask(lambda group, uid: wire.Purge(0, group, uid), mutates=True)
         except OutcomeUnknown as error:
             raise RequestUnknown(str(error), queue=self.name, retry=self.purge) from error
-        return int(result)
+        if not are_numbers((result,)):
+            raise ProtocolError(f"the reply to Purge is {result!r:.80}")
+        purged: int = result
+        return purged

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from haqactor.client.consuming import Subscription
 
 TICKS_A_LEASE: Final = 12
+_REFUSED_MAX: Final = 1 << 20
 
 
 class Scope(Protocol):
@@ -72,9 +73,11 @@ class Extension:
         """Ranges refused."""
         if link is self.link:
             try:
-                refused: Refused = {
-                    seq: None for first, last in result for seq in range(first, min(last, first + 65_535) + 1)
-                }
+                refused: Refused = {}
+                for first, last in result:
+                    if len(refused) > _REFUSED_MAX:
+                        raise ProtocolError("the reply to Extend refuses more than was held")
+                    refused.update(dict.fromkeys(range(first, min(last, first + 65_535) + 1)))
             except (TypeError, ValueError) as error:
                 raise ProtocolError(f"the reply to Extend is {result!r:.80}") from error
             self._owner.renewed(self, refused)

@@ -6,6 +6,7 @@ leader's answer is a fact.
 
 from typing import Final, NamedTuple
 
+from haqactor.codec import are_numbers
 from haqactor.wire import Rows
 
 BACKOFF_FIRST_NS: Final = 20_000_000
@@ -60,9 +61,11 @@ class Routing:
             self._addresses[node] = address
 
     def learn(self, rows: Rows) -> None:
-        """Rows [group, node, term, address] from Welcome or Leaders; malformed ones are the sender's
-        problem."""
+        """Rows [group, node, term, address] from Welcome or Leaders. Raises TypeError, ValueError where one
+        is malformed."""
         for group, node, term, address in rows:
+            if not are_numbers((group, node + 1, term)) or type(address) is not str:
+                raise ValueError("a row of another shape")
             self.learn_node(node, address)
             known = self.leader(group)
             if term > known.term or (term == known.term and node >= 0):

@@ -99,7 +99,7 @@ class Settlement:
         refused: Refused = {}
         try:
             for first, last in result:
-                if last - first > ROWS_MAX * 256:
+                if last - first + len(refused) > ROWS_MAX * 256:
                     raise ProtocolError("the reply to Settle refuses more than was settled")
                 refused.update(dict.fromkeys(range(first, last + 1)))
         except (TypeError, ValueError) as error:

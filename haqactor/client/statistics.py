@@ -34,7 +34,7 @@ class QueueInfo:
         try:
             config = QueueConfig.from_settings(name, result["settings"])
             return cls(name=name, config=config, **{field: int(result[field]) for field in _NUMBERS})
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, TypeError, ValueError, OverflowError) as error:
             raise ProtocolError(f"the reply to Info is {result!r:.80}") from error
 
 

@@ -52,11 +52,24 @@ class Cause(IntEnum):
     UNSUBSCRIBED = 4
 
 
-_ARITY: Final[dict[int, int]] = {
-    Op.PUBLISH: 11, Op.SETTLE: 6, Op.RETURN: 6, Op.RESERVE: 4, Op.PURGE: 3, Op.TICK: 2,
-    Op.PRODUCER_EPOCH: 4, Op.END_SESSION: 2, Op.FOLLOW_DIRECTORY: 4, Op.LIMITS: 2, Op.RAISE_VERSION: 2,
-    Op.DECLARE: 3, Op.DELETE: 2, Op.OPEN_PRODUCER: 2, Op.REGISTER_NODE: 4, Op.CREATE_GROUPS: 2,
-}  # fmt: skip
+_SHAPES: Final[dict[int, list[type[Any]]]] = {
+    Op.PUBLISH: [int, int, bytes, int, int, int, int, int, int, int, int],
+    Op.SETTLE: [int, int, list, list, list, list],
+    Op.RETURN: [int, int, int, list, list, list],
+    Op.RESERVE: [int, int, int, list],
+    Op.PURGE: [int, int, list],
+    Op.TICK: [int, bool],
+    Op.PRODUCER_EPOCH: [int, bytes, int, int],
+    Op.END_SESSION: [int, bytes],
+    Op.FOLLOW_DIRECTORY: [int, int, list, list],
+    Op.LIMITS: [int, int],
+    Op.RAISE_VERSION: [int, int],
+    Op.DECLARE: [int, str, dict],
+    Op.DELETE: [int, str],
+    Op.OPEN_PRODUCER: [int, str],
+    Op.REGISTER_NODE: [int, int, str, int],
+    Op.CREATE_GROUPS: [int, list],
+}
 
 
 class Header(NamedTuple):
@@ -92,7 +105,12 @@ def decode(header: Buffer, known: Versions = KNOWN) -> Header:
         raise InvariantViolation(f"an entry's header is malformed: {value!r:.80}")
     _version, time_ns, commands = value
     for command in commands:
-        if not is_list(command) or not command or _ARITY.get(command[0]) != len(command):
+        if (
+            not is_list(command)
+            or not command
+            or type(command[0]) is not int
+            or _SHAPES.get(command[0]) != list(map(type, command))
+        ):
             raise InvariantViolation(f"a command that this version does not know: {command!r:.80}")
     return Header(version, time_ns, commands)
 

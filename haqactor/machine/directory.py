@@ -38,6 +38,13 @@ _ORDINALS: Final = 1 << 16
 _ENSURES_MAX: Final = 500
 _ROWS_MAX: Final = 500
 _NULL: Final = NullProbe()
+_ROW_KINDS: Final[dict[str, tuple[type[Any], ...]]] = {
+    "changes": (int, int),
+    "nodes": (int, str, int),
+    "groups": (int, int, list),
+    "queues": (str, int, int, int, dict, int),
+    "epochs": (str, int, int),
+}
 
 
 class QueueRow(NamedTuple):
@@ -105,6 +112,8 @@ class DirectoryMachine:
         except UnknownVersion:
             if not self._agreed.passes_over():
                 raise
+        except snapshot.MALFORMED as error:
+            raise InvariantViolation(f"entry {index} cannot be applied: {error!r:.80}") from error
         return applied
 
     @property
@@ -361,28 +370,37 @@ class DirectoryMachine:
             table.clear()
         self.epochs.clear()
         kind = ""
-        for row in snapshot.read(chunks):
-            kind = row[0]
-            if kind == "directory":
-                self._agreed.restore(row[1])
-                self.index, self.term, self.time_ns, self._chain = row[2:]
-            elif kind != "end":
-                self._restore_rows(kind, row[1])
+        try:
+            for row in snapshot.read(chunks):
+                kind = row[0]
+                if kind == "directory":
+                    snapshot.check(row[2:], int, int, int, bytes)
+                    self._agreed.restore(row[1])
+                    self.index, self.term, self.time_ns, self._chain = row[2:]
+                elif kind != "end":
+                    self._restore_rows(kind, row[1])
+        except snapshot.MALFORMED as error:
+            raise DataDamaged(f"a snapshot holds what no release writes: {error}") from error
         if kind != "end":
             raise DataDamaged("a snapshot has no end")
 
     def _restore_rows(self, kind: str, rows: list[list[Any]]) -> None:
+        if kind in _ROW_KINDS:
+            for row in rows:
+                snapshot.check(row, *_ROW_KINDS[kind])
         if kind == "changes":
             self._last_change.update((group, change) for group, change in rows)
         elif kind == "nodes":
             self.nodes.update((node, NodeRow(address, boot)) for node, address, boot in rows)
         elif kind == "groups":
-            self.groups.update((group, GroupRow(uid, tuple(replicas))) for group, uid, replicas in rows)
+            for group, uid, replicas in rows:
+                snapshot.check(replicas, *[int] * len(replicas))
+                self.groups[group] = GroupRow(uid, tuple(replicas))
         elif kind == "queues":
             for item in rows:
-                row = QueueRow._make(item)
-                self.queues[row.name] = row
-                self._link(row)
+                queue = QueueRow._make(item)
+                self.queues[queue.name] = queue
+                self._link(queue)
         elif kind == "epochs":
             self.epochs.restore(rows)
         else:

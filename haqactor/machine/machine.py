@@ -95,6 +95,8 @@ class GroupMachine:
         except UnknownVersion:
             if not self._agreed.passes_over():
                 raise
+        except snapshot.MALFORMED as error:
+            raise InvariantViolation(f"entry {index} cannot be applied: {error!r:.80}") from error
         return applied
 
     @property
@@ -305,7 +307,9 @@ class GroupMachine:
                 effects.append(QueueDropped(uid))
         if drops:
             self.producers.forget_queues(dict.fromkeys(drops))
-        for uid, version, name, settings in ensures:
+        for row in ensures:
+            snapshot.check(row, int, int, str, dict)
+            uid, version, name, settings = row
             queue = self.queues.get(uid)
             if queue is None:
                 self.queues[uid] = Queue(uid, name, version, settings, self._views)
@@ -409,8 +413,9 @@ class GroupMachine:
             yield [*row, row[1] > 0 and row[0] in with_rows]
 
     def restore(self, chunks: Iterable[bytes]) -> None:
-        """Replace the whole state by that of a snapshot. Raises DataDamaged if it is not complete,
-        UnknownVersion; the machine is then of no use."""
+        """Replace the whole state by that of a snapshot. Raises DataDamaged if it is not complete or not one,
+        UnknownVersion, InvariantViolation on a kind of chunk that is not known; the machine is then of no
+        use."""
         self._probe.mark("machine.restored")
         self.queues.clear()
         self._names.clear()
@@ -420,9 +425,12 @@ class GroupMachine:
             self._view.stale = True
             self._view = None
         kind = ""
-        for row in snapshot.read(chunks):
-            kind = row[0]
-            self._restore_chunk(kind, row)
+        try:
+            for row in snapshot.read(chunks):
+                kind = row[0]
+                self._restore_chunk(kind, row)
+        except snapshot.MALFORMED as error:
+            raise DataDamaged(f"a snapshot holds what no release writes: {error}") from error
         if kind != "end":
             raise DataDamaged("a snapshot has no end")
         for queue in self.queues.values():
@@ -430,6 +438,7 @@ class GroupMachine:
 
     def _restore_chunk(self, kind: str, row: list[Any]) -> None:
         if kind == "machine":
+            snapshot.check(row[2:], *[int] * 6)
             self._agreed.restore(row[1])
             self.index, self.term, self.time_ns, self.dir_index, self._chain, limit = row[2:]
             self.producers.sessions_max = limit

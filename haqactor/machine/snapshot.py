@@ -15,7 +15,7 @@ from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from typing import Any, Final, Protocol
 
 from haqactor import codec
-from haqactor.errors import Conflict, DataDamaged
+from haqactor.errors import Conflict, DataDamaged, ProtocolError
 from haqactor.machine.batches import COLUMNS
 from haqactor.machine.intervals import IntervalSet
 from haqactor.machine.producers import Producer, Window
@@ -24,6 +24,8 @@ from haqactor.machine.queue import Origin, Queue
 PIECE_BYTES: Final = 256 * 1024 // 24 * 24
 _ROWS_MAX: Final = 1000
 _CHUNK_MAX: Final = 64 * 1024 * 1024
+MALFORMED: Final = (ProtocolError, LookupError, TypeError, ValueError, OverflowError, AttributeError)
+"""What comes of chunks that no release writes."""
 _SETS: Final = ("gone", "deferred", "parked", "suspects")
 
 
@@ -164,16 +166,35 @@ def restore_column(queue: Queue, name: str, code: str, data: bytes) -> None:
 
 
 def restore_totals(queue: Queue) -> None:
-    """Once all columns of a queue are back."""
+    """Once all columns of a queue are back. Raises DataDamaged where they do not fit together."""
+    lengths = [len(getattr(queue.batches, name)) for name, _code in COLUMNS]
+    failures = queue.failures
     for name in _SETS:
         marks: IntervalSet = getattr(queue, name)
+        if len(marks.starts) != len(marks.ends):
+            raise DataDamaged(f"a snapshot's ranges of queue {queue.uid} ({name}) have ends of their own")
         marks.total = sum(marks.ends) - sum(marks.starts) + len(marks)
+    if lengths.count(lengths[0]) != len(lengths) or not (
+        len(failures.starts) == len(failures.ends) == len(failures.values)
+    ):
+        raise DataDamaged(f"a snapshot's columns of queue {queue.uid} are of different lengths")
     queue.batches.stored = sum(queue.batches.count)
+
+
+def check(row: Sequence[Any], *kinds: type[Any]) -> None:
+    """Are the fields of a row of these types, and the numbers such as fit into a column? Raises ValueError,
+    TypeError."""
+    for value, kind in zip(row, kinds, strict=True):
+        if type(value) is not kind or (kind is int and not 0 <= value < 1 << 64):
+            raise ValueError(f"{value!r:.60} where {kind.__name__} belongs")
 
 
 def restore_queue(row: list[Any]) -> Queue:
     """The inverse of a queue's first chunk."""
+    check(row, str, int, str, int, dict, int, int, int, list, int)
     _kind, uid, name, version, settings, low, next_seq, reserve, holders, discarded = row
+    for holder in holders:
+        check(holder, bytes, int)
     queue = Queue(uid, name, version, settings)
     queue.low, queue.next_seq, queue.reserve, queue.discarded = low, next_seq, reserve, discarded
     queue.holders = {(row[0], row[1]): True for row in holders}
@@ -182,7 +203,9 @@ def restore_queue(row: list[Any]) -> Queue:
 
 def restore_origins(queue: Queue, rows: list[list[Any]]) -> None:
     """The inverse of a chunk of origins."""
-    for first, uid, seq, reason, attempts, died_ns in rows:
+    for row in rows:
+        check(row, int, int, int, str, int, int)
+        first, uid, seq, reason, attempts, died_ns = row
         queue.origins[first] = Origin(uid, seq, reason, attempts, died_ns)
 
 
@@ -194,9 +217,12 @@ def encode_producer(producer: Producer) -> list[Any]:
 
 def restore_producer(row: list[Any]) -> Producer:
     """The inverse of ``encode_producer``."""
+    check(row[:5], bytes, int, int, bool, list)
     producer = Producer(row[0], row[1], row[2])
     producer.ended = row[3]
-    for uid, last, rows in row[4]:
+    for window in row[4]:
+        check(window, int, int, bytes)
+        uid, last, rows = window
         producer.windows[uid] = Window(last, _column("Q", rows))
     return producer
 

@@ -23,6 +23,7 @@ from haqactor.ids import GroupId, Index, NodeId, Term
 
 _ROW: Final = struct.Struct("<4Q")
 _UNCONFIRMED_MAX: Final = 16
+_NUMBER_END: Final = 1 << 63
 STUCK_BEATS: Final = 3
 
 
@@ -48,6 +49,16 @@ class AnswerRow(NamedTuple):
 RowT = TypeVar("RowT", BeatRow, AnswerRow)
 
 
+def _check(numbers: Sequence[Any], digest: Any = b"", flags: Sequence[Any] = ()) -> None:
+    """Are these what they should be? Raises ValueError."""
+    if not (
+        all(type(number) is int and 0 <= number < _NUMBER_END for number in numbers)
+        and all(type(flag) is bool for flag in flags)
+        and type(digest) is bytes
+    ):
+        raise ValueError("a number is out of range, or something else stands in its place")
+
+
 class Beat(NamedTuple):
     """``seq`` counts this sender's beats to this peer; ``ack`` is the newest answer it has. ``rows`` changed
     since the peer's last confirmation, ``gone`` are groups no longer spoken for, ``digest`` hashes the rest.
@@ -71,7 +82,10 @@ class Beat(NamedTuple):
         """What ``to_tuple`` made. Raises TypeError or ValueError on anything else."""
         seq, boot, ack, rows, gone, digest, full, want_all = values
         decoded = tuple([BeatRow(*row) for row in rows])
-        return Beat(seq, boot, ack, decoded, tuple(gone), bytes(digest), full, want_all)
+        _check((seq, boot, ack, *gone), digest, (full, want_all))
+        for row in decoded:
+            _check(row)
+        return Beat(seq, boot, ack, decoded, tuple(gone), digest, full, want_all)
 
 
 class BeatAnswer(NamedTuple):
@@ -96,7 +110,10 @@ class BeatAnswer(NamedTuple):
         """What ``to_tuple`` made. Raises TypeError or ValueError on anything else."""
         seq, boot, ack, rows, gone, digest, full, want_all = values
         decoded = tuple([AnswerRow(*row) for row in rows])
-        return BeatAnswer(seq, boot, ack, decoded, tuple(gone), bytes(digest), full, want_all)
+        _check((seq, boot, ack, *gone), digest, (full, want_all))
+        for row in decoded:
+            _check(row[:3], b"", row[3:])
+        return BeatAnswer(seq, boot, ack, decoded, tuple(gone), digest, full, want_all)
 
 
 def digest_of(rows: Iterable[BeatRow | AnswerRow]) -> bytes:

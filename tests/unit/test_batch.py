@@ -1,11 +1,14 @@
 """Batches: what is packed comes back, and nothing that lies is believed."""
 
+from typing import Any
+
+import google_crc32c
 import pytest
 import zstandard
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from haqactor import batch
+from haqactor import batch, codec
 from haqactor.batch import Content, Packer
 from haqactor.errors import ProtocolError
 
@@ -103,8 +106,6 @@ def _head_of(data: bytes, *, stored: int) -> bytes:
 
 
 def _checked(data: bytes, table: int) -> bytes:
-    import google_crc32c
-
     fixed, rest = data[:20], data[batch.HEAD_BYTES :]
     check: int = google_crc32c.extend(google_crc32c.value(fixed), rest[:table])
     return fixed + check.to_bytes(4, "little") + rest
@@ -125,3 +126,18 @@ def test_the_slicer_keeps_what_is_asked_for_in_that_order() -> None:
 def test_key_hashes_are_the_same_everywhere() -> None:
     assert batch.key_hash("cust-7") == 0x3BF0B2161B9BA348
     assert batch.key_hash("a") != batch.key_hash("b")
+
+
+@pytest.mark.parametrize("extras", [(5, None, None), (None, 5, None), (None, [], None), (None, None, b"id")])
+def test_extras_of_another_type_are_refused(extras: Any) -> None:
+    """A key that was a number ended the node that sliced the batch."""
+    content = Content(b"body", extras)
+    head = codec.dumps(list(extras))
+    good = Packer().pack([Content(b"body", (None, None, None))])
+    old = len(codec.dumps([None, None, None]))
+    raw = len(head).to_bytes(4, "little") + head + content.body
+    lying = good[:8] + len(raw).to_bytes(4, "little") * 2 + google_crc32c.value(raw).to_bytes(4, "little")
+    lying += bytes(4) + len(raw).to_bytes(4, "little") + b"\x01" + raw
+    assert len(good) == batch.HEAD_BYTES + 5 + 4 + old + 4
+    with pytest.raises(ProtocolError, match="extras are not"):
+        batch.select(_checked(lying, 5), [0], LIMIT)

@@ -1,5 +1,7 @@
 """Entries: the frame is the entry, and a damaged one is never taken for it."""
 
+from typing import cast
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -41,3 +43,15 @@ def test_a_cut_frame_is_damage(cut: int) -> None:
     whole = entry()
     with pytest.raises(DataDamaged):
         list(parse_many(whole + whole[:cut]))
+
+
+@pytest.mark.parametrize(
+    ("kind", "index", "term"), [(3, 1, 1), (255, 1, 1), (2, 1 << 63, 1), (2, 1, (1 << 64) - 1)]
+)
+def test_what_no_release_writes_is_damage_though_its_checksum_is_right(
+    kind: int, index: int, term: int
+) -> None:
+    """A peer's entry of an unknown kind was a ValueError, which ended the node."""
+    frame = build(GroupId(1), Index(index), Term(term), cast(Kind, kind), b"").frame
+    with pytest.raises(DataDamaged, match="no release writes"):
+        parse(frame)

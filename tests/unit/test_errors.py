@@ -43,3 +43,13 @@ def test_an_unknown_code_is_still_an_error_that_names_it() -> None:
 
 def test_unknown_fields_do_no_harm() -> None:
     assert isinstance(errors.from_wire("not_found", "x", {"surprise": 1}), errors.NotFound)
+
+
+def test_fields_of_another_type_are_left_out() -> None:
+    """What a program does with them would fail long after they were taken."""
+    back = errors.from_wire("overloaded", "full", {"retry_after": "soon", "message": "x", "self": 1})
+    assert isinstance(back, errors.Overloaded)
+    assert back.retry_after == 0.1
+    moved = errors.from_wire("not_leader", "there", {"leader": 2, "term": [1], "from_the_future": 1})
+    assert isinstance(moved, errors.NotLeader)
+    assert (moved.leader, moved.term) == (2, 0)

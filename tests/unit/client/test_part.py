@@ -124,3 +124,27 @@ def test_an_outcome_is_decided_once() -> None:
         failed.get()
     assert caught.value.reason == "damaged"
     assert caught.value is not failed.error
+
+
+@pytest.mark.parametrize(
+    ("at", "value"),
+    [
+        (0, "x"),
+        (2, None),
+        (3, [[1 << 40, 1], [0, 1 << 40]]),
+        (3, [[5, 4], [4, 9]]),
+        (3, [[-1, 3]]),
+        (4, [["x", 1]]),
+        (4, 5),
+        (5, "x"),
+        (5, 1 << 63),
+        (6, "x"),
+        (6, -1),
+    ],
+)
+def test_a_field_of_another_type_is_refused(at: int, value: Any) -> None:
+    """Two ranges whose lengths add up to a few, one of them backwards, were a list of 2**40 numbers."""
+    row: list[Any] = [3, 7, -1, [[5, 6]], [], 1, 9]
+    row[at] = value
+    with pytest.raises(ProtocolError, match="malformed"):
+        Part(row, b"", 100)

@@ -1,8 +1,14 @@
 """What a client believes about leaders, and whom it dials."""
 
+from typing import Any
+
+import pytest
+
+from haqactor import wire
 from haqactor.client.options import Options
 from haqactor.client.protocol import Core
 from haqactor.client.routing import Routing
+from haqactor.errors import ProtocolError
 
 MS = 1_000_000
 
@@ -56,3 +62,14 @@ def test_two_connections_are_wanted_and_every_seed_gets_its_turn() -> None:
     for _ in range(3):
         core.dial_failed("a:1", 0, 1.0)
     assert ("a:1", False) not in core.wanted()
+
+
+@pytest.mark.parametrize(
+    "row", [[1, 0, 1], ["1", 0, 1, "a:1"], [1, 0, 1, 5], [1, -2, 1, "a:1"], [1, 0, None, "a:1"]]
+)
+def test_a_row_of_another_shape_is_refused(row: list[Any]) -> None:
+    """An address that is a number would have been dialled."""
+    core = Core(b"s" * 16, ["a:1"], Options(), 0, 0)
+    link = core.connected("a:1", False, 0)
+    with pytest.raises(ProtocolError, match="leaders"):
+        core.receive(link, wire.pack(wire.Leaders([row])), 1)

@@ -2,12 +2,15 @@
 
 from dataclasses import replace
 from random import Random
+from typing import Any
 
+import cbor2
+import google_crc32c
 import pytest
 
 from haqactor.errors import DataDamaged
 from haqactor.journal import Identity, IdentityFile
-from haqactor.journal.identity import SLOT_BYTES, CleanMark
+from haqactor.journal.identity import SLOT_BYTES, CleanMark, encode
 from tests.builders.journal_bench import running
 from tests.builders.memory_disk import Crashed, MemoryDisk
 
@@ -70,3 +73,33 @@ async def test_what_belongs_to_the_journal_cannot_be_changed_from_outside() -> N
         )
     async with running(disk) as journal:
         assert (journal.identity.cluster_id, journal.boot) == (b"z", 2)
+
+
+FIELDS: dict[str, Any] = {"from_the_future": 1, "boot": "x", "suspects": ["x"], "clean": [1], "members": 5}
+
+
+@pytest.mark.parametrize("name", [*FIELDS, ""])
+async def test_a_copy_that_is_valid_and_cannot_be_read_is_damage(name: str) -> None:
+    """Its checksum is right, so it is the truth: the older one is no answer."""
+    given: dict[str, Any] = cbor2.loads(encode(WHO, 2)[20:])
+    body = cbor2.dumps({**given, name: FIELDS[name]} if name else [])
+    rest = b"HQID" + len(body).to_bytes(4, "little") + (9).to_bytes(8, "little") + body
+    disk = MemoryDisk()
+    await IdentityFile.create(disk, "d", WHO)
+    data = disk.names["d/identity"].data
+    slot = google_crc32c.value(rest).to_bytes(4, "little") + rest
+    data[: len(slot)] = slot
+    with pytest.raises(DataDamaged, match="cannot be read"):
+        await IdentityFile.load(disk, "d")
+
+
+async def test_a_file_that_lost_its_end_is_damage() -> None:
+    """J8: the next copy would change its size."""
+    disk = MemoryDisk()
+    file = await IdentityFile.create(disk, "d", WHO)
+    await file.store(replace(WHO, boot=4))
+    for size in (SLOT_BYTES + 4096, 2 * SLOT_BYTES - 1):
+        del disk.names["d/identity"].data[size:]
+        with pytest.raises(DataDamaged, match="ends at"):
+            await IdentityFile.load(disk, "d")
+        disk.names["d/identity"].data.extend(bytes(2 * SLOT_BYTES - size))

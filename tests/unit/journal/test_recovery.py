@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from random import Random
 
+import google_crc32c
 import pytest
 
 from haqactor.env import FileMissing, NullProbe
@@ -486,3 +487,13 @@ async def test_a_header_in_the_place_of_the_next_one_is_no_torn_tail() -> None:
     inode.durable[:] = inode.data
     with pytest.raises(DataDamaged, match=f"a block was begun at {last}"):
         await reopen(disk)
+
+
+async def test_a_header_of_a_length_that_no_header_has_is_bad() -> None:
+    """Its checksum is right, over a row that is not whole."""
+    disk, _ledger = await written()
+    data = bytes(segment(disk).data[:512])
+    rest = data[4:12] + (113).to_bytes(4, "little") + data[16:113]
+    bad = google_crc32c.value(rest).to_bytes(4, "little") + rest + data[113:]
+    with pytest.raises(DataDamaged, match="no block header has 113 bytes"):
+        decode_header(bad, 0, 1, 0, 4096)

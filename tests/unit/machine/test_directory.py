@@ -6,7 +6,7 @@ import pytest
 
 from haqactor.errors import Conflict, DataDamaged, InvalidArgument, InvariantViolation, NoQuorum, NotFound
 from haqactor.ids import Index, Term
-from haqactor.machine import commands
+from haqactor.machine import commands, snapshot
 from haqactor.machine.directory import DirectoryMachine, wanted
 from haqactor.machine.effects import DirectoryChanged, GroupCreated, NodeRegistered
 from haqactor.machine.epochs import producer_id
@@ -232,3 +232,21 @@ def test_a_snapshot_holds_all_of_it() -> None:
 def test_commands_of_data_groups_are_unknown_here() -> None:
     with pytest.raises(InvariantViolation):
         Zero().apply(commands.tick(sessions=True))
+
+
+MALFORMED: list[Any] = [
+    5,
+    [],
+    ["directory", 1, 1, 1],
+    ["nodes", [[1, 2, 3]]],
+    ["queues", [["q", 1, 1, 1, {}, 1]]],
+    ["groups", [[1, 1, ["x"]]]],
+    ["epochs", [[5]]],
+]
+
+
+@pytest.mark.parametrize("row", MALFORMED)
+def test_a_chunk_that_no_release_writes_is_damage(row: Any) -> None:
+    *chunks, end = DirectoryMachine().snapshot_chunks()
+    with pytest.raises(DataDamaged):
+        DirectoryMachine().restore([*chunks, snapshot.chunk(row), end])

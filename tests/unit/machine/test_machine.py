@@ -9,7 +9,7 @@ import pytest
 
 from haqactor.errors import Conflict, DataDamaged, InvalidArgument, InvariantViolation, NotFound
 from haqactor.ids import Index, Term
-from haqactor.machine import commands
+from haqactor.machine import commands, snapshot
 from haqactor.machine.batches import COLUMNS, Batches
 from haqactor.machine.commands import Cause
 from haqactor.machine.effects import Awake, Published, Purged, Settled
@@ -307,3 +307,48 @@ def test_rows_settled_behind_a_slow_message_are_dropped() -> None:
     assert len(queue.batches) == 2
     assert group.machine.live_entries() == [(2, 2), (701, 701)]
     assert [(row.first, row.last) for row in group.machine.peek(Q, 500)] == [(1, 1), (139_801, 140_000)]
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        5,
+        [],
+        ["machine"],
+        ["machine", 1, "x", 1, 1, 1, 1, 1],
+        ["machine", 1, -1, 1, 1, 1, 1, 1],
+        ["queue", Q],
+        ["column", 99, "first", "Q", b""],
+        ["column", Q, "first", "Q", b"odd"],
+        ["column", Q, "first", "d", bytes(8)],
+        ["column", Q, "prune", "Q", bytes(8)],
+        ["column", Q, "first", "Q", bytes(8)],
+        ["column", Q, "deferrals", "Q", bytes(8)],
+        ["column", Q, "gone.starts", "Q", bytes(8)],
+        ["origins", Q, [[1]]],
+        ["producers", [[b"x", 0, 1, False, [[1]], True]]],
+    ],
+)
+def test_a_chunk_that_no_release_writes_is_damage(row: Any) -> None:
+    """Whatever it is, and from wherever it came; it was a KeyError, TypeError or the like, or was found out
+    only when it was used."""
+    *chunks, end = story().machine.snapshot_chunks()
+    with pytest.raises(DataDamaged):
+        GroupMachine().restore([*chunks, snapshot.chunk(row), end])
+
+
+UNKNOWN: list[Any] = [
+    [[], 1],
+    [4, Q, 1.5, []],
+    [10, "x"],
+    [6, 1],
+    [1, Q, b"p", 0, 1, 1, 7, 0, 0, 0, "x"],
+    [2, Q, [5], [], [], []],
+    [9, 99, [], [[1, 1, 5, {}]]],
+]
+
+
+@pytest.mark.parametrize("command", UNKNOWN)
+def test_a_command_that_no_release_writes_stops_the_node_by_its_type(command: Any) -> None:
+    with pytest.raises(InvariantViolation):
+        story().machine.apply(Index(1000), Term(1), commands.encode(BEGAN, [command]), 0)

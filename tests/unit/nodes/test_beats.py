@@ -10,7 +10,7 @@ from trio.testing import MockClock
 from haqactor.errors import InvariantViolation, ProtocolError
 from haqactor.frame import Decoder, Frame, encode
 from haqactor.ids import GroupId, Index, NodeId, Term
-from haqactor.nodes.beats import Beats
+from haqactor.nodes.beats import Beats, parse_beat
 from haqactor.nodes.peerwire import PeerOp
 from haqactor.raft.heartbeat import STUCK_BEATS, AnswerRow, BeatRow
 from tests.builders.memory_environment import memory_environment
@@ -249,3 +249,39 @@ async def test_garbage(header: Any) -> None:
         two.beats[1].on_beat(NodeId(0), frame)
     with pytest.raises(ProtocolError):
         two.beats[1].on_answer(NodeId(0), frame)
+
+
+GOOD = [1, 1, 0, [[1, 3, 9, 2]], [7], bytes(16), True, False]
+
+
+@pytest.mark.parametrize(
+    ("at", "value"),
+    [
+        (0, "x"),
+        (0, -1),
+        (1, None),
+        (2, 1 << 63),
+        (3, [[1, 3, 9, "x"]]),
+        (3, [[1, 3, 9, -1]]),
+        (3, [5]),
+        (3, 5),
+        (4, ["x"]),
+        (4, None),
+        (5, 10**12),
+        (5, "x"),
+        (6, 1),
+        (7, None),
+    ],
+)
+def test_a_beat_with_a_field_of_another_type_is_refused(at: int, value: Any) -> None:
+    """A digest that is a number was taken for that many bytes of memory; a row of text ended the node."""
+    fields = [*GOOD[:at], value, *GOOD[at + 1 :]]
+    with pytest.raises(ProtocolError):
+        parse_beat(Frame(PeerOp.BEAT, [5, fields, []], b""))
+    assert parse_beat(Frame(PeerOp.BEAT, [5, GOOD, [[1, 9, b"d"]]], b""))[2] == [(1, 9, b"d")]
+
+
+@pytest.mark.parametrize("digests", [5, [5], [[1, 9]], [[1, 9, "d"]], [["x", 9, b"d"]]])
+def test_digests_of_another_shape_are_refused(digests: Any) -> None:
+    with pytest.raises(ProtocolError):
+        parse_beat(Frame(PeerOp.BEAT, [5, GOOD, digests], b""))

@@ -3,19 +3,21 @@
 from types import SimpleNamespace
 from typing import Any, cast
 
+import pytest
 import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 from haqactor import batch, wire
 from haqactor.config import Limits, NodeConfig
 from haqactor.env import NetworkError
-from haqactor.errors import Conflict
+from haqactor.errors import Conflict, ProtocolError
 from haqactor.frame import Decoder, Frame
 from haqactor.ids import GroupId, Index, NodeId, Term
 from haqactor.nodes.group import GroupActor
-from haqactor.nodes.installs import Sending, Step, on_frame
+from haqactor.nodes.installs import Sending, Step, check_offer, group_of, on_frame
 from haqactor.nodes.memory_stream import memory_stream_pair
 from haqactor.nodes.node import Node
+from haqactor.nodes.peerwire import PeerOp
 from haqactor.raft.messages import InstallSnapshot
 from haqactor.raft.ready import SnapshotMeta
 from tests.builders.memory_disk import MemoryDisk
@@ -231,3 +233,20 @@ async def test_an_offer_that_is_not_ahead_is_acknowledged() -> None:
         assert receiver.woken == 1
         assert receiver.installs == []
         assert receiver.installs_in == {}
+
+
+@pytest.mark.parametrize("number", [-1, 1 << 63, True, "x"])
+def test_numbers_that_the_journal_cannot_hold_are_refused(number: Any) -> None:
+    """They would have ended the node when its record was written."""
+    for at in range(5):
+        header = [5, 3, 9, 0, 1, 2, [0, 1, 2], [3]]
+        header[at] = number
+        with pytest.raises(ProtocolError):
+            group_of(Frame(PeerOp.INSTALL, header, b""))
+    for wrong in (
+        [5, 3, 9, 0, 1, number, [0], []],
+        [5, 3, 9, 0, 1, 2, [number], []],
+        [5, 3, 9, 0, 1, 2, [0]],
+    ):
+        with pytest.raises(ProtocolError):
+            check_offer(wrong)

@@ -101,3 +101,36 @@ def test_the_entries_of_an_append_are_not_copied_into_the_header() -> None:
     assert packed.endswith(b"".join(entry.frame for entry in ENTRIES))
     assert len(packed) < sum(entry.size for entry in ENTRIES) + 64
     assert encode(PeerOp.BEAT, [1]) != packed
+
+
+@pytest.mark.parametrize(
+    ("kind", "at", "value"),
+    [
+        (0, 2, [1]),
+        (0, 2, -1),
+        (0, 2, 1 << 63),
+        (0, 6, 1),
+        (1, 3, 0),
+        (3, 4, True),
+        (5, 5, 7),
+        (5, 5, ["x"]),
+        (5, 5, [-1]),
+        (7, 2, "x"),
+    ],
+)
+def test_a_field_of_another_type_is_refused(kind: int, at: int, value: Any) -> None:
+    """A list where the term belongs reached the core, and a term of 2**63 the hard state's record."""
+    header = Decoder(1 << 20).feed(pack_raft(GROUP, MESSAGES[kind]))[0].header
+    header[at] = value
+    with pytest.raises(ProtocolError):
+        parse_raft(Frame(PeerOp.RAFT, header, b""))
+
+
+def test_entries_that_do_not_follow_are_refused() -> None:
+    """Of another place, another group, or with a configuration that cannot be read."""
+    other = build(GroupId(6), Index(8), Term(4), Kind.COMMAND, b"")
+    config = build(GROUP, Index(8), Term(4), Kind.CONFIG, b"x")
+    for bad in ((ENTRIES[1],), (ENTRIES[0], ENTRIES[2]), (other,), (config,)):
+        packed = pack_raft(GROUP, messages.Append(Term(4), Index(7), Term(3), Index(6), bad))
+        with pytest.raises(ProtocolError):
+            parse_raft(Decoder(1 << 20).feed(packed)[0])
