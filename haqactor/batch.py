@@ -30,6 +30,7 @@ import google_crc32c
 import zstandard
 
 from haqactor import codec
+from haqactor.config import MESSAGE_BYTES_MOST, MIB
 from haqactor.env import Buffer
 from haqactor.errors import ProtocolError
 
@@ -38,6 +39,9 @@ HEAD_BYTES: Final = _HEAD.size
 VERSION: Final = 1
 COUNT_MAX: Final = 256
 PACKED_BYTES_MAX: Final = 256 * 1024
+UNPACKED_BYTES_MAX: Final = MESSAGE_BYTES_MOST + MIB
+"""What anybody who reads a stored batch unpacks: the largest message that any limit allows, and its extras.
+Not the limit of today, or lowering it would make unreadable what was stored before (Q16)."""
 ZSTD, EQUAL, FLAGS, KEYS = 1, 2, 4, 8
 EXTRAS: Final = 1
 _COMPRESS_FROM: Final = 256

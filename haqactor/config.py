@@ -14,6 +14,9 @@ from typing import Any, Final, cast
 from haqactor.errors import ConfigError, InvalidArgument
 
 MIB: Final = 1024 * 1024
+MESSAGE_BYTES_MOST: Final = 32 * MIB
+"""No node's limit for one message may be above this; so whatever was ever stored can be carried and unpacked
+by everybody, whatever their limits are by now (Q16)."""
 _NAME: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.:\-]{0,254}")
 _NS: Final = 1_000_000_000
 
@@ -129,6 +132,8 @@ class Limits:
                 raise ConfigError(f"limits.{item.name} is {value!r}, but must be a number above 0")
         if not self.heartbeat * 2 < self.election_min < self.election_max:
             raise ConfigError("limits: 2 x heartbeat < election_min < election_max must hold")
+        if self.message_bytes_max > MESSAGE_BYTES_MOST:
+            raise ConfigError(f"limits.message_bytes_max must be at most {MESSAGE_BYTES_MOST}")
         if self.segment_bytes < 4096:
             raise ConfigError("limits.segment_bytes must be at least 4096")
 

@@ -48,7 +48,8 @@ class Consuming:
         elif isinstance(message, wire.Settle):
             self._settle(request, message)
         elif isinstance(message, wire.Credit):
-            dispatcher.credit(session.id, message.consumer, message.messages, message.bytes)
+            if self._is_subscribed(request):
+                dispatcher.credit(session.id, message.consumer, message.messages, message.bytes)
         elif isinstance(message, wire.Extend):
             lost = dispatcher.extend(
                 session.id, message.consumer, message.uid, message.leases, message.duration_ns, now_ns
@@ -120,8 +121,16 @@ class Consuming:
 
         self._service.draft.add(command, answer)
 
+    def _is_subscribed(self, request: Request) -> bool:
+        """Did this consumer's present subscription come by this very connection? Its credit is what that one
+        said; what an older connection still brings was counted into it (Q15)."""
+        session = request.session
+        return self._subscribed.get((session.id, request.message.consumer)) is session
+
     def _settle(self, request: Request, message: wire.Settle) -> None:
         session = request.session
+        if not self._is_subscribed(request):
+            message = message._replace(credit_messages=0, credit_bytes=0)
         judged = self.dispatcher.judge(session.id, message)
         if judged.later:
             self.wait(message.uid, request)

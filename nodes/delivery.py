@@ -207,11 +207,10 @@ async def load(actor: "GroupActor", part: Part, ahead: dict[int, Entry] = _NONE_
         return data
     context.count("sliced_batches")
     whole = bytes(data)
-    bound = context.limits.message_bytes_max + 1024 * 1024
     size = len(whole)
     try:
         return await context.env.offload.run(
-            lambda: batch.select(whole, rows, max(bound, size)), cost_bytes=size
+            lambda: batch.select(whole, rows, batch.UNPACKED_BYTES_MAX), cost_bytes=size
         )
     except ProtocolError:  # its producer packed nonsense: as it is, for whoever gets it to reject
         context.count("batches_unreadable")

@@ -15,6 +15,7 @@ from haqactor.errors import NotLeader, OutcomeUnknown, ProtocolError
 from haqactor.frame import Decoder, Frame, encode
 from haqactor.ids import NO_NODE, GroupId
 from haqactor.nodes.outbox import Outbox
+from haqactor.nodes.peerwire import FRAME_BYTES_MAX
 from haqactor.nodes.refusal import not_leader
 from haqactor.wire import Op
 
@@ -90,7 +91,7 @@ class ProxyLink:
             wire.VERSION_MIN, wire.VERSION_MAX, ["none"], session.client, session.id, cluster, False
         )
         await stream.send_all(wire.pack(hello))
-        decoder = Decoder(session.frame_bytes_max)
+        decoder = Decoder(FRAME_BYTES_MAX)  # not the bound for clients: what was stored under another passes
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._pump, stream, nursery.cancel_scope)
             nursery.start_soon(self._watch, nursery.cancel_scope)

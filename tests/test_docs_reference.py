@@ -68,14 +68,14 @@ def test_files_that_are_named_exist(page: Path) -> None:
 
 
 def test_every_trap_that_is_named_is_explained() -> None:
-    known = re.findall(r"^\| ([RJSQ]\d+) \|", text_of("internals/traps.md"), re.MULTILINE)
+    known = re.findall(r"^\| ([RJSQ]\d+)[a-f]? \|", text_of("internals/traps.md"), re.MULTILINE)
     places = [*PAGES, *(path for top in ROOMS for path in (ROOT / top).rglob("*.py"))]
     for path in places:
         text = path.read_text(encoding="utf-8")
         simulated = "haqactor.sim" in text or "haq sim" in text
         if "sim" in path.parts or simulated or path.stem.startswith("stor"):
             continue  # there S1, S2 are invariants
-        for name in re.findall(r"\b([RJSQ]\d{1,2})[a-f]?\b", text):
+        for name in re.findall(r"\b([RJSQ][1-9]\d?)[a-f]?\b", text):
             assert name in known, f"{path.relative_to(ROOT)} names {name}"
 
 

@@ -10,7 +10,7 @@ from datetime import datetime
 
 import trio
 
-from haqactor.batch import PACKED_BYTES_MAX
+from haqactor.batch import UNPACKED_BYTES_MAX
 from haqactor.client.consuming import Subscription
 from haqactor.client.errors import Closed
 from haqactor.client.message import Message, message_id_of, reason_of, wall_time
@@ -18,8 +18,6 @@ from haqactor.client.part import Part
 from haqactor.client.session import NS, Session
 from haqactor.client.waiting import result
 from haqactor.errors import Error, LeaseLost, NotFound, ProtocolError
-
-CONTENT_BYTES_SPARE = 1024 * 1024
 
 
 class Consumer:
@@ -37,7 +35,6 @@ class Consumer:
         self.subscription.listener = self
         self.holders = self.subscription.renewals.holders
         self.monotonic_ns = session.environment.clock.monotonic_ns
-        self.unpacked_bytes_max = max(session.core.message_bytes_max, PACKED_BYTES_MAX) + CONTENT_BYTES_SPARE
 
     async def start(self) -> None:
         """Until a leader knows of it. Raises NotFound, NoQuorum."""
@@ -85,7 +82,7 @@ class Consumer:
 
     def _name(self, part: Part, row: int) -> str:
         try:
-            return message_id_of(part.content(row, self.unpacked_bytes_max), self.uid, part.seq(row))
+            return message_id_of(part.content(row, UNPACKED_BYTES_MAX), self.uid, part.seq(row))
         except ProtocolError:
             return f"{self.uid}-{part.seq(row)}"
 
@@ -93,7 +90,7 @@ class Consumer:
         """The message of a row. Raises ProtocolError where the batch does not unpack: all of it is rejected
         then."""
         try:
-            content = part.content(row, self.unpacked_bytes_max)
+            content = part.content(row, UNPACKED_BYTES_MAX)
         except ProtocolError as error:
             self.subscription.reject_part(part, reason_of(error))
             self.session.log.warning(

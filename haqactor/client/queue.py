@@ -21,7 +21,6 @@ from haqactor.client.part import Part
 from haqactor.client.statistics import QueueInfo, QueueStatistics
 from haqactor.client.structured import OpenNursery
 from haqactor.codec import are_numbers
-from haqactor.config import MIB
 from haqactor.errors import InvalidArgument, LeaseLost, NoQuorum, NotFound, OutcomeUnknown, ProtocolError
 
 if TYPE_CHECKING:
@@ -227,7 +226,6 @@ class Queue:
     async def _peek(self, first: int, count: int) -> tuple[list[PeekedMessage], int]:
         """The messages from ``first`` on, as many as one answer holds, and the queue's uid."""
         rows, blob, uid = await self._ask(lambda group, uid: wire.Peek(0, group, uid, count, first))
-        bound = max(self._broker.session.core.message_bytes_max, batch.PACKED_BYTES_MAX) + MIB
         found: list[PeekedMessage] = []
         at = 0
         for row in rows:
@@ -237,7 +235,13 @@ class Queue:
             for place in range(part.count):
                 seq = part.seq(place)
                 found.append(
-                    PeekedMessage(part.content(place, bound), uid, seq, part.failures(seq), part.enqueued_ns)
+                    PeekedMessage(
+                        part.content(place, batch.UNPACKED_BYTES_MAX),
+                        uid,
+                        seq,
+                        part.failures(seq),
+                        part.enqueued_ns,
+                    )
                 )
         return found, uid
 

@@ -5,6 +5,7 @@ One rule: it passes everything on as it came.
 
 from typing import Any
 
+from haqactor.batch import UNPACKED_BYTES_MAX
 from haqactor.client.consumer import Consumer
 from haqactor.client.consuming import Subscription
 from haqactor.client.part import Part
@@ -54,7 +55,7 @@ class RecordedSubscription(Subscription):
         if not isinstance(consumer, Consumer):
             return
         try:
-            content = part.content(row, consumer.unpacked_bytes_max)
+            content = part.content(row, UNPACKED_BYTES_MAX)
         except ProtocolError:
             return  # the program does not get it either
         seq = part.seq(row)

@@ -66,6 +66,7 @@ def test_an_unknown_setting_is_refused_with_the_nearest_known_one() -> None:
         ('data_dir = "x"\nsync = "maybe"', "sync"),
         ('data_dir = "x"\nlog_level = "loud"', "log_level"),
         ('data_dir = "x"\n[limits]\nsegment_bytes = 100', "at least 4096"),
+        ('data_dir = "x"\n[limits]\nmessage_bytes_max = 33_554_433', "at most 33554432"),
         ('data_dir = "x"\n[limits]\nheartbeat = 5.0', "election_min"),
         ('data_dir = "x"\n[limits]\nlease = 1', "unknown setting"),
         ('data_dir = "x"\nlimits = 5', "must be a table"),

@@ -10,7 +10,7 @@ from haqactor.config import Limits
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 ENFORCED = {
-    "message_bytes_max": ("nodes/publishing.py", "nodes/hello.py", "nodes/delivery.py"),
+    "message_bytes_max": ("nodes/publishing.py", "nodes/hello.py"),
     "connections_max": ("nodes/listener.py",),
     "connection_buffer_bytes": ("nodes/sessions.py", "nodes/proxy.py"),
     "mailbox_batches_max": ("nodes/group.py",),

@@ -85,6 +85,25 @@ async def test_the_limit_is_the_nodes(cluster: FakeCluster) -> None:
             await broker.publish("orders", b"x" * 11)
 
 
+async def test_what_was_stored_under_a_larger_limit_is_read(cluster: FakeCluster) -> None:
+    """Or who lowers the limit rejects every larger message that waits, and loses it (Q16)."""
+    from haqactor.client.broker import open_session
+    from tests.builders.fake_world import fake_environment
+
+    body = bytes(3 << 20)
+    cluster.message_bytes_max = 4 << 20
+    fake = cluster.add_queue("orders")
+    async with open_session(cluster, fake_environment()) as broker:
+        await broker.publish("orders", body)
+    cluster.message_bytes_max = 1000
+    async with open_session(cluster, fake_environment()) as broker:
+        (peeked,) = await broker.queue("orders").peek()
+        assert peeked.body == body
+        async with await broker.queue("orders").get() as message:
+            assert message.body == body
+    assert fake.dead == []
+
+
 async def test_calls_refuse_what_they_do_not_know(cluster: FakeCluster, broker: Broker) -> None:
     anything: Any = broker
     cluster.add_queue("orders")

@@ -1,11 +1,13 @@
-"""What is missed when a directory is opened: a log that lost its end together with the file."""
+"""What has to be true before anything of a directory is believed, and what is missed when it is opened."""
+
+from random import Random
 
 import pytest
 
 from haqactor.env import NullProbe
 from haqactor.errors import DataDamaged
 from haqactor.journal import Journal
-from tests.builders.journal_bench import DIRECTORY, SMALL, Ledger, entry, hard, running
+from tests.builders.journal_bench import DIRECTORY, SMALL, Ledger, check, entries, entry, hard, running
 from tests.builders.memory_disk import MemoryDisk
 
 
@@ -53,3 +55,21 @@ async def test_a_larger_spare_takes_the_place_of_a_smaller_one_under_its_name() 
         assert sorted(name for name in disk.names if "/segment-" in name) == names
         assert len(disk.names[names[-1]].data) == 3 * SMALL.segment_bytes
     await (await reopen(disk)).aclose()
+
+
+async def test_what_a_killed_program_left_in_memory_is_durable_before_it_is_believed() -> None:
+    """J15: a block that can be read may be in the page cache only, and the power may go yet."""
+    disk = MemoryDisk()
+    async with running(disk, clean=False) as journal:
+        ledger = Ledger(journal)
+        ledger.submit(1, entries(1, 1, 3), hard(1))
+        await ledger.wait()
+        disk.lying = True  # killed between write and sync
+        ledger.submit(1, entries(1, 4, 6))
+        await ledger.wait()
+    disk.lying = False
+    disk.locks.clear()
+    for _ in range(2):
+        async with running(disk, clean=False) as journal:
+            await check(journal, ledger.groups, lambda _group, _index: False)
+        disk.crash(Random(1), keep="none")

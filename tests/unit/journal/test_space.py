@@ -168,6 +168,19 @@ async def test_a_late_or_impossible_snapshot_changes_nothing() -> None:
             await journal.save_snapshot(G, meta(11), chunks(), [])
 
 
+async def test_a_snapshot_that_is_overtaken_while_it_is_written_changes_nothing() -> None:
+    """R12: the same, with both under way together."""
+    async with running(MemoryDisk()) as journal:
+        await fill(Ledger(journal), 1, 1, 10)
+        async with trio.open_nursery() as nursery:
+            for index, state in ((5, [b"slow"] * 50), (8, [b"quick"])):
+                live: list[Range] = []
+                nursery.start_soon(journal.save_snapshot, G, meta(index), state, live)
+        reader = journal.snapshot(G)
+        assert reader is not None
+        assert reader.meta.index == 8
+
+
 async def test_a_full_disk_refuses_a_snapshot_and_leaves_nothing() -> None:
     disk = MemoryDisk()
     async with running(disk) as journal:

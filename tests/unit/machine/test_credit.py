@@ -30,3 +30,11 @@ def test_with_nothing_in_hand_it_takes_what_it_can() -> None:
     assert found.fits(2, 2) == 1
     found.credit_messages = 0
     assert found.fits(2, 2) == 0
+
+
+def test_a_new_subscription_begins_with_the_credit_that_it_says() -> None:
+    """Q15: credit of the one before is not added to it."""
+    found = consumer(5, 0)
+    found.subscribe(3, 3000, 2, 2000)
+    assert (found.credit_messages, found.credit_bytes) == (3, 3000)
+    assert (found.whole_messages, found.whole_bytes) == (5, 5000)

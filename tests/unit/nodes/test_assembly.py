@@ -12,6 +12,7 @@ from haqactor.machine.machine import GroupMachine
 from haqactor.nodes.assembly import Assembly, metadata_members, raft_config
 from haqactor.nodes.directory import DirectoryService
 from haqactor.nodes.queues import QueueService
+from haqactor.raft.membership import Configuration
 from haqactor.raft.ready import HardState, SnapshotMeta
 from tests.builders.node_context import member_identity, node_context
 
@@ -77,6 +78,14 @@ async def test_a_group_that_was_here() -> None:
     actor = await make({GROUP: Recovered(None)}).make(GROUP, VOTERS)
     assert (actor.core.term, actor.core.last_index, actor.applier.applied) == (4, 7, 0)
     assert not actor.core.suspect
+
+
+async def test_its_configuration_is_found_again() -> None:
+    """R8: the log's newest one counts, not that of the founding."""
+    found = Recovered(None)
+    found.configs = [(Index(7), Configuration(VOTERS[:2], (NodeId(2),)).encode())]
+    actor = await make({GROUP: found}).make(GROUP, VOTERS)
+    assert actor.core.configuration == Configuration(VOTERS[:2], (NodeId(2),))
 
 
 async def test_a_snapshot_is_restored_before_anything_runs() -> None:

@@ -5,12 +5,13 @@ The core is a real one; the disk is done when the test says so.
 
 from typing import Any, cast
 
+import pytest
 import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 from haqactor.config import Limits
 from haqactor.entry import Kind, build
-from haqactor.errors import Conflict, OutcomeUnknown
+from haqactor.errors import Conflict, InvariantViolation, OutcomeUnknown
 from haqactor.ids import GroupId, Index, NodeId, Term
 from haqactor.nodes.group import RaftItem
 from haqactor.nodes.sessions import Disconnected
@@ -342,3 +343,33 @@ async def test_a_restored_replica_forgets_the_entries_of_its_old_log(autojump_cl
         one.actor.mailbox.put(lambda now: one.actor.restored(meta, [b"new"], now))
         await wait_all_tasks_blocked()
         assert one.context.tail.get(GROUP, Index(1)) is None
+
+
+async def test_the_log_is_cut_once_its_snapshot_is_durable() -> None:
+    """R12f: until then only the log has what the snapshot will have."""
+    async with running(limits=Limits(snapshot_entries=2)) as one:
+        durable = trio.Event()
+
+        async def save_snapshot(*_given: object) -> None:
+            await durable.wait()
+
+        cast(Any, one.journal).save_snapshot = save_snapshot
+        await one.settle()
+        one.service.proposing = [b"a", b"b"]
+        one.actor.mailbox.wake()
+        await wait_all_tasks_blocked()
+        await one.settle()
+        assert (one.actor.applier.applied, one.actor.core.snapshot.index) == (3, 0)
+        durable.set()
+        await wait_all_tasks_blocked()
+        assert one.actor.core.snapshot.index == 3
+
+
+async def test_replicas_whose_states_differ_stop() -> None:
+    """R14: what was applied differently can only get worse."""
+    async with running() as one:
+        one.actor.applier.digests[Index(256)] = b"mine"
+        one.actor.applier.compare_digest(NodeId(1), 256, b"mine")
+        one.actor.applier.compare_digest(NodeId(1), 512, b"not known here")
+        with pytest.raises(InvariantViolation, match="differs from node 1"):
+            one.actor.applier.compare_digest(NodeId(1), 256, b"else")

@@ -111,6 +111,19 @@ async def test_frames_pass_as_they_are_under_the_clients_name() -> None:
         assert not session.proxies
 
 
+async def test_what_was_stored_under_a_larger_limit_passes_back() -> None:
+    """A node's own bound is for what clients send; a peek alone may bring more than that (Q16)."""
+    async with place() as (session, accept):
+        await session.forward(wire.Peek(8, GROUP, 7, 10, 0))
+        leader = await accept()
+        assert isinstance(await leader.receive(), wire.Hello)
+        large = wire.pack(wire.Reply(8, []), bytes(2 * session.frame_bytes_max))
+        await leader.stream.send_all(large)
+        await wait_all_tasks_blocked()
+        assert session.failed == []
+        assert session.outbox.pending_bytes == len(large)
+
+
 async def test_a_broken_hop_says_what_may_have_been_done() -> None:
     """Unknown is what leaves a trace; the rest may be asked again. Consumers are told."""
     async with place() as (session, accept):

@@ -370,6 +370,22 @@ async def test_a_subscription_that_was_overtaken_changes_nothing() -> None:
         assert here.alice.answers[gone] == [True]
 
 
+async def test_credit_of_an_older_connection_is_not_added_to_the_newer_ones() -> None:
+    """Q15: the new subscription has said all that its consumer has room for."""
+    async with place() as here:
+        old = ServedSession(b"alice")
+        here.subscribe(old, credit=1, attempt=1)
+        here.subscribe(here.alice, credit=1, attempt=2)
+        old.ask(here.service, wire.Credit(GROUP, 1, 5, 1 << 20))
+        settled = [[1, 1, 1, 1]]
+        old.ask(here.service, wire.Settle(0, GROUP, here.uid, 1, settled, [], [], [], [], 5, 1 << 20))
+        for body in (b"a", b"b", b"c"):
+            here.publish(here.bob, [body])
+        assert len(here.deliver(here.alice)) == 1
+        here.alice.ask(here.service, wire.Credit(GROUP, 1, 1, 1 << 20))
+        assert len(here.deliver(here.alice)) == 1
+
+
 async def test_a_connection_that_ended_is_not_subscribed() -> None:
     """Its leases would have nobody to lose them."""
     async with place() as here:

@@ -209,3 +209,18 @@ def test_a_suffix_that_was_replaced_and_came_back() -> None:
     assert log.durable_index == 1
     assert log.written(Term(3), Index(3))
     assert log.durable_index == 3
+
+
+def test_what_was_on_its_way_when_a_snapshot_came_says_nothing() -> None:
+    """R5: its entries are gone; if the place is written again, that write vouches for it."""
+    log = log_of()
+    log.append(entries(1, (1, 1, 1)))
+    log.take_unstable(0)
+    log.restore(meta(2, 4))
+    assert log.oldest_write_ns() is None
+    log.append(entries(3, (4,)))
+    log.take_unstable(7)
+    assert not log.written(Term(1), Index(3))
+    assert log.durable_index == 2
+    assert log.written(Term(4), Index(3))
+    assert log.durable_index == 3

@@ -5,7 +5,7 @@ import pytest
 from haqactor.errors import InvariantViolation
 from haqactor.ids import Index, NodeId, Term
 from haqactor.raft.heartbeat import AnswerRow
-from haqactor.raft.messages import Append, AppendReply, InstallSnapshot
+from haqactor.raft.messages import Append, AppendReply, Hello, InstallSnapshot
 from haqactor.raft.ready import SnapshotMeta
 from tests.builders.raft_cluster import GROUP
 from tests.builders.raft_core import entries, make, make_leader, sent, work
@@ -83,3 +83,43 @@ def test_an_absent_follower_is_offered_no_snapshot() -> None:
     assert not [ready for ready in work(core) if ready.installs]
     core.beat_answer(TWO, AnswerRow(GROUP, core.term, 0, False), now_ns)
     assert [ready for ready in work(core) if ready.installs]
+
+
+def test_a_late_append_that_begins_below_the_snapshot() -> None:
+    """R4: what is compacted is committed, and its terms are not known any more; the rest is looked at."""
+    core = make((1,), snapshot=(5, 1))
+    core.step(ONE, append(1, (2, 1), (1, 1, 1, 1, 1), commit=7), 0)
+    assert (core.snapshot.index, core.last_index, core.commit) == (5, 7, 7)
+    (answer,) = [m for _, m in sent(work(core)) if isinstance(m, AppendReply)]
+    assert (answer.accepted, answer.matched) == (True, 7)
+
+
+def test_what_is_not_durable_here_is_replaced_by_a_matching_snapshot() -> None:
+    """R12b: the journal may begin behind the snapshot before those entries are in it."""
+    core = make()
+    core.step(ONE, append(1, (0, 0), (1, 1, 1)), 0)
+    core.ready()
+    core.step(ONE, InstallSnapshot(Term(1), Index(2), Term(1), VOTERS), 0)
+    assert core.snapshot_installed(SnapshotMeta(Index(2), Term(1), VOTERS), 0)
+    assert (core.last_index, core.durable_index) == (2, 2)
+
+
+def test_a_follower_that_lost_its_snapshot_is_offered_it_again() -> None:
+    """R12d: its disk was repaired with what was sound of it; its leader believes that, not its memory."""
+    core = make((1,), snapshot=(5, 1))
+    now_ns = make_leader(core, granted=(1,))
+
+    def refused(prev: int, boot: int, *, suspect: bool) -> None:
+        hint = Index(0), Term(0)
+        reply = AppendReply(core.term, False, Index(0), *hint, 0, Index(prev), boot, suspect)
+        core.step(TWO, reply, now_ns)
+
+    refused(6, 1, suspect=False)
+    assert [peer for ready in work(core) for peer, _ in ready.installs] == [TWO]
+    core.install_sent(TWO, ok=True)
+    core.step(TWO, AppendReply(core.term, True, Index(5), boot=1), now_ns)
+    work(core)
+    core.step(TWO, Hello(core.term, Index(0), Term(0), 2, True), now_ns)
+    work(core)
+    refused(7, 2, suspect=True)
+    assert [peer for ready in work(core) for peer, _ in ready.installs] == [TWO]

@@ -9,7 +9,7 @@ import pytest
 
 from haqactor.env import Buffer
 from haqactor.runtime.real import fd as module
-from haqactor.runtime.real.fd import read_all, read_if_cached, write_all
+from haqactor.runtime.real.fd import fill_with_zeroes, read_all, read_if_cached, write_all
 
 
 @pytest.fixture
@@ -81,4 +81,23 @@ def test_more_buffers_than_the_kernel_takes(opened: int) -> None:
     many = [number.to_bytes(2, "big") for number in range(2 * module.IOV_MAX + 5)]
     write_all(opened, 1, many)
     assert read_all(opened, 0, 10_000) == b"\0" + b"".join(many)
+    os.close(opened)
+
+
+def test_a_new_file_is_written_whole_and_synced_last(monkeypatch: pytest.MonkeyPatch, opened: int) -> None:
+    """J8: neither its size nor its place on the medium may change with the first write that counts."""
+    size, calls, real = (1 << 20) + 5000, [0], os.pwritev
+
+    def pwritev(fd: int, buffers: Sequence[Buffer], offset: int) -> int:
+        calls[:] = [calls[0] + real(fd, buffers, offset)]
+        return len(b"".join(buffers))
+
+    def fsync(_fd: int) -> None:
+        calls.append(-1)
+
+    monkeypatch.setattr(os, "pwritev", pwritev)
+    monkeypatch.setattr(os, "fsync", fsync)
+    fill_with_zeroes(opened, size)
+    assert calls == [size, -1]
+    assert os.fstat(opened).st_size == size
     os.close(opened)
