@@ -23,11 +23,15 @@ JOBS ?= 2
 RESULTS := build/sim
 
 # What `make fuzz` runs: seconds in all, and the seed; TARGETS="frames raft" for some of the decoders.
-DURATION ?= 300
-SEED ?= 1
+fuzz: DURATION ?= 300
+fuzz: SEED ?= 1
 TARGETS ?=
 
-.PHONY: test lint types layers unit fuzz sim sim-bench guarantees demo bench docs format lock clean
+# How long `make chaos` fails real nodes, in seconds, and what decides how; without SEED it is drawn, and printed.
+chaos: DURATION ?= 60
+NODES ?= 3
+
+.PHONY: test lint types layers unit fuzz sim sim-bench guarantees chaos demo bench docs format lock clean
 
 $(STAMP): requirements.lock pyproject.toml
 	@printf '==> making %s with %s (a minute or two the first time)\n' "$(VENV)" "$(PYTHON)"
@@ -75,6 +79,9 @@ sim-bench: $(STAMP)
 
 guarantees: $(STAMP)
 	@$(BIN)/haq sim guarantees $(RESULTS)/*.json --page docs/guarantees.md
+
+chaos: $(STAMP)
+	@$(BIN)/python -m tests.chaos --for $(DURATION) $(if $(SEED),--seed $(SEED)) --nodes $(NODES) $(CHAOS)
 
 bench: $(STAMP)
 	@$(BIN)/python -m benchmarks

@@ -17,7 +17,7 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
-from benchmarks import ceiling, failover, footprint, latency, plots, throughput
+from benchmarks import ceiling, comeback, failover, footprint, latency, plots, throughput
 from benchmarks.clusters import OUT
 from benchmarks.result import QUICK, Result
 from haqactor.cli.groups import leaves
@@ -49,6 +49,8 @@ PROGRAMS: Final[dict[str, tuple[tuple[str, ...], Callable[[], Awaitable[list[Res
     "start": (("start_s", "rss_idle_mb"), footprint.start),
     "memory": (("rss_1M_mb",), footprint.memory),
     "disk": (("disk_bytes_per_message",), footprint.disk),
+    "restart": (("restart_1M_s",), comeback.restart),
+    "catch-up": (("catch_up_mb_s",), comeback.catch_up),
 }
 """Program to the figures it gives, in the order in which they run."""
 

@@ -45,7 +45,8 @@ class QueueConfig:
     ``lease``: how long a delivered message stays with its consumer unless renewed. ``max_attempts``: failures
     after which a message goes to ``dead_letter`` (0: no limit; without a dead-letter queue it is parked and
     counted in ``info().dead``). ``backoff``/``backoff_max``: the delay of a failed message before it is ready
-    again, doubling with every failure."""
+    again, doubling with every failure. ``max_messages``: how many messages it may hold, settled ones not
+    counted (0: as many as the nodes' limits allow); what is published beyond gets Overloaded."""
 
     name: str
     lease: float = 30.0
@@ -53,6 +54,7 @@ class QueueConfig:
     dead_letter: str | None = None
     backoff: float = 0.5
     backoff_max: float = 60.0
+    max_messages: int = 0
 
     def __post_init__(self) -> None:
         check_name(self.name)
@@ -62,6 +64,9 @@ class QueueConfig:
         attempts: object = self.max_attempts
         if isinstance(attempts, bool) or not isinstance(attempts, int) or not 0 <= attempts <= 1_000_000:
             raise InvalidArgument(f"max_attempts is {attempts!r}, but must be a number from 0 (no limit) on")
+        most: object = self.max_messages
+        if isinstance(most, bool) or not isinstance(most, int) or not 0 <= most < 1 << 48:
+            raise InvalidArgument(f"max_messages is {most!r}, but must be a number from 0 (no limit) on")
         if self.dead_letter is not None:
             check_name(self.dead_letter, "dead-letter queue")
             if self.dead_letter == self.name:
@@ -75,6 +80,7 @@ class QueueConfig:
             "dead_letter": self.dead_letter,
             "backoff_ns": round(self.backoff * _NS),
             "backoff_max_ns": round(self.backoff_max * _NS),
+            "max_messages": self.max_messages,
         }
 
     @classmethod
@@ -87,6 +93,7 @@ class QueueConfig:
             dead_letter=settings["dead_letter"],
             backoff=settings["backoff_ns"] / _NS,
             backoff_max=settings["backoff_max_ns"] / _NS,
+            max_messages=settings.get("max_messages", 0),  # queues of older releases have none
         )
 
 
@@ -112,6 +119,7 @@ class Limits:
     reserve_messages: int = 4096
     grace: float = 2.0
     producer_sessions_max: int = 100_000
+    queue_messages_max: int = 100_000_000
     heartbeat: float = 0.1
     election_min: float = 0.6
     election_max: float = 1.0

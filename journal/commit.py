@@ -25,6 +25,11 @@ from haqactor.journal.writer import Batch, BlockWriter, Change, Persist, Queued,
 _AHEAD: Final = 4
 """The next segment is prepared once a quarter of the present one is written."""
 
+_HEAD_BYTES: Final = 1024
+_ROW_BYTES: Final = 64
+_STATE_BYTES: Final = 512
+"""What a block needs beside what is queued, about: its header, a row and a hard state of each group, and at
+the head of a segment the whole state of each."""
 _LOOK_EVERY_S: Final = 5.0
 _RETRY_EVERY_S: Final = 1.0
 
@@ -144,6 +149,7 @@ class Committer:
                     if not self._queue:
                         break
                     async with self._busy:
+                        await self._room()
                         if self._queue:
                             await self._write_next()
             finally:
@@ -179,6 +185,34 @@ class Committer:
         if writer.file is None or self._segments.prepared:
             return False
         return writer.offset * _AHEAD >= writer.file.size
+
+    async def _room(self) -> None:
+        """Before anything is written: have the segment that it may need. A full disk is waited out, for
+        nothing has failed yet; what waits is bounded by those who submit, and acknowledges nothing (J10)."""
+        while self._queue and not self._closing and self._needs_segment:
+            self._probe.mark("journal.segment_not_prepared")
+            await self._segments.prepare(self._least_bytes())
+            if self._segments.has_room(self._least_bytes()):
+                return
+            self._probe.mark("journal.waits_for_space")
+            await trio.sleep(_RETRY_EVERY_S)
+
+    @property
+    def _needs_segment(self) -> bool:
+        """May the next block not fit, while no other segment is there?"""
+        writer = self._writer
+        size = self._least_bytes()
+        if writer.file is None or not writer.offset or self._segments.has_room(size):
+            return False
+        return writer.offset + size + self._beside_bytes() > writer.file.size
+
+    def _least_bytes(self) -> int:
+        """What the next block takes at least, about; of one that gets a segment of its own, at most."""
+        size = block.aligned(min(self.backlog, self._config.block_bytes_max))
+        return size if size <= self._config.segment_bytes else block.aligned(size + self._beside_bytes())
+
+    def _beside_bytes(self) -> int:
+        return _HEAD_BYTES + len(self._groups) * (_ROW_BYTES + _STATE_BYTES)
 
     async def _write_next(self) -> None:
         """One block: build, write, sync, tell. Not cancelled in the middle."""
@@ -221,7 +255,7 @@ class Committer:
     async def _write_block(self, batch: Batch, kind: int) -> None:
         writer = self._writer
         layout = writer.layout(batch, kind)
-        early = writer.offset > 0 and self._probe.buggify("journal.early_roll")
+        early = writer.offset > 0 and self._segments.prepared and self._probe.buggify("journal.early_roll")
         if writer.file is None or early or writer.offset + layout.size > writer.file.size:
             states = sum([len(record) for record in writer.states(batch.updates, head=True)])
             unpacked = sum(layout.lengths) if layout.packed is not None else 0  # it may not pack there

@@ -60,21 +60,29 @@ class Segments:
 
     def adopt(self, file: DataFile) -> bool:
         """An unused segment found at the start; True if it can serve as the next one."""
-        if file.number == self.current + 1 and file.size == self._config.segment_bytes:
+        if file.number == self.current + 1:
             self._spare = file
             return True
         return False
 
-    async def prepare(self) -> None:
-        """Have the next segment ready. Disk full only sets ``space_low``. Raises StorageFailed."""
+    async def prepare(self, size: int = 0) -> None:
+        """Have the next segment ready, with room for ``size`` bytes. Disk full only sets ``space_low``.
+        Raises StorageFailed."""
         async with self._lock:
-            await self._prepare()
+            await self._prepare(size)
 
-    async def _prepare(self) -> None:
-        if self._spare is not None:
+    def has_room(self, size: int) -> bool:
+        """Is the next segment ready, and large enough?"""
+        return self._spare is not None and self._spare.size >= size
+
+    async def _prepare(self, size: int) -> None:
+        if self._spare is not None and self._spare.size >= size:
             return
         try:
-            self._spare = await self._create(self.current + 1, self._config.segment_bytes)
+            small = self._spare
+            self._spare = await self._create(self.current + 1, max(size, self._config.segment_bytes))
+            if small is not None:
+                await small.retire()
             await self.look()
         except DiskFull:
             self._probe.mark("journal.no_space_for_a_segment")
@@ -125,17 +133,18 @@ class Segments:
         return file
 
     async def _next(self, size: int) -> DataFile:
-        spare, self._spare = self._spare, None
-        if spare is not None and spare.size < size:
-            await self.remove(spare)
-            spare = None
-        if spare is not None:
-            return spare
-        self._probe.mark("journal.segment_not_prepared")
+        if self.has_room(size):
+            spare, self._spare = self._spare, None
+            if spare is not None:
+                return spare
         wanted = self._config.segment_bytes
         if not self.files:
             wanted = min(wanted, FIRST_BYTES)
-        return await self._create(self.current + 1, max(size, wanted))
+        file = await self._create(self.current + 1, max(size, wanted))
+        small, self._spare = self._spare, None
+        if small is not None:
+            await small.retire()  # the larger one has its name now
+        return file
 
     async def remove(self, file: DataFile) -> None:
         """Close and unlink. Raises DiskError."""

@@ -31,6 +31,7 @@ from haqactor.nodes.consuming import Consuming
 from haqactor.nodes.embedding import died
 from haqactor.nodes.missing import Missing
 from haqactor.nodes.proposals import AGAIN_NS, Draft, answer_request, seal
+from haqactor.nodes.quota import Quota
 from haqactor.nodes.raising import Raising
 from haqactor.nodes.reading import Reads
 from haqactor.nodes.sessions import Disconnected, Request
@@ -54,6 +55,7 @@ class QueueService:
         self._open: dict[Index, Draft] = {}
         self._following = False
         self._raising = Raising(actor)
+        self._quota = Quota(self.machine, actor.context.limits)
         self._wall_ahead_ns = 0  # of a planted bug
         self._fencing = Fencing(missing.directory, self.machine)
 
@@ -70,6 +72,7 @@ class QueueService:
         self._following = False
         self._raising.begin()
         self._fencing = Fencing(self._missing.directory, self.machine)
+        self._quota = Quota(self.machine, context.limits)
 
     def _died(self, session: bytes) -> bool:
         context = self.actor.context
@@ -167,7 +170,8 @@ class QueueService:
             context.env.probe.mark("nodes.disk_nearly_full")
             raise Overloaded("the leader's disk is nearly full; free space on it", retry_after=1.0)
         command = publishing.checked(message, request.blob, context.limits, self.draft.body_bytes)
-        self.draft.add(command, None if early else answer_request(request), request.blob)
+        answer = self._quota.admit(message, answer_request(request))
+        self.draft.add(command, None if early else answer, request.blob)
         if early:
             queue = self.machine.queues[message.uid]
             request.session.send(wire.Reply(message.rid, [[queue.next_seq, message.count, False]]))

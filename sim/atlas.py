@@ -20,7 +20,7 @@ from haqactor.errors import Conflict, DataDamaged, StorageFailed, Unauthorized
 LOUD = (DataDamaged, StorageFailed)
 """How a node ends when its disk is damaged, or refuses: by name."""
 REFUSED = (Conflict, Unauthorized)
-"""How a node ends that comes back with an empty disk: the others do not know it."""
+"""How a node ends that comes back with an empty disk, or without its identity: the others do not know it."""
 
 BINDING = ("S2", "S10", "S11", "S12", "S21")
 """What holds even where more was damaged than a majority can spare: nothing is made up."""
@@ -131,7 +131,7 @@ class Atlas:
         if name in self.troubled:
             loud = (StorageFailed,)
         if name in self.lost or name in self.liars:
-            loud = (*LOUD, *REFUSED) if name in self.wiped else LOUD
+            loud = (*LOUD, *REFUSED)  # file by file a disk can lose all it had, and who it was
         if not loud or not all(isinstance(each, loud) for each in leaves(error)):
             return False
         self.stopped[name] = repr(error)

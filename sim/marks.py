@@ -44,6 +44,7 @@ MARKS: Final[dict[str, str]] = {
     "journal.segment_not_prepared": "",
     "journal.segment_retired": "",
     "journal.tail_cut": "",
+    "journal.waits_for_space": "",
     "machine.claim_refused": "",
     "machine.dead_lettered": "",
     "machine.dedup_hit": "",

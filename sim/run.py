@@ -287,7 +287,7 @@ class Run:
             for node in self._cluster.nodes
             if node.host.name in self._core
         }
-        if len(self._core) == len(self._cluster.nodes):
+        if len(self._core) == len(self._cluster.nodes) and all(node.server for node in self._cluster.nodes):
             end.known = min(node.ran[-1].newest for node in self._cluster.nodes)
         for group in range(self._drawn.groups + 1):
             leader = self._cluster.leader(group)

@@ -150,8 +150,10 @@ async def _accept(directory: str, groups: tuple[int, ...]) -> "tuple[list[Damage
 
 
 def _write_down(directory: str, damages: "list[Damage]", given_up: list[Kept]) -> None:
+    from haqactor.runtime.real.clock import RealClock
+
     line: dict[str, Any] = {
-        "at": datetime.now(UTC).isoformat(),
+        "at": datetime.fromtimestamp(RealClock().wall_ns() / 1e9, UTC).isoformat(),
         "what": "loss accepted",
         "damages": [damage.what for damage in damages],
         "groups": [{"group": row.group, "kept_up_to": [row.last_term, row.last_index]} for row in given_up],

@@ -62,6 +62,7 @@ def ls(url: str, output: str) -> None:
 @click.option("--dead-letter", help="The queue for what failed too often.")
 @click.option("--backoff", type=float, help="Seconds until a failed message comes again, doubling.")
 @click.option("--backoff-max", type=float, help="At most this many seconds.")
+@click.option("--max-messages", type=int, help="Messages that it may hold; 0: as many as the nodes allow.")
 @url_option
 @output_option
 def declare(name: str, url: str, output: str, **given: Any) -> None:

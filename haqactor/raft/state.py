@@ -162,8 +162,7 @@ class RaftState:
         self.unapplied_bytes = 0
         self.check_ns = NO_DEADLINE_NS
         self.cures: dict[NodeId, Cure] = {}
-        self.transferee, self.transfer_ns = NO_NODE, NO_DEADLINE_NS
-        self.sending = False
+        self.transferee, self.transfer_ns, self.sending = NO_NODE, NO_DEADLINE_NS, False
         self.shared: Append | None = None  # the last Append built in this turn
         # the turn's work
         self.hard_changed = False

@@ -11,6 +11,7 @@ from typing import Final
 from haqactor.errors import DataDamaged
 from haqactor.journal.block import MAGIC, BlockHeader, decode_header
 from haqactor.journal.files import parse_name
+from haqactor.journal.quarantine import QUARANTINE
 from haqactor.sim.cluster import DIRECTORY, SimNode
 from haqactor.sim.disk.fates import SECTOR
 from haqactor.sim.disk.faults import STALL_CHANCE, Kind
@@ -143,11 +144,14 @@ class Disks:
 
 
 def _files(medium: Medium) -> list[str]:
-    """Whatever has bytes on the medium, but for locks and what is unfinished."""
+    """Whatever has bytes on the medium, but for locks, what is unfinished, and what was put aside."""
     return [
         path
         for path in medium.paths()
-        if path.startswith(DIRECTORY) and not path.endswith((".tmp", "/lock")) and any(medium.image(path))
+        if path.startswith(DIRECTORY)
+        and not path.endswith((".tmp", "/lock"))
+        and f"/{QUARANTINE}/" not in path
+        and any(medium.image(path))
     ]
 
 

@@ -285,3 +285,25 @@ async def test_a_peek_sees_attempts_and_all_that_was_asked_for(single: LocalClus
         assert [message.body for message in (await queue.peek(limit=10_000))[3:]] == bodies
         assert len(await queue.peek(limit=4_321)) == 4_321
         assert (await queue.info()).leased == 0
+
+
+@pytest.mark.slow
+async def test_a_full_queue_refuses_until_there_is_room(small: LocalCluster) -> None:
+    """And a higher limit is room, too."""
+    async with haqactor.connect(small.url) as broker:
+        queue = await broker.declare("bounded", max_messages=5)
+        assert (await broker.declare("bounded")).changes == {}
+        for number in range(5):
+            await broker.publish("bounded", b"%d" % number)
+        with pytest.raises(haqactor.Overloaded, match="holds 5 of 5 messages") as caught:
+            await broker.publish("bounded", b"too many")
+        assert caught.value.retry_after > 0
+        message = await queue.get()
+        await message.ack()
+        await broker.publish("bounded", b"fits")
+        changed = await broker.declare("bounded", max_messages=7)
+        assert changed.changes == {"max_messages": (5, 7)}
+        for body in (b"a", b"b"):
+            await broker.publish("bounded", body)
+        with pytest.raises(haqactor.Overloaded):
+            await broker.publish("bounded", b"too many")

@@ -26,6 +26,7 @@ ENFORCED = {
     "reserve_messages": ("haqactor/machine/dispatcher.py",),
     "grace": ("haqactor/machine/dispatcher.py",),
     "producer_sessions_max": ("haqactor/machine/dispatcher.py",),
+    "queue_messages_max": ("nodes/quota.py",),
     "heartbeat": ("nodes/beats.py", "nodes/assembly.py"),
     "election_min": ("nodes/assembly.py",),
     "election_max": ("nodes/assembly.py",),

@@ -489,24 +489,6 @@ async def test_a_header_in_the_place_of_the_next_one_is_no_torn_tail() -> None:
         await reopen(disk)
 
 
-@pytest.mark.parametrize("spare", [False, True])
-async def test_a_newest_segment_that_is_gone_is_missed(spare: bool) -> None:
-    """Also together with the one that was prepared behind it, and also where it was the only one."""
-    disk, _ledger = await written(20)
-    numbers = sorted(name for name in disk.names if "/segment-" in name)
-    assert len(numbers) > 2
-    used = max(name for name in numbers if any(disk.names[name].data))
-    for name in numbers:
-        if name >= used if spare else name == used:
-            del disk.names[name]
-    with pytest.raises(DataDamaged, match=r"segment-\d+"):
-        await reopen(disk)
-    for name in numbers:
-        disk.names.pop(name, None)
-    with pytest.raises(DataDamaged, match=r"segment-\d+ is missing"):
-        await reopen(disk)
-
-
 async def test_a_header_of_a_length_that_no_header_has_is_bad() -> None:
     """Its checksum is right, over a row that is not whole."""
     disk, _ledger = await written()

@@ -1,12 +1,14 @@
 """Giving space back: retirement, cold segments, merging, pins, and what is wanted for it."""
 
 from dataclasses import replace
+from random import Random
 
 import pytest
 import trio
+from trio.testing import MockClock
 
 from haqactor.env import DiskFull
-from haqactor.errors import Conflict, InvalidArgument, Overloaded
+from haqactor.errors import Conflict, InvalidArgument, Overloaded, StorageFailed
 from haqactor.ids import GroupId, Index
 from haqactor.journal import Journal
 from tests.builders.journal_bench import (
@@ -281,3 +283,51 @@ async def test_an_install_for_a_new_group_and_entries_that_do_not_belong() -> No
     async with running(disk) as journal:
         assert journal.recovered[GroupId(9)].last_index == 20
         assert not [name for name in disk.names if name.endswith(".tmp")]
+
+
+async def test_a_full_disk_is_waited_out(autojump_clock: MockClock) -> None:
+    """J10. Nothing has failed: the journal neither ends nor acknowledges, and goes on when there is space."""
+    disk = MemoryDisk()
+    async with running(disk) as journal:
+        ledger = Ledger(journal)
+        await fill(ledger, 1, 1, 4)
+        disk.capacity = disk.used
+        for index in range(5, 40):
+            ledger.submit(1, (entry(1, index, size=400),), hard(1))
+        await trio.sleep(30)
+        held = len(ledger.order)
+        assert held < 39
+        assert journal.space_low
+        assert journal.failure is None
+        await trio.sleep(30)
+        assert len(ledger.order) == held
+        disk.capacity = 1 << 40
+        await trio.sleep(2)
+        assert len(ledger.order) == 39
+        await trio.sleep(10)
+        assert not journal.space_low
+    async with running(disk) as journal:
+        await check(journal, ledger.groups, lambda _group, _index: False)
+
+
+async def test_who_stops_does_not_wait_for_space(autojump_clock: MockClock) -> None:
+    """It cannot write what is queued, and says so; all that was reported is there again."""
+    disk = MemoryDisk()
+    books: list[Ledger] = []
+
+    async def fill_up() -> None:
+        async with running(disk) as journal:
+            books.append(Ledger(journal))
+            await fill(books[0], 1, 1, 4)
+            disk.capacity = disk.used
+            for index in range(5, 40):
+                books[0].submit(1, (entry(1, index, size=400),), hard(1))
+            await trio.sleep(30)
+
+    with pytest.raises(ExceptionGroup) as caught:
+        await fill_up()
+    assert caught.group_contains(StorageFailed, match="no space")
+    disk.crash(Random(1), keep="all")
+    disk.capacity = 1 << 40
+    async with running(disk) as journal:
+        await check(journal, books[0].groups, lambda _group, _index: False)

@@ -107,8 +107,6 @@ def test_a_loud_end_is_excused_where_the_disk_was_hurt() -> None:
     assert atlas.excuses("n0", ExceptionGroup("", [refused, ExceptionGroup("", [refused])]))
     atlas.damaged("n1", "lost_file")
     assert atlas.excuses("n1", damaged)
-    assert not atlas.excuses("n1", Conflict("unknown disk"))
-    atlas.damaged("n1", "wipe", wipe=True)
     assert atlas.excuses("n1", Conflict("unknown disk"))
     assert sorted(atlas.stopped) == ["n0", "n1"]
 
