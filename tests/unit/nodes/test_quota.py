@@ -87,6 +87,18 @@ def test_what_is_settled_makes_room() -> None:
     group.store(5, 4)
 
 
+@pytest.mark.parametrize("attempts", [0, 1])
+def test_what_waits_or_died_counts(attempts: int) -> None:
+    """Q12: deferred after a failure, or parked for want of a dead-letter queue: it is still there."""
+    group = Group({**SETTINGS, "max_messages": 4, "max_attempts": attempts})
+    group.store(1, 4)
+    group.apply(commands.settle(UID, [], [[1, 4, 1 << 50, "failed"]], [], []))
+    queue = group.machine.queues[UID]
+    assert (queue.deferred.total, queue.parked.total) == ((4, 0) if attempts == 0 else (0, 4))
+    with pytest.raises(Overloaded, match="holds 4 of 4"):
+        group.admit(5, 1)
+
+
 def test_the_nodes_limit_holds_for_queues_without_one_of_their_own() -> None:
     group = Group(SETTINGS, Limits(queue_messages_max=3))
     group.store(1, 3)
