@@ -19,6 +19,7 @@ from haqactor.journal.config import JournalConfig
 from haqactor.journal.journal import Journal
 from haqactor.journal.tail import TailCache
 from haqactor.machine.versions import KNOWN, Versions
+from haqactor.nodes.addresses import Addresses
 from haqactor.nodes.assembly import Assembly, metadata_members
 from haqactor.nodes.balance import Balancer
 from haqactor.nodes.beats import Beats
@@ -27,6 +28,7 @@ from haqactor.nodes.drain import drain
 from haqactor.nodes.embedding import own_session
 from haqactor.nodes.ending import one_cause
 from haqactor.nodes.founding import Founding, check_identity, cluster_id, own_address
+from haqactor.nodes.gossip import Gossip
 from haqactor.nodes.intake import Intake
 from haqactor.nodes.leaders import Leaders
 from haqactor.nodes.listener import ClientListener
@@ -72,6 +74,7 @@ class Node:
         self.clients: ClientListener | None = None
         self.beats: Beats | None = None
         self.intake: Intake | None = None
+        self.gossip: Gossip | None = None
         self._founding: Founding | None = None
         self._making: dict[GroupId, None] = {}  #: groups that are here, or on their way
         self._started = trio.Event()
@@ -175,6 +178,7 @@ class Node:
             task_status.started()
             await self._join(journal)
             await self._start(journal, peers, nursery)
+            self._start_gossip(ports)
             if ports.clients is not None and self.clients is not None:
                 clients, client_port = self.clients, ports.clients
                 self._supervise("client listener", lambda: clients.run(client_port))
@@ -239,6 +243,18 @@ class Node:
         nursery.start_soon(Balancer(context).run)
         nursery.start_soon(self._compact)
         nursery.start_soon(self._scrub)
+
+    def _start_gossip(self, ports: Ports) -> None:
+        context = self.context
+        if context is None or ports.gossip is None:
+            return
+        addresses = Addresses(context)
+        gossip = self.gossip = Gossip(context, ports.gossip, addresses.changed, self._client_count)
+        self._supervise("addresses", addresses.run)
+        self._supervise("gossip", gossip.run)
+
+    def _client_count(self) -> int:
+        return len(self.clients.sessions) if self.clients is not None else 0
 
     async def _start_group(
         self, group: GroupId, voters: tuple[NodeId, ...], learners: tuple[NodeId, ...] = ()
@@ -339,8 +355,7 @@ class Node:
         context = self.context
         if context is None:
             return {"ready": False}
-        clients = len(self.clients.sessions) if self.clients is not None else 0
-        return node_status(context, ready=self.ready, clients=clients)
+        return node_status(context, self.gossip, ready=self.ready, clients=self._client_count())
 
     # -- the end
 
@@ -357,6 +372,8 @@ class Node:
             self.clients.goodbye("this node stops")
         if self.context is not None:
             await drain(self.context, self._wait_changed)
+        if self.gossip is not None:
+            await self.gossip.leave()
 
     async def _wait_changed(self) -> None:
         await self._changed.wait()
