@@ -27,7 +27,7 @@ from haqactor.nodes.context import Context
 from haqactor.nodes.drain import drain
 from haqactor.nodes.embedding import own_session
 from haqactor.nodes.ending import one_cause
-from haqactor.nodes.founding import Founding, check_identity, cluster_id, own_address
+from haqactor.nodes.founding import Founded, Founding, check_identity, own_address
 from haqactor.nodes.gossip import Gossip
 from haqactor.nodes.intake import Intake
 from haqactor.nodes.leaders import Leaders
@@ -36,6 +36,7 @@ from haqactor.nodes.peer_listener import PeerListener
 from haqactor.nodes.peers import PeerLink
 from haqactor.nodes.ports import Ports, listen
 from haqactor.nodes.repairs import Refused, Repairs
+from haqactor.nodes.seeding import Seeking
 from haqactor.nodes.status import node_status
 from haqactor.nodes.supervisor import supervise
 from haqactor.nodes.timers import Timers
@@ -171,6 +172,7 @@ class Node:
                 lambda: journal.boot,
                 self._heard,
                 self.versions,
+                lambda: () if self._founding is None else self._founding.addresses,
             )
             if ports.peers is not None:
                 peers_at = ports.peers
@@ -196,16 +198,25 @@ class Node:
             self._founding.heard(address, nonce)
 
     async def _join(self, journal: Journal) -> None:
-        if journal.identity.cluster_id is not None:
+        identity, config = journal.identity, self.config
+        mine = own_address(config)
+        if identity.cluster_id is not None:
+            here = [(n, mine if n == identity.node_id else at, nonce) for n, at, nonce in identity.members]
+            if tuple(here) != identity.members:
+                await journal.update_identity(lambda identity: replace(identity, members=tuple(here)))
             return
-        founding = self._founding = Founding(self.env, self.config, journal.identity.nonce)
-        members = await founding.run()
-        mine = own_address(self.config)
-        node = next(number for number, address, _nonce in members if address == mine)
+        found: Founded | tuple[str, ...] = ()
+        if config.seeds and not config.bootstrap:
+            found = await Seeking(self.env, config, identity.nonce, self.log).run()
+        if not isinstance(found, Founded):
+            founding = self._founding = Founding(self.env, config, identity.nonce, found)
+            found = await founding.run()
+        cluster, members = found
+        node = next(number for number, _address, nonce in members if nonce == identity.nonce)
         await journal.update_identity(
-            lambda identity: replace(identity, cluster_id=cluster_id(members), node_id=node, members=members)
+            lambda identity: replace(identity, cluster_id=cluster, node_id=node, members=members)
         )
-        self.log.info("founded", cluster=cluster_id(members).hex(), node=node, members=len(members))
+        self.log.info("founded", cluster=cluster.hex(), node=node, members=len(members))
 
     # -- parts
 
