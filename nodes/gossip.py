@@ -47,7 +47,7 @@ def swim_config(context: Context) -> SwimConfig:
         probe_interval_ns=probe_ns,
         probe_timeout_ns=probe_ns // 2,
         gossip_interval_ns=probe_ns // 5,
-        push_pull_interval_ns=30 * probe_ns,
+        push_pull_interval_ns=round(context.limits.rejoin_max * _NS),
         rejoin_min_ns=probe_ns,
         rejoin_max_ns=round(context.limits.rejoin_max * _NS),
     )

@@ -118,7 +118,7 @@ LIMITS: Final[dict[str, tuple[float, ...]]] = {
 }
 """Bounds of nodes that are smaller still in some seeds, and the values that they may have."""
 _LIMITED_SHARE: Final = 0.5
-_USUAL: Final = {"heartbeat": 0.15, "probe_interval": 0.3, "rejoin_max": 1.5}
+_USUAL: Final = {"heartbeat": 0.15, "probe_interval": 0.4, "rejoin_max": 2.0}
 """Of all other seeds with faults: idle beats are most of what a run costs, and little of what it shows; and
 membership is to suspect, bury and find back within seconds."""
 

@@ -235,13 +235,13 @@ class Run:
         self._pass_time(lambda: remains.ready, self._world.now_ns + READING_NS)
         remains.begin()
         self._pass_time(lambda: remains.done, self._world.now_ns + READING_NS)
+        limits, members = self._cluster.shape.limits, len(self._core)
+        patience_ns = agreement_ns(round(limits.probe_interval * NS), round(limits.rejoin_max * NS), members)
+        if in_time:
+            self._pass_time(self._agreed, healed_ns + patience_ns)
         end = self._look(healed_ns, remains)
         level_ns = self._world.now_ns + (LEVEL_NS if in_time else 0)
         while not self._ended and not end.level and self._world.now_ns < level_ns:
-            self._pass_time(lambda: False, self._world.now_ns + _SLICE_NS)
-            end = self._look(healed_ns, remains)
-        agreed_ns = healed_ns + agreement_ns(end.probe_ns, end.rejoin_ns, len(end.gossiping))
-        while in_time and not self._ended and not self._agreed() and self._world.now_ns < agreed_ns:
             self._pass_time(lambda: False, self._world.now_ns + _SLICE_NS)
             end = self._look(healed_ns, remains)
         if not self._ended:
