@@ -10,6 +10,7 @@ from typing import Final
 import trio
 
 from haqactor.ids import NodeId
+from haqactor.journal.identity import Identity
 from haqactor.nodes.context import Context
 from haqactor.swim.member import Member, Status
 from haqactor.swim.table import LIVE
@@ -50,14 +51,10 @@ class Addresses:
         while True:
             await self._moved.wait()
             self._moved = trio.Event()
-            leaders = context.leaders
-            await context.journal.update_identity(
-                lambda identity: replace(
-                    identity,
-                    members=tuple(
-                        (node, leaders.address(NodeId(node)) or address, nonce)
-                        for node, address, nonce in identity.members
-                    ),
-                )
-            )
+            await context.journal.update_identity(self._updated)
             await trio.sleep(_STORE_EVERY * context.limits.probe_interval)
+
+    def _updated(self, identity: Identity) -> Identity:
+        known = self._context.leaders.address
+        members = tuple((node, known(NodeId(node)) or at, nonce) for node, at, nonce in identity.members)
+        return replace(identity, members=members)

@@ -169,14 +169,15 @@ class Founding:
         elif answer.founders and answer.founders != self.addresses:
             raise Conflict(
                 f"{address} founds the cluster of {', '.join(answer.founders)}, this node that of "
-                f"{', '.join(self.addresses)}: bootstrap must be the same list, in the same order, on all nodes"
+                f"{', '.join(self.addresses)}: bootstrap must be the same list, in the same order, on all "
+                "nodes that have one"
             )
         self.heard(address, answer.nonce)
 
 
 async def ask_founder(network: Network, address: str, mine: str, nonce: bytes) -> Answer:
-    """Tell a node that this one, at ``mine``, has no cluster yet, and hear what it knows. Raises NetworkError,
-    ProtocolError."""
+    """Tell a node that this one, at ``mine``, has no cluster yet, and hear what it knows. Raises
+    NetworkError, ProtocolError."""
     stream = await network.dial(peer_address(address))
     try:
         await stream.send_all(encode(PeerOp.FOUND, [mine, nonce]))
@@ -190,7 +191,10 @@ async def ask_founder(network: Network, address: str, mine: str, nonce: bytes) -
     if not isinstance(founders, list) or not all(isinstance(founder, str) for founder in founders):
         raise ProtocolError("Founded has founders that are no list of addresses")
     return Answer(
-        theirs, cluster, tuple((row[0], row[1], row[2]) for row in members), tuple(str(each) for each in founders)
+        theirs,
+        cluster,
+        tuple((row[0], row[1], row[2]) for row in members),
+        tuple(str(each) for each in founders),
     )
 
 

@@ -50,5 +50,7 @@ async def _receive(stream: Stream) -> bytes:
         if wanted == _LENGTH and len(got) == _LENGTH:
             wanted += int.from_bytes(got, "little")
             if not _LENGTH < wanted <= _LENGTH + STREAM_BYTES_MAX:
-                raise ProtocolError(f"a gossip packet of {wanted - _LENGTH} bytes; at most {STREAM_BYTES_MAX}")
+                raise ProtocolError(
+                    f"a gossip packet of {wanted - _LENGTH} bytes; at most {STREAM_BYTES_MAX}"
+                )
     return bytes(got[_LENGTH:])

@@ -17,8 +17,8 @@ _HEALTH_STEP: Final = 2
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """``leads``: groups; ``clients``: connections; ``journal_mb``: bytes in segments, in 2^20; ``health``: the
-    awareness score, 0 is well."""
+    """``leads``: groups; ``clients``: connections; ``journal_mb``: bytes in segments, in 2^20; ``health``:
+    the awareness score, 0 is well."""
 
     leads: int = 0
     clients: int = 0
@@ -34,7 +34,7 @@ def own_load(context: Context, clients: int) -> Load:
 
 
 def differs(new: Load, told: Load) -> bool:
-    """Would it be news? Led groups always; what is counted in large numbers from a quarter more or less on."""
+    """Would it be news? Led groups always; what is counted in large numbers from a quarter more or less."""
     return (
         new.leads != told.leads
         or abs(new.health - told.health) >= _HEALTH_STEP
@@ -70,7 +70,7 @@ def read_meta(meta: bytes) -> dict[str, Any]:
     read: dict[str, Any] = {}
     for name in ("machine", "peer"):
         if _numbers(told.get(name), 2):
-            read[name] = told[name]
+            read[name] = told[name][:2]
     names = list(Load.__dataclass_fields__)
     if _numbers(told.get("load"), len(names)):
         read["load"] = dict(zip(names, told["load"], strict=False))

@@ -41,8 +41,8 @@ class Foreign(Unauthorized):
 
 
 class PeerListener:
-    """Accepts peers; also answers founding questions, from the first moment on. ``founders``: whom the cluster
-    will have that this node founds, () while it founds none."""
+    """Accepts peers; also answers founding questions, from the first moment on. ``founders``: whom the
+    cluster will have that this node founds, () while it founds none."""
 
     def __init__(
         self,

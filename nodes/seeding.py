@@ -24,9 +24,7 @@ _TOLD_EVERY_S: Final = 30.0
 class Seeking:
     """Asks the seeds. ``result``: the cluster, or the founding list that names this node."""
 
-    def __init__(
-        self, env: Environment, config: NodeConfig, nonce: bytes, log: FilteringBoundLogger
-    ) -> None:
+    def __init__(self, env: Environment, config: NodeConfig, nonce: bytes, log: FilteringBoundLogger) -> None:
         self._env = env
         self._config = config
         self._log = log

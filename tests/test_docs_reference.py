@@ -163,7 +163,8 @@ def test_the_sample_configuration_shows_every_option_and_default() -> None:
     assert config.limits == Limits()
     for item in fields(NodeConfig):
         if item.name not in ("data_dir", "listen", "bootstrap", "advertise", "limits"):
-            assert getattr(config, item.name) == item.default, item.name
+            value = getattr(config, item.name)
+            assert (tuple(value) if isinstance(value, list) else value) == item.default, item.name
 
 
 def test_the_unit_file_runs_a_command_that_exists() -> None:

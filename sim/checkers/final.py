@@ -37,8 +37,8 @@ class Final:
     then on the hosts of ``core`` and their links work. ``others``: outside of it, and running; they may
     lead, too. ``ended_ns``: when hosts ended last. ``disks``: bytes in use and their bound, by host.
     ``gossiping``: those of the core whose program is a member; ``probe_ns``, ``rejoin_ns``: their protocol
-    period, and their longest wait between two attempts to find somebody back. ``known``: the newest version of the machine that every node knows; where not all of them are in the
-    core nothing is known of that."""
+    period, and their longest wait between two attempts to find somebody back. ``known``: the newest version
+    of the machine that every node knows; where not all of them are in the core nothing is known of that."""
 
     now_ns: int = 0
     remaining: dict[Place, tuple[str, bytes | None]] | None = None

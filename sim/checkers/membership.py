@@ -26,8 +26,8 @@ Belief = tuple[int, str]
 
 class ForwardOnly(Rule):
     """S23: incarnations never go back, neither in a view nor over restarts; only a member itself raises its
-    own; nobody is dead that was not suspected in that incarnation, or gone that did not say so; and nobody
-    appears who never spoke in this cluster."""
+    own, and does so whenever it says something of itself; nobody is dead that was not suspected in that
+    incarnation, or gone that did not say so; and nobody appears who never spoke in this cluster."""
 
     name = "membership goes forward"
     invariant = "S23"
@@ -58,6 +58,8 @@ class ForwardOnly(Rule):
         if last is not None and event.incarnation < last.incarnation + event.begins:
             what = "starts with" if event.begins else "goes back to"
             raise self.broken(f"{event.host} {what} an incarnation that it has left behind", last, event)
+        if last is not None and (event.incarnation, event.status) == (last.incarnation, last.status):
+            raise self.broken(f"{event.host} says something new of itself in an old incarnation", last, event)
         self._spoken[event.member] = event
         if event.status == LEFT:
             self._left[event.member, event.incarnation] = None
@@ -66,7 +68,11 @@ class ForwardOnly(Rule):
         member, incarnation = event.member, event.incarnation
         spoken = self._spoken.get(member)
         if incarnation and (spoken is None or incarnation > spoken.incarnation):
-            what = "a member of another cluster" if spoken is None else "an incarnation that its owner never said"
+            what = (
+                "a member of another cluster"
+                if spoken is None
+                else "an incarnation that its owner never said"
+            )
             raise self.broken(f"{event.host} believes in {what}", *([spoken] if spoken else []), event)
         view = self._views.setdefault(event.host, {})
         was = view.get(member)

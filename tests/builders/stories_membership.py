@@ -98,6 +98,14 @@ def takes_back(story: Story) -> None:
 
 
 @breaks("S23")
+def repeats(story: Story) -> None:
+    """An accused member answers with what it said before"""
+    begun(story)
+    believes(story, "n0", "n1", 10, "suspect")
+    says(story, "n1", 10)
+
+
+@breaks("S23")
 def raised_by_another(story: Story) -> None:
     """An incarnation that its owner never said"""
     begun(story)

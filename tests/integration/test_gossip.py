@@ -11,7 +11,7 @@ import trio
 from haqactor.cli.health import cluster_health
 from haqactor.cli.launcher import LocalCluster, free_base_port
 from haqactor.runtime.remote import connect
-from tests.builders.local_cluster import events, kill_all, log_rows, no_tracebacks, running
+from tests.builders.local_cluster import events, kill_all, log_rows, no_tracebacks, running, until
 
 QUICK: dict[str, float | int] = {"probe_interval": 0.2, "rejoin_max": 1.0}
 """Probe and retry often, so that what takes seconds takes a part of one."""
@@ -118,9 +118,7 @@ async def test_two_clusters_stay_two(tmp_path: Path) -> None:
         for mine, theirs in ((one, other), (other, one)):
             rewrite(mine, 0, seeds=quoted(theirs.nodes[0].listen))
             await mine.restart(0)
-        with trio.fail_after(10):
-            while "packets of another cluster are ignored" not in events(one, 0):
-                await trio.sleep(POLL_S)
+        await until(lambda: "packets of another cluster are ignored" in events(one, 0))
         for cluster in (one, other):
             seen = await seen_by(cluster.nodes[0].listen)
             assert list(seen) == [0]
@@ -170,7 +168,9 @@ async def test_seeds_are_enough_to_start(tmp_path: Path) -> None:
         with trio.fail_after(30):
             await cluster.start()
             await until_seen(first, {0: "alive", 1: "alive", 2: "alive"})
-            ids = {row["cluster"] for number in range(3) for row in log_rows(cluster, number) if "cluster" in row}
+            ids = {
+                row["cluster"] for number in range(3) for row in log_rows(cluster, number) if "cluster" in row
+            }
             assert len(ids) == 1
             cluster.kill(2)
             for file in sorted(cluster.node(2).data.rglob("*"), reverse=True):
@@ -194,10 +194,7 @@ async def test_seeds_alone_found_nothing(tmp_path: Path) -> None:
     rewrite(cluster, 1, bootstrap=None, seeds=quoted(first))
     processes = [node.spawn() for node in cluster.nodes]
     try:
-        with trio.fail_after(15):
-            for number in range(2):
-                while "listens" not in events(cluster, number):
-                    await trio.sleep(POLL_S)
+        await until(lambda: all("listens" in events(cluster, number) for number in range(2)))
         with trio.move_on_after(2):
             await processes[0].wait_ended(2)
         assert all(process.alive for process in processes)

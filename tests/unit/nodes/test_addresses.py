@@ -40,7 +40,9 @@ def ground() -> tuple[Context, Link, list[Identity]]:
     return context, link, stored
 
 
-def news(address: str, status: Status = Status.ALIVE, *, node: int = 1, key: bytes = member_nonce(1)) -> Member:
+def news(
+    address: str, status: Status = Status.ALIVE, *, node: int = 1, key: bytes = member_nonce(1)
+) -> Member:
     return Member(key, node, address, 1 << 20, status, b"")
 
 

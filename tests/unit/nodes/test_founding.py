@@ -110,7 +110,9 @@ async def test_a_wiped_node_is_refused(autojump_clock: MockClock) -> None:
         await trio.sleep(5)
         wiped = Founder(network, 2, b"w" * 16)
         founding = Founding(wiped.env, wiped.config, wiped.identity.nonce)
-        with pytest.raises(Conflict, match=r"address of node 2, with another disk.* runs on .* `haq node replace`"):
+        with pytest.raises(
+            Conflict, match=r"address of node 2, with another disk.* runs on .* `haq node replace`"
+        ):
             await founding.run()
 
 
@@ -195,7 +197,9 @@ async def test_the_id_is_the_clusters_whoever_moved_since(autojump_clock: MockCl
 
 def identity_of(founder_addresses: list[str], node: int, now: dict[int, str] | None = None) -> Identity:
     """A founded directory; ``now``: who is elsewhere by now."""
-    members = tuple((number, address, bytes([number]) * 16) for number, address in enumerate(founder_addresses))
+    members = tuple(
+        (number, address, bytes([number]) * 16) for number, address in enumerate(founder_addresses)
+    )
     moved = tuple((number, (now or {}).get(number, address), nonce) for number, address, nonce in members)
     return Identity(nonce=bytes([node]) * 16, cluster_id=cluster_id(members), node_id=node, members=moved)
 

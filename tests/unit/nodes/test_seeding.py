@@ -3,6 +3,7 @@
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import trio
@@ -137,7 +138,7 @@ async def test_an_older_release_tells_no_list(autojump_clock: MockClock) -> None
     network = MemoryNetwork()
     port = await network.listen(peer_address(ADDRESSES[0]))
     mine = b"3" * 16
-    cluster = [[b"0" * 16, b"", []]]
+    cluster: list[list[Any]] = [[b"0" * 16, b"", []]]
 
     async def serve(stream: Stream) -> None:
         await receive_frame(stream, Decoder(1 << 16))
