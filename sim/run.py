@@ -235,10 +235,10 @@ class Run:
         self._pass_time(lambda: remains.ready, self._world.now_ns + READING_NS)
         remains.begin()
         self._pass_time(lambda: remains.done, self._world.now_ns + READING_NS)
-        limits, members = self._cluster.shape.limits, len(self._core)
-        patience_ns = agreement_ns(round(limits.probe_interval * NS), round(limits.rejoin_max * NS), members)
         if in_time:
-            self._pass_time(self._agreed, healed_ns + patience_ns)
+            limits, members = self._cluster.shape.limits, len(self._core)
+            bound_ns = agreement_ns(round(limits.probe_interval * NS), round(limits.rejoin_max * NS), members)
+            self._pass_time(self._agreed, healed_ns + LEVEL_NS + bound_ns)
         end = self._look(healed_ns, remains)
         level_ns = self._world.now_ns + (LEVEL_NS if in_time else 0)
         while not self._ended and not end.level and self._world.now_ns < level_ns:
