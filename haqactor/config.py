@@ -124,6 +124,8 @@ class Limits:
     election_min: float = 0.6
     election_max: float = 1.0
     handshake: float = 5.0  # seconds a new connection has for its hello, and a half-sent frame for its rest
+    probe_interval: float = 1.0
+    rejoin_max: float = 30.0
 
     def __post_init__(self) -> None:
         for item in fields(self):
@@ -136,6 +138,8 @@ class Limits:
             raise ConfigError(f"limits.message_bytes_max must be at most {MESSAGE_BYTES_MOST}")
         if self.segment_bytes < 4096:
             raise ConfigError("limits.segment_bytes must be at least 4096")
+        if not 0.05 <= self.probe_interval <= self.rejoin_max <= 3600:
+            raise ConfigError("limits: 0.05 <= probe_interval <= rejoin_max <= 3600 must hold")
 
 
 def split_address(address: object, what: str) -> tuple[str, int]:
@@ -149,21 +153,33 @@ def split_address(address: object, what: str) -> tuple[str, int]:
 
 def peer_address(address: str) -> str:
     """The peers' port of a node whose clients' address is given: the next one."""
+    return _beside(address, 1)
+
+
+def gossip_address(address: str) -> str:
+    """The port, for datagrams and for streams, at which the same node gossips: the one after that."""
+    return _beside(address, 2)
+
+
+def _beside(address: str, by: int) -> str:
     host, port = split_address(address, "address")
-    return f"[{host}]:{port + 1}" if ":" in host else f"{host}:{port + 1}"
+    return f"[{host}]:{port + by}" if ":" in host else f"{host}:{port + by}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NodeConfig:
-    """One node. ``data_dir``: its directory. ``listen``: its clients' address; peers meet on the next port
-    (None: no port is opened, a cluster of one). ``bootstrap``: the clients' addresses of all founding nodes,
-    the same list on each; used once. ``advertise``: the address told to others where it is not ``listen``.
+    """One node. ``data_dir``: its directory. ``listen``: its clients' address; peers meet on the next port,
+    and gossip on the one after it (None: no port is opened, a cluster of one). ``bootstrap``: the clients'
+    addresses of all founding nodes, the same list on each that has one; used once. ``seeds``: clients'
+    addresses of any nodes of the cluster, to be asked for it. ``advertise``: the address told to others where
+    it is not ``listen``.
     ``groups``: Raft groups beside group 0, fixed at founding. ``insecure``: allow other than loopback
     addresses though nothing is authenticated. ``sync``: how the journal syncs."""
 
     data_dir: str | PathLike[str]
     listen: str | None = None
     bootstrap: list[str] | tuple[str, ...] = ()
+    seeds: list[str] | tuple[str, ...] = ()
     advertise: str | None = None
     groups: int = 16
     insecure: bool = False
@@ -179,13 +195,8 @@ class NodeConfig:
         groups: object = self.groups
         if isinstance(groups, bool) or not isinstance(groups, int) or not 1 <= groups <= 1024:
             raise ConfigError(f"groups is {groups!r}, but must be a number from 1 to 1024")
-        bootstrap: object = self.bootstrap
-        if not isinstance(bootstrap, list | tuple):
-            raise ConfigError("bootstrap must be a list of 'host:port'")
-        for address in self.bootstrap:
-            split_address(address, "bootstrap")
-        if len(dict.fromkeys(self.bootstrap)) != len(self.bootstrap):
-            raise ConfigError("bootstrap names an address twice")
+        _addresses("bootstrap", self.bootstrap)
+        _addresses("seeds", self.seeds)
         self._check_listen()
         _choice("sync", self.sync, ("auto", "process", "thread", "yield", "inline"))
         _choice("log_level", self.log_level, ("debug", "info", "warning", "error"))
@@ -195,8 +206,9 @@ class NodeConfig:
         if self.advertise is not None:
             split_address(self.advertise, "advertise")
         if self.listen is None:
-            if self.bootstrap:
-                raise ConfigError("a node with a bootstrap list must listen: set listen to its own address")
+            for name in ("bootstrap", "seeds"):
+                if getattr(self, name):
+                    raise ConfigError(f"a node with {name} must listen: set listen to its own address")
             return
         host, _port = split_address(self.listen, "listen")
         if not self.insecure and not (host in ("localhost", "::1") or host.startswith("127.")):
@@ -205,6 +217,8 @@ class NodeConfig:
                 "set insecure = true to allow it"
             )
         mine = self.advertise or self.listen
+        if self.seeds and all(seed == mine for seed in self.seeds):
+            raise ConfigError(f"seeds names this node itself, {mine!r}, and nobody else: whom is it to ask?")
         if self.bootstrap and mine not in self.bootstrap:
             raise ConfigError(
                 f"bootstrap must hold this node's own address {mine!r}; it has {', '.join(self.bootstrap)}"
@@ -236,6 +250,16 @@ class NodeConfig:
             return cls.from_mapping(tomllib.loads(text))
         except tomllib.TOMLDecodeError as error:
             raise ConfigError(f"not a TOML file: {error}") from error
+
+
+def _addresses(name: str, given: object) -> None:
+    if not isinstance(given, list | tuple):
+        raise ConfigError(f"{name} must be a list of 'host:port'")
+    addresses = cast("list[object]", given)
+    for address in addresses:
+        split_address(address, name)
+    if len(dict.fromkeys(addresses)) != len(addresses):
+        raise ConfigError(f"{name} names an address twice")
 
 
 def _known(prefix: str, values: Mapping[str, Any], names: list[str]) -> None:

@@ -42,6 +42,14 @@ class Leaders:
         """The clients' address of a node, '' if unknown."""
         return self._addresses.get(node, "")
 
+    def moved(self, node: NodeId, address: str) -> None:
+        """A node's clients are served at another address from now on; listeners hear of what it leads."""
+        self._addresses[node] = address
+        rows = [self._row(group) for group, (leader, _term) in sorted(self._rows.items()) if leader == node]
+        if rows:
+            for push in list(self._listeners.values()):
+                push(rows)
+
     def rows(self) -> list[list[Any]]:
         """All rows, by group."""
         return [self._row(group) for group in sorted(self._rows)]

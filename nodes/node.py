@@ -19,6 +19,7 @@ from haqactor.journal.config import JournalConfig
 from haqactor.journal.journal import Journal
 from haqactor.journal.tail import TailCache
 from haqactor.machine.versions import KNOWN, Versions
+from haqactor.nodes.addresses import Addresses
 from haqactor.nodes.assembly import Assembly, metadata_members
 from haqactor.nodes.balance import Balancer
 from haqactor.nodes.beats import Beats
@@ -26,7 +27,8 @@ from haqactor.nodes.context import Context
 from haqactor.nodes.drain import drain
 from haqactor.nodes.embedding import own_session
 from haqactor.nodes.ending import one_cause
-from haqactor.nodes.founding import Founding, check_identity, cluster_id, own_address
+from haqactor.nodes.founding import Founded, Founding, check_identity, own_address
+from haqactor.nodes.gossip import Gossip
 from haqactor.nodes.intake import Intake
 from haqactor.nodes.leaders import Leaders
 from haqactor.nodes.listener import ClientListener
@@ -34,6 +36,7 @@ from haqactor.nodes.peer_listener import PeerListener
 from haqactor.nodes.peers import PeerLink
 from haqactor.nodes.ports import Ports, listen
 from haqactor.nodes.repairs import Refused, Repairs
+from haqactor.nodes.seeding import Seeking
 from haqactor.nodes.status import node_status
 from haqactor.nodes.supervisor import supervise
 from haqactor.nodes.timers import Timers
@@ -72,6 +75,7 @@ class Node:
         self.clients: ClientListener | None = None
         self.beats: Beats | None = None
         self.intake: Intake | None = None
+        self.gossip: Gossip | None = None
         self._founding: Founding | None = None
         self._making: dict[GroupId, None] = {}  #: groups that are here, or on their way
         self._started = trio.Event()
@@ -168,6 +172,7 @@ class Node:
                 lambda: journal.boot,
                 self._heard,
                 self.versions,
+                lambda: () if self._founding is None else self._founding.addresses,
             )
             if ports.peers is not None:
                 peers_at = ports.peers
@@ -175,6 +180,7 @@ class Node:
             task_status.started()
             await self._join(journal)
             await self._start(journal, peers, nursery)
+            self._start_gossip(ports)
             if ports.clients is not None and self.clients is not None:
                 clients, client_port = self.clients, ports.clients
                 self._supervise("client listener", lambda: clients.run(client_port))
@@ -192,16 +198,25 @@ class Node:
             self._founding.heard(address, nonce)
 
     async def _join(self, journal: Journal) -> None:
-        if journal.identity.cluster_id is not None:
+        identity, config = journal.identity, self.config
+        mine = own_address(config)
+        if identity.cluster_id is not None:
+            here = [(n, mine if n == identity.node_id else at, nonce) for n, at, nonce in identity.members]
+            if tuple(here) != identity.members:
+                await journal.update_identity(lambda identity: replace(identity, members=tuple(here)))
             return
-        founding = self._founding = Founding(self.env, self.config, journal.identity.nonce)
-        members = await founding.run()
-        mine = own_address(self.config)
-        node = next(number for number, address, _nonce in members if address == mine)
+        found: Founded | tuple[str, ...] = ()
+        if config.seeds and not config.bootstrap:
+            found = await Seeking(self.env, config, identity.nonce, self.log).run()
+        if not isinstance(found, Founded):
+            founding = self._founding = Founding(self.env, config, identity.nonce, found)
+            found = await founding.run()
+        cluster, members = found
+        node = next(number for number, _address, nonce in members if nonce == identity.nonce)
         await journal.update_identity(
-            lambda identity: replace(identity, cluster_id=cluster_id(members), node_id=node, members=members)
+            lambda identity: replace(identity, cluster_id=cluster, node_id=node, members=members)
         )
-        self.log.info("founded", cluster=cluster_id(members).hex(), node=node, members=len(members))
+        self.log.info("founded", cluster=cluster.hex(), node=node, members=len(members))
 
     # -- parts
 
@@ -239,6 +254,18 @@ class Node:
         nursery.start_soon(Balancer(context).run)
         nursery.start_soon(self._compact)
         nursery.start_soon(self._scrub)
+
+    def _start_gossip(self, ports: Ports) -> None:
+        context = self.context
+        if context is None or ports.gossip is None:
+            return
+        addresses = Addresses(context)
+        gossip = self.gossip = Gossip(context, ports.gossip, addresses.changed, self._client_count)
+        self._supervise("addresses", addresses.run)
+        self._supervise("gossip", gossip.run)
+
+    def _client_count(self) -> int:
+        return len(self.clients.sessions) if self.clients is not None else 0
 
     async def _start_group(
         self, group: GroupId, voters: tuple[NodeId, ...], learners: tuple[NodeId, ...] = ()
@@ -339,8 +366,7 @@ class Node:
         context = self.context
         if context is None:
             return {"ready": False}
-        clients = len(self.clients.sessions) if self.clients is not None else 0
-        return node_status(context, ready=self.ready, clients=clients)
+        return node_status(context, self.gossip, ready=self.ready, clients=self._client_count())
 
     # -- the end
 
@@ -357,6 +383,8 @@ class Node:
             self.clients.goodbye("this node stops")
         if self.context is not None:
             await drain(self.context, self._wait_changed)
+        if self.gossip is not None:
+            await self.gossip.leave()
 
     async def _wait_changed(self) -> None:
         await self._changed.wait()

@@ -3,7 +3,7 @@
 One rule: nothing from a connection reaches an actor before cluster, node id, nonce (the peer's disk) and
 version have been checked."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final, Protocol
 
 import trio
@@ -41,7 +41,8 @@ class Foreign(Unauthorized):
 
 
 class PeerListener:
-    """Accepts peers; also answers founding questions, from the first moment on."""
+    """Accepts peers; also answers founding questions, from the first moment on. ``founders``: whom the
+    cluster will have that this node founds, () while it founds none."""
 
     def __init__(
         self,
@@ -52,6 +53,7 @@ class PeerListener:
         boot: Callable[[], int],
         founding: Callable[[str, bytes], None],
         versions: Versions = KNOWN,
+        founders: Callable[[], Sequence[str]] = tuple,
     ) -> None:
         self._env = env
         self._log = log
@@ -60,6 +62,7 @@ class PeerListener:
         self._boot = boot
         self._founding = founding
         self._versions = versions
+        self._founders = founders
         self.receiver: Receiver | None = None
 
     async def run(
@@ -148,5 +151,7 @@ class PeerListener:
         self._founding(address, nonce)
         identity = self._identity()
         members = [list(member) for member in identity.members]
-        await stream.send_all(encode(PeerOp.FOUNDED, [identity.nonce, identity.cluster_id or b"", members]))
+        founders = [] if identity.cluster_id else list(self._founders())
+        answer = [identity.nonce, identity.cluster_id or b"", members, founders]
+        await stream.send_all(encode(PeerOp.FOUNDED, answer))
         await stream.aclose()

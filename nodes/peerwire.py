@@ -14,7 +14,8 @@ kind  name         header
 6     BEAT_ANSWER  [wall_ns, answer]
 7     INSTALL      [group, term, part, number, ...]; a snapshot on its way, see ``haqactor.nodes.installs``
 8     FOUND        [address, nonce]; asked by a node that has no cluster yet
-9     FOUNDED      [nonce, cluster, members]; its answer, cluster empty while founding
+9     FOUNDED      [nonce, cluster, members, founders]; its answer, cluster empty and founders the list (empty
+                   where it does not know one) while founding
 ====  ===========  ==========================================================================================
 """
 

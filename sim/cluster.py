@@ -4,7 +4,7 @@ the Environment.
 One rule: what a node is told at its start is all that differs from production; it knows nothing of the world.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, cast
 
@@ -147,15 +147,8 @@ class SimNode:
             self.host.enter(server.stop)
 
     async def _main(self) -> None:
-        cluster, shape = self._cluster, self._cluster.shape
-        config = NodeConfig(
-            data_dir=DIRECTORY,
-            listen=self.address,
-            bootstrap=cluster.addresses,
-            groups=shape.groups,
-            insecure=True,
-            limits=shape.limits,
-        )
+        cluster = self._cluster
+        config = cluster.settings(self.address, cluster.addresses)
         log = cast(FilteringBoundLogger, NodeLog(self.host))
         env = cluster.environment(self.host, self.medium)
         self.ran.append(self.release)
@@ -186,6 +179,32 @@ class SimCluster:
         """Switch all nodes on."""
         for node in self.nodes:
             node.start()
+
+    def settings(self, address: str, bootstrap: list[str], seeds: Sequence[str] = ()) -> NodeConfig:
+        """What a node is told at its start."""
+        shape = self.shape
+        return NodeConfig(
+            data_dir=DIRECTORY,
+            listen=address,
+            bootstrap=bootstrap,
+            seeds=tuple(seeds),
+            groups=shape.groups,
+            insecure=True,
+            limits=shape.limits,
+        )
+
+    def stranger(self, name: str = "x0") -> Host:
+        """A cluster of one of its own, whose seeds are the nodes of this one."""
+        host = self.world.host(name, wall_offset_ns=BEGAN_NS)
+        medium, address = Medium(self.world.seed, name), f"{name}:{PORT}"
+        config = self.settings(address, [address], self.addresses)
+
+        async def main() -> None:
+            log = cast(FilteringBoundLogger, NodeLog(host))
+            await Node(config, self.environment(host, medium), log, OLDER).run()
+
+        host.start(main)
+        return host
 
     def environment(self, host: Host, medium: Medium) -> Environment:
         """A host's twins."""

@@ -8,8 +8,6 @@ and one that few runs reach says which test does.
 from collections.abc import Mapping
 from typing import Final
 
-_NO_GOSSIP: Final = "no node runs SWIM yet; tests/properties/test_swim_faults.py reaches it"
-
 MARKS: Final[dict[str, str]] = {
     "client.behind_a_hole": "",
     "client.claim_lost": "",
@@ -76,6 +74,7 @@ MARKS: Final[dict[str, str]] = {
     "nodes.install_overtaken": "",
     "nodes.install_received": "",
     "nodes.install_sent": "",
+    "nodes.member_moved": "in a run every node stays where it is: tests/integration/test_gossip.py moves one",
     "nodes.no_replica_yet": "",
     "nodes.outcome_unknown": "",
     "nodes.overloaded": "",
@@ -109,13 +108,13 @@ MARKS: Final[dict[str, str]] = {
     "raft.transfer_over": "",
     "raft.truncate": "",
     "raft.uncommitted_full": "",
-    "swim.fallback_saved": _NO_GOSSIP,
-    "swim.indirect_saved": _NO_GOSSIP,
-    "swim.refutes": _NO_GOSSIP,
-    "swim.rejoins": _NO_GOSSIP,
-    "swim.stall_forgiven": _NO_GOSSIP,
-    "swim.suspicion_cut_short": _NO_GOSSIP,
-    "swim.tombstone_held": _NO_GOSSIP,
+    "swim.fallback_saved": "",
+    "swim.indirect_saved": "",
+    "swim.refutes": "",
+    "swim.rejoins": "",
+    "swim.stall_forgiven": "",
+    "swim.suspicion_cut_short": "",
+    "swim.tombstone_held": "",
 }
 """Name to the reason why no run reaches it; "" for those that runs have to reach."""
 

@@ -114,11 +114,13 @@ LIMITS: Final[dict[str, tuple[float, ...]]] = {
     "grace": (0.2, 0.4),
     "handshake": (0.5, 1.5),
     "heartbeat": (0.1, 0.25),
+    "probe_interval": (0.2, 1.0),
 }
 """Bounds of nodes that are smaller still in some seeds, and the values that they may have."""
 _LIMITED_SHARE: Final = 0.5
-_USUAL: Final = {"heartbeat": 0.15}
-"""Of all other seeds with faults: idle beats are most of what a run costs, and little of what it shows."""
+_USUAL: Final = {"heartbeat": 0.15, "probe_interval": 0.4, "rejoin_max": 2.0}
+"""Of all other seeds with faults: idle beats are most of what a run costs, and little of what it shows; and
+membership is to suspect, bury and find back within seconds."""
 
 
 def draw(seed: int, profile: str, safety_ns: int = SAFETY_NS) -> Drawn:

@@ -16,6 +16,7 @@ from haqactor.sim.checkers.canary import CANARY, Canary, sings
 from haqactor.sim.checkers.checker import Checker, Violation
 from haqactor.sim.checkers.final import Final as End
 from haqactor.sim.checkers.final import Group, Replica
+from haqactor.sim.checkers.membership import agreement_ns
 from haqactor.sim.checkers.panel import Panel
 from haqactor.sim.checkers.registry import checkers as all_checkers
 from haqactor.sim.cluster import TINY, Shape, SimCluster
@@ -37,6 +38,7 @@ from haqactor.sim.watch.observer import Observer
 from haqactor.sim.watch.remains import Remains
 from haqactor.sim.workload import Clients, Staff
 from haqactor.sim.world import NS, World, uncollected
+from haqactor.swim.core import SwimCore
 
 UNREST: Final = "not everything was delivered and settled in time after everything was healed"
 REFUSAL_NS: Final = 10 * NS
@@ -233,6 +235,10 @@ class Run:
         self._pass_time(lambda: remains.ready, self._world.now_ns + READING_NS)
         remains.begin()
         self._pass_time(lambda: remains.done, self._world.now_ns + READING_NS)
+        if in_time:
+            limits, members = self._cluster.shape.limits, len(self._core)
+            bound_ns = agreement_ns(round(limits.probe_interval * NS), round(limits.rejoin_max * NS), members)
+            self._pass_time(self._agreed, healed_ns + LEVEL_NS + bound_ns)
         end = self._look(healed_ns, remains)
         level_ns = self._world.now_ns + (LEVEL_NS if in_time else 0)
         while not self._ended and not end.level and self._world.now_ns < level_ns:
@@ -241,6 +247,21 @@ class Run:
         if not self._ended:
             self._panel.finish(end)
         return in_time
+
+    def _gossiping(self) -> dict[str, SwimCore]:
+        """The members of the core, by host."""
+        found: dict[str, SwimCore] = {}
+        for node in self._cluster.nodes:
+            gossip = node.server.gossip if node.host.alive and node.server is not None else None
+            if gossip is not None and node.host.name in self._core:
+                found[node.host.name] = gossip.core
+        return found
+
+    def _agreed(self) -> bool:
+        """Does each of them know all of them, as they are?"""
+        cores = list(self._gossiping().values())
+        truth = [core.me for core in cores]
+        return all(me in core.members() for core in cores for me in truth)
 
     def _begin(self) -> None:
         self._cluster.start()
@@ -277,7 +298,10 @@ class Run:
             for node in self._cluster.nodes
             if node.host.name not in self._core and node.host.alive and not node.host.paused
         )
-        end.election_ns = round(self._cluster.shape.limits.election_max * NS)
+        limits = self._cluster.shape.limits
+        end.election_ns = round(limits.election_max * NS)
+        end.probe_ns, end.rejoin_ns = round(limits.probe_interval * NS), round(limits.rejoin_max * NS)
+        end.gossiping = tuple(self._gossiping())
         if remains.done:
             end.remaining = remains.found
         bound = disk_bound(self._drawn.groups)

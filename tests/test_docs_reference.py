@@ -161,8 +161,9 @@ def test_the_sample_configuration_shows_every_option_and_default() -> None:
     options = [item.name for item in fields(NodeConfig) if item.name != "limits"]
     assert sorted(written) == sorted([*options, *(item.name for item in fields(Limits))])
     assert config.limits == Limits()
+    assert not config.seeds
     for item in fields(NodeConfig):
-        if item.name not in ("data_dir", "listen", "bootstrap", "advertise", "limits"):
+        if item.name not in ("data_dir", "listen", "bootstrap", "seeds", "advertise", "limits"):
             assert getattr(config, item.name) == item.default, item.name
 
 

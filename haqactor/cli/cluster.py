@@ -85,13 +85,14 @@ def status(directory: str, output: str) -> None:
                 node.node,
                 node.listen,
                 node.up,
+                node.member,
                 "-" if node.pid is None else str(node.pid),
                 " ".join(map(str, node.leads)) or "-",
                 node.memory_mb,
             )
             for node in health.nodes
         ]
-        print_table(["node", "listens", "up", "pid", "leads groups", "memory MB"], rows)
+        print_table(["node", "listens", "up", "member", "pid", "leads groups", "memory MB"], rows)
     if not health.healthy:
         say(f"unhealthy: {health.problem}")
         raise click.exceptions.Exit(exits.UNHEALTHY)

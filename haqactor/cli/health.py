@@ -20,7 +20,10 @@ _POLL_SECONDS: Final = 0.02
 
 @dataclass(frozen=True, slots=True)
 class NodeHealth:
-    """One row of ``haq cluster status``. ``leads``: the groups that it leads; ``memory_mb``: resident."""
+    """One row of ``haq cluster status``. ``leads``: the groups that it leads; ``memory_mb``: resident.
+    ``member``: what the cluster's gossip believes of it (alive, suspect, dead, left; unknown where nothing
+    was heard), and ``incarnation`` in which; ``health``: its own score, 0 is well; ``machine``: the newest
+    version of the machine that its release knows; ``clients``: its connections. 0 where it told nothing."""
 
     node: int
     listen: str
@@ -28,6 +31,11 @@ class NodeHealth:
     pid: int | None
     leads: list[int]
     memory_mb: float | None
+    member: str
+    incarnation: int
+    health: int
+    machine: int
+    clients: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,12 +70,15 @@ async def cluster_health(cluster: LocalCluster) -> ClusterHealth:
     """What processes and cluster say; a cluster that does not answer within 3 s is unhealthy."""
     processes = {node.number: node.process() for node in cluster.nodes}
     leaders: dict[int, int] = {}
+    told: dict[int, dict[str, Any]] = {}
     problem: str | None = None
     if any(processes.values()):
         try:
             with trio.fail_after(_ASK_SECONDS):
                 async with connect(cluster.url) as broker:
-                    leaders = leaders_of(await broker.status())
+                    status = await broker.status()
+                    leaders = leaders_of(status)
+                    told = {row["node"]: row for row in status.get("nodes", ())}
         except trio.TooSlowError:
             problem = f"no answer within {_ASK_SECONDS:g} s"
         except Error as error:
@@ -87,10 +98,22 @@ async def cluster_health(cluster: LocalCluster) -> ClusterHealth:
             pid=process.pid if process is not None else None,
             leads=[group for group, leader in leaders.items() if leader == node.number],
             memory_mb=round(memory[node.number] / 1e6, 1) if process is not None else None,
+            **_membership(told.get(node.number, {})),
         )
         for node in cluster.nodes
     ]
     return ClusterHealth(cluster.url, problem is None, problem, len(leaders), leaderless, rows)
+
+
+def _membership(row: Mapping[str, Any]) -> dict[str, Any]:
+    load, versions = row.get("load", {}), row.get("versions", {})
+    return {
+        "member": row.get("status", "unknown"),
+        "incarnation": row.get("incarnation", 0),
+        "health": load.get("health", 0),
+        "machine": versions.get("machine", (0, 0))[1],
+        "clients": load.get("clients", 0),
+    }
 
 
 def leaders_of(status: Mapping[str, Any]) -> dict[int, int]:

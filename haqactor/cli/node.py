@@ -45,21 +45,23 @@ def group() -> None:
     type=click.Path(file_okay=False),
     help="The node's directory.",
 )
-@click.option("--listen", help="The clients' address; peers meet on the next port.")
+@click.option("--listen", help="The clients' address; peers meet on the next two ports.")
 @click.option("--bootstrap", help="The clients' addresses of all founding nodes, with commas.")
+@click.option("--seeds", help="The clients' addresses of some nodes of the cluster, with commas.")
 @click.option("--log-level", type=click.Choice(_LEVELS), help="What is worth a line.")
 @click.option(
     "--log-format",
     type=click.Choice(["auto", "console", "json"]),
     help="auto: console on a terminal, else JSON.",
 )
-def run(file: str | None, bootstrap: str | None, **given: str | None) -> None:
+def run(file: str | None, bootstrap: str | None, seeds: str | None, **given: str | None) -> None:
     """Run a node until SIGTERM or SIGINT, then drain it; a second signal ends it at once. Flags win over the
     file.
     """
     overrides: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
-    if bootstrap is not None:
-        overrides["bootstrap"] = [address.strip() for address in bootstrap.split(",") if address.strip()]
+    for name, text in (("bootstrap", bootstrap), ("seeds", seeds)):
+        if text is not None:
+            overrides[name] = [address.strip() for address in text.split(",") if address.strip()]
     config = read_config(file, overrides)
     trio.run(serve, config)
 

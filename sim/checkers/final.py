@@ -36,8 +36,9 @@ class Final:
     ``parked``; its body). ``healed_ns``: the beginning of the liveness phase, None if there was none; from
     then on the hosts of ``core`` and their links work. ``others``: outside of it, and running; they may
     lead, too. ``ended_ns``: when hosts ended last. ``disks``: bytes in use and their bound, by host.
-    ``known``: the newest version of the machine that every node knows; where not all of them are in the
-    core nothing is known of that."""
+    ``gossiping``: those of the core whose program is a member; ``probe_ns``, ``rejoin_ns``: their protocol
+    period, and their longest wait between two attempts to find somebody back. ``known``: the newest version
+    of the machine that every node knows; where not all of them are in the core nothing is known of that."""
 
     now_ns: int = 0
     remaining: dict[Place, tuple[str, bytes | None]] | None = None
@@ -49,6 +50,9 @@ class Final:
     publish_ns: int = 30_000_000_000
     groups: dict[int, Group] = field(default_factory=dict[int, Group])
     disks: dict[str, tuple[int, int]] = field(default_factory=dict[str, tuple[int, int]])
+    gossiping: tuple[str, ...] = ()
+    probe_ns: int = 1_000_000_000
+    rejoin_ns: int = 30_000_000_000
     known: int = FIRST
 
     @property

@@ -24,6 +24,7 @@ from haqactor.sim.checkers.liveness import (
     VersionRaised,
 )
 from haqactor.sim.checkers.log_matching import LogMatching
+from haqactor.sim.checkers.membership import ForwardOnly, ViewsAgree
 from haqactor.sim.checkers.metadata import LinearizableMetadata
 from haqactor.sim.checkers.monotone_views import MonotoneViews
 from haqactor.sim.checkers.no_aborted import NoAbortedDelivery
@@ -58,12 +59,14 @@ CHECKERS: tuple[Callable[[], Checker], ...] = (
     MonotoneViews,
     SnapshotIsReplay,
     NoSilentCorruption,
+    ForwardOnly,
     Bounds,
     QueueContracts,
     LeaderInTime,
     PublishesEnd,
     Drained,
     CoreAgrees,
+    ViewsAgree,
     CaughtUp,
     TermsRest,
     SpaceReclaimed,

@@ -1,6 +1,6 @@
 """What is known of a planted bug.
 
-One rule: the rows stand in ``bugs_inside`` and ``bugs_outside``; ``bugs`` has them all.
+One rule: the rows stand in ``inside``, ``outside`` and ``gossip``; ``bugs`` has them all.
 """
 
 from typing import NamedTuple

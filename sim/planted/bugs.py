@@ -8,10 +8,11 @@ here and every row a switch. Ids are those of the design's table of planted bugs
 from typing import Final
 
 from haqactor.sim.planted.bug import Bug
+from haqactor.sim.planted.gossip import ROWS as GOSSIP
 from haqactor.sim.planted.inside import ROWS as INSIDE
 from haqactor.sim.planted.outside import ROWS as OUTSIDE
 
-BUGS: Final[dict[str, Bug]] = {bug.name: bug for bug in (*INSIDE, *OUTSIDE)}
+BUGS: Final[dict[str, Bug]] = {bug.name: bug for bug in (*INSIDE, *OUTSIDE, *GOSSIP)}
 """By the name of the switch."""
 
 

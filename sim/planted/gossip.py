@@ -1,7 +1,7 @@
-"""Planted bugs in membership. No node runs SWIM yet, so no simulator hunts them: tests of the core switch
-each on and see the check fail (``tests/properties/test_swim_faults.py``).
+"""Planted bugs in membership. Only whole nodes have them; tests of the core switch each on as well
+(``tests/properties/test_swim_faults.py``).
 
-One rule: see ``haqactor.sim.planted.bugs``, where these rows go once nodes gossip.
+One rule: see ``haqactor.sim.planted.bugs``.
 """
 
 from typing import Final
@@ -16,6 +16,7 @@ ROWS: Final = (
         ("S23", "L5"),
         "loss, a slow node",
         "",
+        nodes="partition",
     ),
     Bug(
         "M50",
@@ -24,6 +25,7 @@ ROWS: Final = (
         ("S23", "L5"),
         "a node that stands still",
         "",
+        nodes="partition",
     ),
     Bug(
         "M50b",
@@ -32,6 +34,7 @@ ROWS: Final = (
         ("S23",),
         "reordered packets, a crash",
         "",
+        nodes="partition",
     ),
     Bug(
         "M50c",
@@ -40,6 +43,7 @@ ROWS: Final = (
         ("L5",),
         "a long partition",
         "",
+        nodes="partition",
     ),
     Bug(
         "M50d",
@@ -56,5 +60,6 @@ ROWS: Final = (
         ("S23", "L5"),
         "a restart",
         "",
+        nodes="crash",
     ),
 )

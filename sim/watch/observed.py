@@ -219,6 +219,23 @@ class Gauge:
     bound: int
 
 
+@dataclass(slots=True)
+class Membership:
+    """The host believes so of a member from now on; ``own``: it says so of itself, ``begins``: for the first
+    time since it was started, and it believes nothing of others yet. ``member``: the nonce of the member's
+    disk, in hex; ``status``: alive, suspect, dead or left; ``incarnation``: 0 where it never heard of it and
+    has its name from a list."""
+
+    at_ns: int
+    host: str
+    member: str
+    node: int
+    status: str
+    incarnation: int
+    own: bool = False
+    begins: bool = False
+
+
 Event: TypeAlias = (
     Started
     | Vote
@@ -234,8 +251,9 @@ Event: TypeAlias = (
     | Freed
     | Holdings
     | Gauge
+    | Membership
 )
 EVENTS: tuple[type[Event], ...] = (
     Started, Vote, Told, Leader, Append, Sync, Commit, Apply, Snapshot, Served, Chosen, Freed, Holdings,
-    Gauge,
+    Gauge, Membership,
 )  # fmt: skip

@@ -17,6 +17,7 @@ from haqactor.machine.effects import Applied
 from haqactor.nodes.delivery import Delivery
 from haqactor.nodes.group import GroupActor
 from haqactor.nodes.node import Node
+from haqactor.nodes.ports import Ports
 from haqactor.nodes.queues import QueueService
 from haqactor.nodes.writes import Write
 from haqactor.raft.messages import Append as AppendMessage
@@ -27,6 +28,7 @@ from haqactor.sim.cluster import SimCluster, SimNode
 from haqactor.sim.releases import NEWER
 from haqactor.sim.watch import observed
 from haqactor.sim.watch.durable import Truth
+from haqactor.sim.watch.membership import MembershipWatch
 from haqactor.sim.watch.observed import Event
 
 _READ_BYTES = 1 << 30
@@ -52,6 +54,14 @@ class Observer:
             await start_group(group, *members)
 
         watched_server._start_group = watched
+        start_gossip = server._start_gossip
+
+        def gossips(ports: Ports) -> None:
+            start_gossip(ports)
+            if server.gossip is not None:
+                MembershipWatch(server.gossip, node.host.name, lambda: self._cluster.world.now_ns, self._tell)
+
+        watched_server._start_gossip = gossips
 
     async def begin(self, node: SimNode, server: Node, actor: GroupActor, truth: Truth) -> None:
         """Watch an actor that does not run yet: on a slow disk it takes long to read what it begins with."""

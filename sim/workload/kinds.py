@@ -32,6 +32,7 @@ WORK: Final[dict[str, str]] = {
     "rejects": "consumers reject some messages",
     "rivals": "two producers of one name fence each other",
     "slow": "consumers hold some messages longer than their lease",
+    "stranger": "a node of another cluster has the nodes for its seeds",
 }
 
 ALONE: Final[Mapping[str, float]] = {
@@ -42,6 +43,7 @@ ALONE: Final[Mapping[str, float]] = {
     "monotonous": 0.25,
     "purges": 0.1,
     "reads": 0.3,
+    "stranger": 0.1,
 }
 """Kinds that are drawn each for itself, and in which share of the seeds; the others are drawn together."""
 

@@ -58,6 +58,8 @@ class Staff:
                 self._publisher("p0x", self._producer("p0x", session), crashes=False)
         if any(kind in work for kind in ("admin", "alter", "purges")):
             self._publisher("admin", AdminBody(clients, "admin"), crashes=False)
+        if "stranger" in work:
+            self._cluster.stranger()
         self._start("watcher", WatcherBody(clients, "watcher"))
         for queue in clients.queues if "reads" in work else ():
             self._start(f"r-{queue}", ReaderBody(clients, f"r-{queue}", queue))

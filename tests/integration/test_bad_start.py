@@ -163,6 +163,6 @@ def test_a_cluster_one_of_whose_disks_is_new(tmp_path: Path) -> None:
         lines = done.stderr.splitlines()
         assert lines[0] == "2 of 3 nodes confirm; started: 0, 1, 2"
         assert lines[1].startswith("node 2 ended; the end of ")
-        assert "must join as a new member" in lines[-1]
+        assert "haq node replace" in lines[-1]
     finally:
         assert cluster.stop() == {0: "stopped", 1: "stopped"}

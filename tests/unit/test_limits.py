@@ -31,6 +31,8 @@ ENFORCED = {
     "election_min": ("nodes/assembly.py",),
     "election_max": ("nodes/assembly.py",),
     "handshake": ("nodes/sessions.py", "nodes/peers.py", "nodes/node.py", "nodes/founding.py"),
+    "probe_interval": ("nodes/gossip.py",),
+    "rejoin_max": ("nodes/gossip.py",),
     "consumer_credit_messages": ("nodes/hello.py",),
     "consumer_credit_bytes": ("nodes/hello.py",),
 }

@@ -3,6 +3,7 @@
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import trio
@@ -10,10 +11,10 @@ from trio.testing import MockClock
 
 from haqactor.config import NodeConfig, peer_address
 from haqactor.env import Stream
-from haqactor.errors import Conflict
+from haqactor.errors import ConfigError, Conflict
 from haqactor.frame import encode
 from haqactor.journal.identity import Identity
-from haqactor.nodes.founding import Founding, Member, cluster_id, own_address
+from haqactor.nodes.founding import Founding, Member, check_identity, cluster_id, own_address
 from haqactor.nodes.peer_listener import PeerListener
 from haqactor.nodes.peerwire import PeerOp
 from tests.builders.memory_environment import MemoryNetwork, memory_environment
@@ -39,12 +40,20 @@ class Founder:
     async def run(self) -> None:
         """Listen for peers, found, and go on answering."""
         port = await self.env.network.listen(peer_address(own_address(self.config)))
-        listener = PeerListener(self.env, quiet_log(), 5.0, lambda: self.identity, lambda: 1, self.heard)
+        listener = PeerListener(
+            self.env,
+            quiet_log(),
+            5.0,
+            lambda: self.identity,
+            lambda: 1,
+            self.heard,
+            founders=lambda: () if self.founding is None else self.founding.addresses,
+        )
         async with trio.open_nursery() as nursery:
             nursery.start_soon(listener.run, port)
             self.founding = Founding(self.env, self.config, self.identity.nonce)
-            self.members = await self.founding.run()
-            self.identity = replace(self.identity, cluster_id=cluster_id(self.members), members=self.members)
+            cluster, self.members = await self.founding.run()
+            self.identity = replace(self.identity, cluster_id=cluster, members=self.members)
 
 
 @asynccontextmanager
@@ -101,14 +110,17 @@ async def test_a_wiped_node_is_refused(autojump_clock: MockClock) -> None:
         await trio.sleep(5)
         wiped = Founder(network, 2, b"w" * 16)
         founding = Founding(wiped.env, wiped.config, wiped.identity.nonce)
-        with pytest.raises(Conflict, match="data directory is new"):
+        with pytest.raises(
+            Conflict, match=r"address of node 2, with another disk.* runs on .* `haq node replace`"
+        ):
             await founding.run()
 
 
 async def test_one_alone_is_a_cluster() -> None:
     """Without a list, and without a port."""
     founding = Founding(memory_environment(), NodeConfig(data_dir="data"), b"n" * 16)
-    assert await founding.run() == ((0, "local:0", b"n" * 16),)
+    members = ((0, "local:0", b"n" * 16),)
+    assert await founding.run() == (cluster_id(members), members)
 
 
 @pytest.mark.parametrize(
@@ -151,4 +163,92 @@ async def test_strangers_nonces_do_not_count() -> None:
     """Only addresses of the list do."""
     founding = Founding(memory_environment(), Founder(MemoryNetwork(), 0).config, b"n" * 16)
     founding.heard("127.0.0.1:9999", b"x" * 16)
-    assert founding.members == ()
+    assert founding.founded is None
+    assert vars(founding)["_nonces"] == {ADDRESSES[0]: b"n" * 16}
+
+
+async def test_another_list_is_no_founding(autojump_clock: MockClock) -> None:
+    """Also one in another order: the id is a hash of it, so that two clusters would begin."""
+    network = MemoryNetwork()
+    first = Founder(network, 0)
+    async with started(first):
+        await trio.sleep(1)
+        config = NodeConfig(data_dir="data", listen=ADDRESSES[1], bootstrap=ADDRESSES[::-1])
+        founding = Founding(memory_environment(network), config, b"1" * 16)
+        with pytest.raises(Conflict, match="same list, in the same order"):
+            await founding.run()
+
+
+async def test_the_id_is_the_clusters_whoever_moved_since(autojump_clock: MockClock) -> None:
+    """Who adopts late is told the id, and does not make it of addresses that are others by now."""
+    network = MemoryNetwork()
+    founders = [Founder(network, number) for number in range(3)]
+    async with started(*founders):
+        await trio.sleep(5)
+        for founder in founders:
+            members = founder.identity.members
+            moved = (members[0], (1, "127.0.0.1:9010", members[1][2]), members[2])
+            founder.identity = replace(founder.identity, members=moved)
+        again = Founding(founders[2].env, founders[2].config, founders[2].identity.nonce)
+        found = await again.run()
+        assert found.cluster == founders[0].identity.cluster_id
+        assert found.members[1][1] == "127.0.0.1:9010"
+
+
+def identity_of(founder_addresses: list[str], node: int, now: dict[int, str] | None = None) -> Identity:
+    """A founded directory; ``now``: who is elsewhere by now."""
+    members = tuple(
+        (number, address, bytes([number]) * 16) for number, address in enumerate(founder_addresses)
+    )
+    moved = tuple((number, (now or {}).get(number, address), nonce) for number, address, nonce in members)
+    return Identity(nonce=bytes([node]) * 16, cluster_id=cluster_id(members), node_id=node, members=moved)
+
+
+MOVED = "127.0.0.1:9000"
+
+
+def settings(listen: str | None, **more: Any) -> NodeConfig:
+    return NodeConfig(data_dir="data", listen=listen, **more)
+
+
+@pytest.mark.parametrize(
+    ("config", "now"),
+    [
+        (settings(ADDRESSES[0], bootstrap=ADDRESSES), {}),
+        (settings(ADDRESSES[0], bootstrap=ADDRESSES), {1: MOVED}),
+        (settings(ADDRESSES[0], bootstrap=ADDRESSES), {0: MOVED}),
+        (settings(ADDRESSES[0], bootstrap=[ADDRESSES[0], MOVED, ADDRESSES[2]]), {1: MOVED}),
+        (settings(ADDRESSES[0]), {}),
+        (settings(MOVED), {}),
+        (settings(MOVED, seeds=ADDRESSES), {}),
+        (settings(MOVED, bootstrap=[MOVED, *ADDRESSES[1:]], seeds=ADDRESSES[1:]), {0: MOVED}),
+    ],
+    ids=["as founded", "a peer moved", "moved back", "the list of now", "nothing", "moved", "seeds", "both"],
+)
+def test_a_directory_that_may_serve(config: NodeConfig, now: dict[int, str]) -> None:
+    check_identity(config, identity_of(ADDRESSES, 0, now))
+
+
+@pytest.mark.parametrize(
+    ("config", "why"),
+    [
+        (settings(ADDRESSES[1], bootstrap=ADDRESSES), "address of node 1"),
+        (settings(ADDRESSES[1], seeds=ADDRESSES), "address of node 1"),
+        (settings(ADDRESSES[0], bootstrap=[ADDRESSES[0], MOVED, ADDRESSES[2]]), "belongs to the cluster of"),
+        (settings(ADDRESSES[0], bootstrap=ADDRESSES[:1]), "belongs to the cluster of"),
+        (settings(None), "set listen"),
+    ],
+    ids=["swapped", "swapped with seeds", "another list", "a shorter list", "no port"],
+)
+def test_a_directory_of_somebody_else(config: NodeConfig, why: str) -> None:
+    """A mistake, and none that moving a node explains."""
+    with pytest.raises(ConfigError, match=why):
+        check_identity(config, identity_of(ADDRESSES, 0))
+
+
+def test_a_list_that_has_this_address_at_anothers_place() -> None:
+    """Node 0 is at an address that its cluster never had for it."""
+    founders = [*ADDRESSES, MOVED]
+    identity = identity_of(founders, 3, {3: "127.0.0.1:9999"})
+    with pytest.raises(ConfigError, match="belongs to node 3"):
+        check_identity(settings(ADDRESSES[0], bootstrap=founders), identity)

@@ -44,3 +44,16 @@ def test_a_listener_may_leave_while_it_is_told() -> None:
     leaders.update(GroupId(1), NodeId(0), Term(1))
     leaders.update(GroupId(1), NodeId(1), Term(2))
     assert heard == [1, 2, 2]
+
+
+def test_a_node_moves() -> None:
+    """Listeners hear of what it leads, and of nothing else."""
+    leaders = Leaders({NodeId(0): "a:1", NodeId(1): "b:1"})
+    for group, node in ((1, 0), (2, 1), (3, 0)):
+        leaders.update(GroupId(group), NodeId(node), Term(1))
+    heard: list[list[list[Any]]] = []
+    leaders.subscribe(heard.append)
+    leaders.moved(NodeId(0), "c:1")
+    leaders.moved(NodeId(2), "d:1")
+    assert heard == [[[1, 0, 1, "c:1"], [3, 0, 1, "c:1"]]]
+    assert leaders.address(NodeId(2)) == "d:1"

@@ -371,7 +371,7 @@ async def test_while_being_founded_nobody_is_let_in() -> None:
         _stream, answer = await here.speak(hello())
         assert answer.header[0] == "no_quorum"
         _stream, answer = await here.speak(encode(PeerOp.FOUND, ["a:1", b"n"]))
-        assert (answer.kind, answer.header) == (PeerOp.FOUNDED, [member_nonce(1), b"", []])
+        assert (answer.kind, answer.header) == (PeerOp.FOUNDED, [member_nonce(1), b"", [], []])
         assert here.founders == [("a:1", b"n")]
 
 

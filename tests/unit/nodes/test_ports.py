@@ -1,4 +1,4 @@
-"""Both ports of a node are open, or neither."""
+"""All ports of a node are open, or none."""
 
 from typing import Any, cast
 
@@ -26,20 +26,22 @@ class Broken(MemoryNetwork):
         return await super().listen(address)
 
 
-async def test_both_and_closed_together() -> None:
-    """The peers' is the next one."""
+async def test_all_and_closed_together() -> None:
+    """The peers' is the next one, and that of gossip the one after it, for streams and datagrams."""
     network = MemoryNetwork()
     ports = await listen(CONFIG, network)
-    assert list(network.listeners) == ["127.0.0.1:7000", "127.0.0.1:7001"]
+    assert list(network.listeners) == ["127.0.0.1:7000", "127.0.0.1:7001", "127.0.0.1:7002"]
+    assert list(network.datagram_ports) == ["127.0.0.1:7002"]
     await ports.aclose()
     assert not network.listeners
+    assert not network.datagram_ports
 
 
 async def test_a_node_of_its_own_opens_none() -> None:
     """And closes none."""
     network = MemoryNetwork()
     ports = await listen(NodeConfig(data_dir="d"), network)
-    assert (ports.clients, ports.peers) == (None, None)
+    assert (ports.clients, ports.peers, ports.gossip) == (None, None, None)
     await ports.aclose()
     assert not network.listeners
 
@@ -67,3 +69,12 @@ async def test_the_clients_port_is_taken() -> None:
     await network.listen("127.0.0.1:7000")
     with pytest.raises(Conflict, match=r"clients on 127\.0\.0\.1:7000"):
         await listen(CONFIG, network)
+
+
+async def test_the_gossip_port_is_taken() -> None:
+    """For datagrams only, as by another program: a conflict like any other."""
+    network = MemoryNetwork()
+    await network.datagrams("127.0.0.1:7002")
+    with pytest.raises(Conflict, match=r"gossip on 127\.0\.0\.1:7002"):
+        await listen(CONFIG, network)
+    assert not network.listeners

@@ -7,12 +7,16 @@ from tests.builders.stories_contracts import CASES as CONTRACTS
 from tests.builders.stories_disks import CASES as DISKS
 from tests.builders.stories_ends import CASES as ENDS
 from tests.builders.stories_leases import CASES as LEASES
+from tests.builders.stories_membership import CASES as MEMBERSHIP
 from tests.builders.stories_queues import CASES as QUEUES
 from tests.builders.stories_raft import CASES as RAFT
 from tests.builders.stories_views import CASES as VIEWS
 from tests.builders.story import Case, Story
 
-CASES = [*QUEUES.rows, *LEASES.rows, *VIEWS.rows, *RAFT.rows, *DISKS.rows, *CONTRACTS.rows, *ENDS.rows]
+CASES = [
+    *(*QUEUES.rows, *LEASES.rows, *VIEWS.rows, *RAFT.rows, *DISKS.rows, *CONTRACTS.rows, *ENDS.rows),
+    *MEMBERSHIP.rows,
+]
 
 
 @pytest.mark.parametrize("case", CASES, ids=str)

@@ -7,7 +7,6 @@ import pytest
 
 from haqactor.sim.cores.run import CRASHED, kill
 from haqactor.sim.planted.bugs import BUGS
-from haqactor.sim.planted.gossip import ROWS as GOSSIP
 
 ROOT = Path(__file__).resolve().parents[4]
 ROOMS = ("haqactor", "nodes", "journal", "sim")
@@ -17,10 +16,6 @@ INVARIANTS = {
     *(f"S{number}" for number in range(1, 26)),
     *(f"L{number}" for number in range(1, 11)),
 }
-
-
-# Those of membership have rows, but no simulator hunts them before nodes gossip.
-ROWS = {**BUGS, **{bug.name: bug for bug in GOSSIP}}
 
 
 def switches() -> dict[str, list[str]]:
@@ -44,14 +39,14 @@ def switches() -> dict[str, list[str]]:
 
 def test_rows_and_switches() -> None:
     found = switches()
-    assert found.pop("any") == ["bugs.py:25"], "what tells whether there are switches"
-    assert sorted(set(found) - set(ROWS)) == [], "switches without a row in haqactor.sim.planted.bugs"
-    assert sorted(set(ROWS) - set(found)) == [], "rows without a switch"
+    assert found.pop("any") == ["bugs.py:26"], "what tells whether there are switches"
+    assert sorted(set(found) - set(BUGS)) == [], "switches without a row in haqactor.sim.planted.bugs"
+    assert sorted(set(BUGS) - set(found)) == [], "rows without a switch"
 
 
 def test_rows() -> None:
-    assert len({bug.id for bug in ROWS.values()}) == len(BUGS) + len(GOSSIP)
-    for bug in ROWS.values():
+    assert len({bug.id for bug in BUGS.values()}) == len(BUGS)
+    for bug in BUGS.values():
         assert set(bug.invariants) <= INVARIANTS
         assert bug.what
         assert bug.fault

@@ -82,7 +82,7 @@ CRASHING = (
     "backlog",
 )
 GATHERING = ("batches", "consumer_batches", "getters", "proxy", "rivals", "bursts")
-FILLING = ("large", "monotonous", "purges", "impatient")
+FILLING = ("large", "monotonous", "purges", "impatient", "stranger")
 
 
 def test_every_kind_is_played() -> None:
