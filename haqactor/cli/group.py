@@ -42,7 +42,14 @@ class Kept:
     damaged: bool
 
 
-@click.group("group", cls=Group, examples=("haq group recover --data-dir ./haq-data/n0/data",))
+@click.group(
+    "group",
+    cls=Group,
+    examples=(
+        "haq group recover --data-dir ./haq-data/n0/data",
+        "haq group recover 3 --data-dir ./haq-data/n0/data --accept-loss",
+    ),
+)
 def group() -> None:
     """Raft groups: look at what is damaged, and give up what no node can give back."""
 

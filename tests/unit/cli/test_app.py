@@ -56,6 +56,7 @@ def test_every_documented_command_is_there_and_no_other() -> None:
         *(f"queue {verb}" for verb in ("ls", "declare", "show", "purge", "rm", "peek")),
         "pub",
         "sub",
+        "group recover",
         "journal verify",
         "journal dump",
         *(f"sim {verb}" for verb in SIM),
