@@ -287,4 +287,12 @@ ROWS: Final = (
         "",
         nodes="partition",
     ),
+    Bug(
+        "K03",
+        "client.stalls_unseen",
+        "a consumer that a node forgot waits for ever",
+        ("L3", "rest"),
+        "a node forgets a consumer's credit (buggify)",
+        "",
+    ),
 )

@@ -30,3 +30,26 @@ def test_with_nothing_in_hand_it_takes_what_it_can() -> None:
     assert found.fits(2, 2) == 1
     found.credit_messages = 0
     assert found.fits(2, 2) == 0
+
+
+def test_one_that_asks_for_each_message_does_not_wait_for_what_it_holds() -> None:
+    """A `get` that holds a message, claimed it at a new leader and asks for another: settling the first would
+    give no credit back, and who settles it only after the second would have waited for ever."""
+    found = consumer(0, 1)
+    lease = Lease((1, 1), 7, KEY, 1, 0)
+    lease.held = IntervalSet([(1, 1)])
+    found.leases[1] = lease
+    found.give(1, 1000)
+    assert found.fits(2, 2) == 1
+
+
+def test_nor_for_another_that_asked_at_the_same_time() -> None:
+    """Two tasks waited at once, and one of them holds what it got for long."""
+    found = consumer(0, 0)
+    found.give(2, 2000)
+    found.credit_messages = 1
+    lease = Lease((1, 1), 7, KEY, 1, 0)
+    lease.held = IntervalSet([(1, 1)])
+    found.leases[1] = lease
+    assert found.fits(2, 2) == 1
+    assert found.fits(1, 1 << 30) == 1
