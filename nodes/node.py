@@ -34,6 +34,7 @@ from haqactor.nodes.peer_listener import PeerListener
 from haqactor.nodes.peers import PeerLink
 from haqactor.nodes.ports import Ports, listen
 from haqactor.nodes.repairs import Refused, Repairs
+from haqactor.nodes.slowness import SlowDisk
 from haqactor.nodes.status import node_status
 from haqactor.nodes.supervisor import supervise
 from haqactor.nodes.timers import Timers
@@ -237,6 +238,7 @@ class Node:
         nursery.start_soon(context.timers.run)
         nursery.start_soon(self.beats.run)
         nursery.start_soon(Balancer(context).run)
+        nursery.start_soon(SlowDisk(context).run)
         nursery.start_soon(self._compact)
         nursery.start_soon(self._scrub)
 

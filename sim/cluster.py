@@ -47,6 +47,7 @@ TINY: Final = Limits(
     uncommitted_bytes_max=4096,
     mailbox_batches_max=32,
     grace=1.0,
+    disk_slow=0.3,
 )
 """Small bounds by which rare branches become common ones."""
 

@@ -91,6 +91,7 @@ MARKS: Final[dict[str, str]] = {
     "nodes.raise_waits": "",
     "nodes.redirect": "",
     "nodes.request_held": "",
+    "nodes.slow_disk": "",
     "nodes.too_many_held": "",
     "nodes.waits_for_directory": "",
     "raft.append_refused": "",

@@ -15,7 +15,8 @@ class Options:
     a leader. ``session``: 16 bytes that name the session, b"" for random ones. ``wait_welcome``: enter only
     once a node answered. ``grace_ns``: how long leaving a block may take once it was cancelled. ``dial_ns``:
     how long a connection may take. ``stall_ns``: a consumer with credit that hears nothing for so long asks
-    whether anything is ready, and subscribes anew if so; 0: never. ``message_bytes_max``, ``credit_*`` (of a consumer that asks for none):
+    whether anything is ready, and subscribes anew if so; 0: never. ``message_bytes_max``, ``credit_*`` (of a
+    consumer that asks for none):
     until a node told its own."""
 
     proxy: bool = False

@@ -25,7 +25,6 @@ from haqactor.sim.plan import Fault, Plan
 
 _AGAIN_NS: Final = 300_000_000
 """After which a supervisor starts a node again whose disk has refused."""
-_HAMPERING: Final = (Kind.FULL, Kind.SLOW)
 
 
 class Nemesis:
@@ -102,17 +101,17 @@ class Nemesis:
 
     def settle(self, wanted: Sequence[str] = ()) -> tuple[str, ...]:
         """The liveness phase begins: a core (see ``Atlas.core``) works, and hears each other and the clients,
-        for ever. All other nodes stay as they are: dead, paused or cut off. Those whose disks are full or
-        slow are switched off for good, as an operator would: such a leader keeps its place (giving it up
-        comes later). Returns the core."""
+        for ever. All other nodes stay as they are: dead, paused, cut off, or with a slow disk. Those whose
+        disks are full are switched off for good, as an operator would: such a leader keeps its place, for
+        settlements still pass there, and refuses publishes. Returns the core."""
         self._stage.closed = True
         self._disks.stop()
         self.atlas.settle(self._stage.sound)
         core = self.atlas.core(wanted if self._stage.founded() else ())
         self._core = dict.fromkeys(core)
         for node in self._cluster.nodes:
-            hampered = any(fault.kind in _HAMPERING for fault in node.medium.faults.active())
-            if hampered and node.host.alive and node.host.name not in self._core:
+            full = any(fault.kind is Kind.FULL for fault in node.medium.faults.active())
+            if full and node.host.alive and node.host.name not in self._core:
                 node.crash()
         self._join(core)
         self.heal([node for node in self._cluster.nodes if node.host.name in self._core])

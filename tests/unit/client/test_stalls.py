@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 import trio
+import trio.lowlevel
 from trio.testing import MockClock
 
 from haqactor.client.broker import Broker, open_session
@@ -48,7 +49,7 @@ async def test_what_is_held_is_claimed_and_not_delivered_again(
         await broker.publish("orders", b"c")
         cluster.consumers.clear()
         async with first, second:
-            await trio.sleep(0)
+            await trio.lowlevel.checkpoint()
             async with await deliveries.receive() as third:
                 assert third.body == b"c"
     assert fake.released == []
@@ -134,13 +135,13 @@ async def test_get_and_poll_do_not_wait_for_a_node_that_forgot_them(
     cluster.add_queue("orders")
     queue = broker.queue("orders")
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(take, broker)
+        taken = trio.Event()
+        nursery.start_soon(take, broker, taken)
         await trio.sleep(1)
         cluster.consumers.clear()
         await broker.publish("orders", b"a")
         with trio.fail_after(STALL_S + 2 * TICK_S):
-            while not queue.statistics().acked:
-                await trio.sleep(0.1)
+            await taken.wait()
     swallowed: list[Any] = []
 
     def swallow(_node: object, message: Any) -> bool:
@@ -155,9 +156,9 @@ async def test_get_and_poll_do_not_wait_for_a_node_that_forgot_them(
     assert queue.statistics().stalls == 2
 
 
-async def take(broker: Broker) -> None:
+async def take(broker: Broker, taken: trio.Event) -> None:
     async with await broker.queue("orders").get():
-        pass
+        taken.set()
 
 
 async def test_it_can_be_switched_off(autojump_clock: MockClock, cluster: FakeCluster) -> None:
