@@ -43,7 +43,7 @@ class Consuming:
     def request(self, request: Request, now_ns: int) -> None:
         """What consumers send. Raises NotFound, ProtocolError, InvalidArgument."""
         dispatcher, session, message = self.dispatcher, request.session, request.message
-        if isinstance(message, wire.Settle | wire.Credit) and self._forgets():
+        if isinstance(message, wire.Subscribe | wire.Settle | wire.Credit) and self._forgets():
             message = _without_credit(message)
         if isinstance(message, wire.Subscribe):
             self._subscribe(request, message, now_ns)
@@ -210,7 +210,9 @@ class Consuming:
         self.sessions.clear()
 
 
-def _without_credit(message: wire.Settle | wire.Credit) -> wire.Settle | wire.Credit:
-    if isinstance(message, wire.Settle):
-        return message._replace(credit_messages=0, credit_bytes=0)
-    return message._replace(messages=0, bytes=0)
+def _without_credit(
+    message: wire.Subscribe | wire.Settle | wire.Credit,
+) -> wire.Subscribe | wire.Settle | wire.Credit:
+    if isinstance(message, wire.Credit):
+        return message._replace(messages=0)
+    return message._replace(credit_messages=0)
