@@ -113,6 +113,7 @@ class Limits:
     election_min: float = 0.6
     election_max: float = 1.0
     disk_slow: float = 1.0
+    actor_stall: float = 30.0
     handshake: float = 5.0  # seconds a new connection has for its hello, and a half-sent frame for its rest
 
     def __post_init__(self) -> None:

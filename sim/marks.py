@@ -59,6 +59,7 @@ MARKS: Final[dict[str, str]] = {
     "machine.suspects": "",
     "machine.version_raised": "",
     "machine.version_unknown": "",
+    "nodes.actor_stalled": "",
     "nodes.backpressure": "",
     "nodes.balances": "",
     "nodes.begins_again": "",
@@ -151,6 +152,7 @@ BUGGIFY: Final = (
     "nodes.extra_beat",
     "nodes.give_leadership_away",
     "nodes.late_turn",
+    "nodes.stalled_turn",
     "raft.early_step_down",
     "raft.one_entry_an_append",
 )

@@ -35,6 +35,7 @@ PROCESS: Final = (
     "rolling_restart",
     "wipe",
     "handover",
+    "stall",
 )
 NETWORK: Final = (
     *("isolate", "deafen", "mute", "bridge", "swizzle", "clog", "reset", "half_open", "late"),
@@ -70,7 +71,7 @@ UNBOUNDED: Final = ("beyond",)
 
 KINDS_MAX: Final = 6
 """Of faults in one seed, but for those of ``OWN_DRAWS``."""
-OWN_DRAWS: Final = ("split", "flap", "handover")
+OWN_DRAWS: Final = ("split", "flap", "handover", "stall")
 """Kinds that are drawn each from a stream of its own, so that seeds which do without are as they were."""
 _OWN_SHARE: Final = 0.25
 _LAST_NS: Final = 600 * MS

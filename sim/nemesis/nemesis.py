@@ -101,8 +101,8 @@ class Nemesis:
 
     def settle(self, wanted: Sequence[str] = ()) -> tuple[str, ...]:
         """The liveness phase begins: a core (see ``Atlas.core``) works, and hears each other and the clients,
-        for ever. All other nodes stay as they are: dead, paused, cut off, or with a slow disk. Those whose
-        disks are full are switched off for good, as an operator would: such a leader keeps its place, for
+        for ever. All other nodes stay as they are: dead, paused, stalled, cut off, with a slow disk. Whose
+        disk is full is switched off for good, as an operator would: such a leader keeps its place, for
         settlements still pass there, and refuses publishes. Returns the core."""
         self._stage.closed = True
         self._disks.stop()
@@ -135,6 +135,8 @@ class Nemesis:
             node.medium.on_operation = None
             if node.host.paused:
                 node.host.resume()
+            if node.probe is not None:
+                node.probe.held.clear()
             self._stage.start_for_ever(node)
 
     def hurt(self, name: str) -> bool:

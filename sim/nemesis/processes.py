@@ -24,6 +24,7 @@ _SLOW_NS: Final = 1_000_000_000
 _STANDING_NS: Final = 50_000_000
 """So long the one that is to lead stands still before it is asked to: it has missed something by then."""
 _LOOK_NS: Final = 5_000_000
+STALL: Final = "nodes.stalled_turn"
 
 
 def _actors(node: SimNode) -> list[GroupActor]:
@@ -51,6 +52,7 @@ class Processes:
             "sandwich": self._sandwich,
             "power_cut": self._power_cut,
             "handover": self._handover,
+            "stall": self._stall,
         }
 
     def _crash(self, fault: Fault, node: SimNode) -> None:
@@ -127,6 +129,14 @@ class Processes:
         if node.host.alive and not node.host.paused and node.host.incarnation == incarnation:
             self._stage.tally("restart")
             self._stop(fault, node)
+
+    def _stall(self, fault: Fault, node: SimNode) -> None:
+        """Its groups' actors finish no turn; all else of the program goes on, its beats as well."""
+        probe = node.probe
+        if probe is not None and node.host.alive and not node.host.paused and not probe.held:
+            self._stage.count(fault)
+            probe.held[STALL] = None
+            self._stage.later(fault, probe.held.clear)
 
     # -- leadership that moves
 
