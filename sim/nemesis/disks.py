@@ -32,6 +32,7 @@ SWITCHED: Final[Mapping[str, Kind]] = {
     "sync_error": Kind.SYNC_ERROR,
     "disk_full": Kind.FULL,
     "disk_slow": Kind.SLOW,
+    "disk_hang": Kind.SLOW,
     "sync_lie": Kind.SYNC_LIE,
     "lost_write": Kind.LOST_WRITE,
 }
@@ -101,6 +102,8 @@ class Disks:
         times = 1 if fault.kind in _ONCE else None
         strength, stall_ns = float(span(fault, "strength")), span(fault, "stall_ns")
         often = _STALLS if stall_ns >= NS else STALL_CHANCE
+        if fault.kind == "disk_hang":  # every operation takes seconds
+            often = 1.0
         on = faults.switch_on(
             kind, DIRECTORY, times=times, strength=strength, stall_ns=stall_ns, stall_chance=often
         )
