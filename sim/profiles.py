@@ -228,7 +228,8 @@ def _plan(seed: int, kinds: tuple[str, ...], nodes: int, safety_ns: int) -> Plan
         if kind in OWN_DRAWS and safety_ns > _BEGIN_NS + _LAST_NS:
             fault = _fault(stream, kind, safety_ns - stream.randrange(50 * MS, _LAST_NS))
             if kind in GRAY and outside:  # for ever: the others have to do without, though it lives
-                fault = replace(fault, target=outside, args={**fault.args, "for_ns": safety_ns})
+                dead = {"stall_ns": 60 * NS} if "stall_ns" in fault.args else {}
+                fault = replace(fault, target=outside, args={**fault.args, "for_ns": safety_ns, **dead})
             faults.append(fault)
     return Plan(tuple(faults))
 

@@ -8,7 +8,7 @@ one request for each ``stall_ns``.
 Nothing of this is needed while nodes do what they should: it is for the one that forgot a consumer.
 """
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from haqactor import wire
 from haqactor.client.link import Link
@@ -69,7 +69,7 @@ class Watchdog:
         if asked is not self._asking or link is not self._subscription.link:
             return
         now_ns = self._subscription.now_ns()
-        ready = result.get("ready") if isinstance(result, dict) else None
+        ready = cast("dict[str, Any]", result).get("ready") if isinstance(result, dict) else None
         if not self._subscription.hungry or not (type(ready) is int and (ready > 0 or self._unanswered)):
             self.moved(now_ns)
         else:

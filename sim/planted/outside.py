@@ -274,7 +274,7 @@ ROWS: Final = (
         "N15",
         "nodes.stalled_actor_beats_on",
         "the row of a group whose actor stands still is sent all the same",
-        ("L1", "L2", "L3", "rest"),
+        ("L1", "L2", "L3", "S24", "rest"),
         "a stalled actor",
         "",
         nodes="crash",
