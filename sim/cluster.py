@@ -48,7 +48,7 @@ TINY: Final = Limits(
     mailbox_batches_max=32,
     grace=1.0,
     disk_slow=0.3,
-    actor_stall=1_000.0,
+    actor_stall=3.0,
 )
 """Small bounds by which rare branches become common ones."""
 

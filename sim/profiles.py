@@ -60,6 +60,7 @@ PROFILES: Final[dict[str, tuple[str, ...]]] = {
     "partition": NETWORK,
     "clock": CLOCKS,
     "disk": (*REFUSALS, *DAMAGE, "crash", "power_cut"),
+    "gray": ("pause", "stall", "disk_slow", "disk_hang", "deafen", "mute", "half_open", "late", *CLOCKS),
     "swarm": tuple(dict.fromkeys((*PROCESS, *RELEASES, *NETWORK, *CLOCKS, *REFUSALS, *DAMAGE))),
     "beyond": (*DAMAGE, "crash", "power_loss"),
     "lying": (*LIES, "crash", "power_loss", "power_cut"),
@@ -228,8 +229,7 @@ def _plan(seed: int, kinds: tuple[str, ...], nodes: int, safety_ns: int) -> Plan
         if kind in OWN_DRAWS and safety_ns > _BEGIN_NS + _LAST_NS:
             fault = _fault(stream, kind, safety_ns - stream.randrange(50 * MS, _LAST_NS))
             if kind in GRAY and outside:  # for ever: the others have to do without, though it lives
-                dead = {"stall_ns": 60 * NS} if "stall_ns" in fault.args else {}
-                fault = replace(fault, target=outside, args={**fault.args, "for_ns": safety_ns, **dead})
+                fault = replace(fault, target=outside, args={**fault.args, "for_ns": safety_ns})
             faults.append(fault)
     return Plan(tuple(faults))
 

@@ -21,6 +21,7 @@ from haqactor.sim.plan import NS, Fault
 
 _STALLS: Final = 0.3
 """Of the operations of a disk that stands still for seconds: a leader is to notice."""
+_FOR_GOOD_NS: Final = 120 * NS
 _BACK_NS: Final = 200_000_000
 _SEGMENT: Final = f"{DIRECTORY}/segment-"
 _AGAIN_NS: Final = 10_000_000
@@ -116,6 +117,12 @@ class Disks:
                 stage.atlas.disarm(name)
 
         stage.later(fault, end)
+
+    def hang_for_good(self, node: SimNode) -> None:
+        """A disk of which every operation takes seconds takes minutes from now on."""
+        for fault in node.medium.faults.active():
+            if fault.kind is Kind.SLOW and fault.stall_chance >= 1.0:
+                fault.stall_ns = _FOR_GOOD_NS
 
     def note(self) -> None:
         """Tell the atlas whose disk has refused or lied by now."""

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Final
 
-from haqactor.errors import DataDamaged
+from haqactor.errors import DataDamaged, InvariantViolation
 from haqactor.sim.atlas import Atlas, leaves
 from haqactor.sim.cluster import SimCluster, SimNode
 from haqactor.sim.disk.fates import Fate
@@ -35,7 +35,8 @@ class Nemesis:
         self._cluster = cluster
         self._stage = stage = Stage(cluster, self.atlas)
         self._core: dict[str, None] = {}
-        processes, networks = Processes(stage), Networks(stage)
+        self._processes = processes = Processes(stage)
+        networks = Networks(stage)
         self._disks, self._upgrades = Disks(stage), Upgrades(stage)
         self._kinds: dict[str, Act] = {
             **processes.kinds,
@@ -111,6 +112,8 @@ class Nemesis:
         self._core = dict.fromkeys(core)
         for node in self._cluster.nodes:
             full = any(fault.kind is Kind.FULL for fault in node.medium.faults.active())
+            if node.host.name not in self._core:
+                self._disks.hang_for_good(node)
             if full and node.host.alive and node.host.name not in self._core:
                 node.crash()
         self._join(core)
@@ -152,15 +155,18 @@ class Nemesis:
         node = next((node for node in self._cluster.nodes if node.host is host), None)
         if node is None:
             return False
+        if self._processes.stalled(host) and all(type(each) is InvariantViolation for each in leaves(error)):
+            self._stage.tally("stalled_end")
+            self._cluster.world.call_after(_AGAIN_NS, partial(self._again, node))
+            return True
         rest = self._upgrades.excuse(node, error)
         if rest and not self.atlas.excuses(name, BaseExceptionGroup("its end", rest)):
             return False
         self._stage.tally("stopped_loudly" if rest else "release_too_old")
-
-        def again() -> None:
-            if not self._stage.closed or name in self._core:
-                self._stage.start(node)
-
         if name not in self.atlas.wiped and not any(isinstance(each, DataDamaged) for each in leaves(error)):
-            self._cluster.world.call_after(_AGAIN_NS, again)
+            self._cluster.world.call_after(_AGAIN_NS, partial(self._again, node))
         return True
+
+    def _again(self, node: SimNode) -> None:
+        if not self._stage.closed or node.host.name in self._core:
+            self._stage.start(node)

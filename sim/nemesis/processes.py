@@ -14,6 +14,7 @@ from haqactor.sim.cluster import DIRECTORY, SimNode
 from haqactor.sim.disk.fates import Survival
 from haqactor.sim.disk.faults import Kind
 from haqactor.sim.disk.power import cut_power_after
+from haqactor.sim.host import Host
 from haqactor.sim.nemesis.stage import Act, Stage, span
 from haqactor.sim.plan import Fault
 from haqactor.sim.world import NS
@@ -44,6 +45,7 @@ class Processes:
 
     def __init__(self, stage: Stage) -> None:
         self._stage = stage
+        self._stalled: dict[str, int] = {}
         self.kinds: Mapping[str, Act] = {
             "crash": self._crash,
             "kill": self._kill,
@@ -135,8 +137,13 @@ class Processes:
         probe = node.probe
         if probe is not None and node.host.alive and not node.host.paused and not probe.held:
             self._stage.count(fault)
+            self._stalled[node.host.name] = node.host.incarnation
             probe.held[STALL] = None
             self._stage.later(fault, probe.held.clear)
+
+    def stalled(self, host: Host) -> bool:
+        """Was this incarnation's work made to stand still? Then it may end itself."""
+        return self._stalled.get(host.name) == host.incarnation
 
     # -- leadership that moves
 

@@ -213,7 +213,7 @@ ROWS: Final = (
         ("L1", "L2", "rest"),
         "a slow disk",
         "",
-        nodes="disk",
+        nodes="gray",
     ),
     Bug(
         "N13",

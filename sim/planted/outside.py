@@ -277,7 +277,7 @@ ROWS: Final = (
         ("L1", "L2", "L3", "S24", "rest"),
         "a stalled actor",
         "",
-        nodes="crash",
+        nodes="gray",
     ),
     Bug(
         "K01",
