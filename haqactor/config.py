@@ -123,6 +123,8 @@ class Limits:
     heartbeat: float = 0.1
     election_min: float = 0.6
     election_max: float = 1.0
+    disk_slow: float = 1.0
+    actor_stall: float = 30.0
     handshake: float = 5.0  # seconds a new connection has for its hello, and a half-sent frame for its rest
     probe_interval: float = 1.0
     rejoin_max: float = 30.0

@@ -20,6 +20,8 @@ from haqactor.raft.ready import HardState, SnapshotMeta
 
 _NS = 1_000_000_000
 _METADATA_VOTERS_MAX = 5
+_STUCK = 3
+"""Times ``disk_slow``: then a leader that could not hand over steps down."""
 
 
 def raft_config(context: Context) -> RaftConfig:
@@ -29,6 +31,8 @@ def raft_config(context: Context) -> RaftConfig:
         heartbeat_ns=round(limits.heartbeat * _NS),
         election_min_ns=round(limits.election_min * _NS),
         election_max_ns=round(limits.election_max * _NS),
+        disk_slow_ns=round(limits.disk_slow * _NS),
+        disk_stuck_ns=round(limits.disk_slow * _STUCK * _NS),
         peer_window_bytes=limits.peer_group_window_bytes,
         uncommitted_bytes_max=limits.uncommitted_bytes_max,
         memory_bytes=max(64 * 1024, limits.tail_cache_bytes // (context.config.groups + 1)),

@@ -3,6 +3,9 @@
 One rule: leadership moves only when nothing is lost by it: to a voter that has been connected for a while, is
 no suspect and holds the whole log, from a leader that has served for a while, and one group at a time. What
 came to nothing is tried ever more seldom, for nothing is stored meanwhile.
+
+A node that lost a leadership while it was here all the time has let it go for a reason: its disk was slow, as
+a rule (``haqactor.nodes.slowness``). It waits longer, and from the last time on that its log stood still.
 """
 
 from dataclasses import dataclass
@@ -16,19 +19,26 @@ from haqactor.nodes.context import Context
 if TYPE_CHECKING:
     from haqactor.nodes.group import GroupActor
 
+_NS: Final = 1_000_000_000
 _EVERY_S: Final = 0.5
 _CALM_NS: Final = 5_000_000_000
+_WARY: Final = 30
+"""Times ``disk_slow``: how long a disk that was slow has to be fast."""
 _CALM_NS_MAX: Final = 300_000_000_000
 
 
 @dataclass(slots=True)
 class _Served:
     """How long a group has been led here in ``term`` without an attempt to give it back, and how long it has
-    to be."""
+    to be. ``match``: how far the preferred voter's log was when it last moved or had nothing to do, at
+    ``moved_ns``; ``goal``: how far the leader's was then."""
 
     term: Term
     since_ns: int
     calm_ns: int = _CALM_NS
+    match: int = -1
+    goal: int = 0
+    moved_ns: int = 0
 
 
 class Balancer:
@@ -37,6 +47,7 @@ class Balancer:
     def __init__(self, context: Context) -> None:
         self._context = context
         self._served: dict[int, _Served] = {}
+        self._slow_ns = round(context.limits.disk_slow * _NS)
 
     async def run(self) -> None:
         """Until cancelled."""
@@ -60,21 +71,38 @@ class Balancer:
         if not actor.serving:
             self._served.pop(actor.group, None)
             return False
-        served = self._served.setdefault(actor.group, _Served(core.term, now))
-        if served.term != core.term:
-            self._served[actor.group] = _Served(core.term, now)
-            return False
         preferred = core.preferred
         link = self._context.peers.get(preferred)
+        served = self._served.get(actor.group)
+        if served is None or served.term != core.term:
+            served = self._served[actor.group] = _Served(core.term, now)
+            if link is not None and link.connected and link.connected_ns < now:  # it was here, and let go
+                served.calm_ns = max(served.calm_ns, _WARY * self._slow_ns)
+            return False
         if (
             link is None
             or not link.connected
+            or self._stands_still(actor, served, now)
             or now - link.connected_ns < _CALM_NS
             or now - served.since_ns < served.calm_ns
         ):
             return False
         place = next((peer for peer in core.statistics().peers if peer.node == preferred), None)
         return place is not None and not place.suspect and place.match == core.last_index
+
+    def _stands_still(self, actor: "GroupActor", served: _Served, now: int) -> bool:
+        """Has the preferred voter been at one write for too long? Then it has to be fast for a while."""
+        core = actor.core
+        place = next((peer for peer in core.statistics().peers if peer.node == core.preferred), None)
+        if place is None:
+            return False
+        if place.match != served.match or place.match >= served.goal:
+            served.match, served.goal, served.moved_ns = place.match, core.last_index, now
+        if now - served.moved_ns <= self._slow_ns:
+            return False
+        served.since_ns = now
+        served.calm_ns = max(served.calm_ns, _WARY * self._slow_ns)
+        return True
 
     def _tried(self, actor: "GroupActor") -> None:
         served = self._served[actor.group]

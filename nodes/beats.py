@@ -14,6 +14,7 @@ from haqactor.frame import Frame, encode
 from haqactor.ids import GroupId, Index, NodeId
 from haqactor.nodes.context import Context
 from haqactor.nodes.peerwire import PeerOp
+from haqactor.nodes.stalled import Stalled
 from haqactor.raft.heartbeat import AnswerRow, Beat, BeatAnswer, BeatRow, Heartbeats, Turns
 
 
@@ -25,6 +26,7 @@ class Beats:
         self._context = context
         self._heartbeats = Heartbeats(context.boot)
         self._turns = Turns()
+        self._stalled = Stalled(context, self._turns)
         self._wanted = trio.Event()
         self._answered = trio.Event()
         self._digests: dict[NodeId, dict[GroupId, Index]] = {}
@@ -63,12 +65,10 @@ class Beats:
         context = self._context
         rows: list[BeatRow] = []
         for group, actor in context.groups.items():
-            moving = (
-                self._turns.moving(group, actor.turns, len(actor.mailbox) > 0)
-                if check
-                else not self._turns.stuck(group)
-            )
-            if actor.leading and moving:
+            if check:
+                self._turns.moving(group, actor.turns, actor.busy or len(actor.mailbox) > 0)
+                self._stalled.look(group)
+            if actor.leading and self._moves(group):
                 row = actor.core.row()
                 if row is not None:
                     rows.append(row)
@@ -80,6 +80,10 @@ class Beats:
                 link.send(encode(PeerOp.BEAT, [wall, beat.to_tuple(), self._new_digests(peer)]))
                 self.sent += 1
         context.departures.end()
+
+    def _moves(self, group: GroupId) -> bool:
+        """Does its actor take turns, or have none to take?"""
+        return not self._turns.stuck(group) or self._context.env.probe.bug("nodes.stalled_actor_beats_on")
 
     def _new_digests(self, peer: NodeId) -> list[list[Any]]:
         told = self._digests.setdefault(peer, {})
@@ -106,7 +110,7 @@ class Beats:
         answers: list[AnswerRow] = []
         for row in rows:
             actor = context.groups.get(row.group)
-            if actor is None or self._turns.stuck(row.group):
+            if actor is None or not self._moves(row.group):
                 continue
             core = actor.core
             core.beat(peer, row, now)

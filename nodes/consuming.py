@@ -43,6 +43,8 @@ class Consuming:
     def request(self, request: Request, now_ns: int) -> None:
         """What consumers send. Raises NotFound, ProtocolError, InvalidArgument."""
         dispatcher, session, message = self.dispatcher, request.session, request.message
+        if isinstance(message, wire.Subscribe | wire.Settle | wire.Credit) and self._forgets():
+            message = _without_credit(message)
         if isinstance(message, wire.Subscribe):
             self._subscribe(request, message, now_ns)
         elif isinstance(message, wire.Settle):
@@ -86,6 +88,10 @@ class Consuming:
         self._subscribed[session.id, message.consumer] = session
         lease_ns = self._service.machine.queues[message.uid].settings["lease_ns"]
         session.send(wire.Reply(message.rid, {"lease_ns": lease_ns, "lost": lost}))
+
+    def _forgets(self) -> bool:
+        """No node of ours forgets credit; one that did would be found out by its clients' watchdogs."""
+        return self._service.actor.context.env.probe.buggify("nodes.credit_forgotten")
 
     def _overtaken(self, session: bytes, consumer: int, attempt: int) -> bool:
         """Did a later subscription of this consumer, or its end, come before this one, by another way (one of
@@ -211,3 +217,11 @@ class Consuming:
         self._subscribed.clear()
         self.delivery.close()
         self.sessions.clear()
+
+
+def _without_credit(
+    message: wire.Subscribe | wire.Settle | wire.Credit,
+) -> wire.Subscribe | wire.Settle | wire.Credit:
+    if isinstance(message, wire.Credit):
+        return message._replace(messages=0)
+    return message._replace(credit_messages=0)

@@ -31,7 +31,7 @@ from haqactor.raft.ready import Ready, SnapshotMeta
 from haqactor.raft.state import Role
 
 _LATE_TURN_S = 0.01
-"""How long a turn is held up where the simulator says so."""
+"""How long a turn is held up where the simulator says so; again and again, where an actor is to stall."""
 
 
 class RaftItem:
@@ -65,6 +65,7 @@ class GroupActor:
             limits.mailbox_batches_max, limits.mailbox_bytes_max, context.env.probe
         )
         self.turns = 0
+        self.busy = False  #: in the middle of a turn, which a turn that awaits nothing never is to others
         self.leading = False
         self.serving_term = Term(0)
         self.awaits_clocks = Term(0)  #: the term in which it would serve, but does not know the time yet
@@ -94,12 +95,16 @@ class GroupActor:
             self.applier.nursery = nursery
             while True:
                 items = await self.mailbox.drain()
+                self.busy = True
                 if context.env.probe.buggify("nodes.late_turn"):
+                    await trio.sleep(_LATE_TURN_S)
+                while context.env.probe.buggify("nodes.stalled_turn"):  # noqa: ASYNC110 - of simulations only
                     await trio.sleep(_LATE_TURN_S)
                 departures.begin()
                 self._turn(items, context.now())
                 departures.end()
                 self.turns += 1
+                self.busy = False
 
     def _turn(self, items: list[Item], now: int) -> None:
         if self.mailbox.called or now >= self._due_ns:

@@ -22,7 +22,7 @@ from haqactor.sim.disk.disk import SimDisk
 from haqactor.sim.disk.fates import Fate, Survival
 from haqactor.sim.disk.latency import Latency
 from haqactor.sim.disk.medium import Medium
-from haqactor.sim.environment import Marks, environment
+from haqactor.sim.environment import Marks, SimProbe, environment
 from haqactor.sim.host import Host
 from haqactor.sim.network.fabric import Fabric
 from haqactor.sim.network.links import LinkSettings
@@ -47,6 +47,8 @@ TINY: Final = Limits(
     uncommitted_bytes_max=4096,
     mailbox_batches_max=32,
     grace=1.0,
+    disk_slow=0.3,
+    actor_stall=3.0,
 )
 """Small bounds by which rare branches become common ones."""
 
@@ -145,6 +147,12 @@ class SimNode:
         server = self.server
         if server is not None:
             self.host.enter(server.stop)
+
+    @property
+    def probe(self) -> SimProbe | None:
+        """Of its program, while one runs."""
+        probe = self.server.env.probe if self.server is not None and self.host.alive else None
+        return probe if isinstance(probe, SimProbe) else None
 
     async def _main(self) -> None:
         cluster = self._cluster

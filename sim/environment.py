@@ -48,14 +48,17 @@ class Marks:
         self.counts[name] = self.counts.get(name, 0) + 1
 
 
+BY_PLAN: Final = ("nodes.stalled_turn",)
+
+
 class SimProbe:
     """``env.Probe``: marks are counted, planted bugs and awkward behaviour switched by name.
 
     As in FoundationDB's buggify, a site is switched on once for a run with ``share``, and then acts each time
-    with the same probability.
+    with the same probability; but those ``BY_PLAN`` act as long as a fault of the plan holds them (``held``).
     """
 
-    __slots__ = ("_bugs", "_marks", "_share", "_sites", "_stream")
+    __slots__ = ("_bugs", "_marks", "_share", "_sites", "_stream", "held")
 
     def __init__(self, marks: Marks, bugs: tuple[str, ...], stream: Stream, share: float = 0.0) -> None:
         self._marks = marks
@@ -63,6 +66,7 @@ class SimProbe:
         self._stream = stream
         self._share = share
         self._sites: dict[str, bool] = {}
+        self.held: dict[str, None] = {}
 
     def mark(self, name: str) -> None:
         """This rare branch was taken."""
@@ -70,6 +74,8 @@ class SimProbe:
 
     def buggify(self, name: str) -> bool:
         """Behave awkwardly but correctly here?"""
+        if name in BY_PLAN:
+            return name in self.held
         if not self._share or self._marks.peaceful:
             return False
         active = self._sites.get(name)

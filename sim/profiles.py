@@ -35,13 +35,14 @@ PROCESS: Final = (
     "rolling_restart",
     "wipe",
     "handover",
+    "stall",
 )
 NETWORK: Final = (
     *("isolate", "deafen", "mute", "bridge", "swizzle", "clog", "reset", "half_open", "late"),
     *("split", "flap"),
 )
 CLOCKS: Final = ("wall_step", "drift")
-REFUSALS: Final = ("sync_error", "disk_full", "disk_slow")
+REFUSALS: Final = ("sync_error", "disk_full", "disk_slow", "disk_hang")
 """A disk that does less than it should, and says so."""
 DAMAGE: Final = (
     *("bit_rot", "misdirected", "read_error", "truncated_file", "emptied_file"),
@@ -59,6 +60,7 @@ PROFILES: Final[dict[str, tuple[str, ...]]] = {
     "partition": NETWORK,
     "clock": CLOCKS,
     "disk": (*REFUSALS, *DAMAGE, "crash", "power_cut"),
+    "gray": ("pause", "stall", "disk_slow", "disk_hang", "deafen", "mute", "half_open", "late", *CLOCKS),
     "swarm": tuple(dict.fromkeys((*PROCESS, *RELEASES, *NETWORK, *CLOCKS, *REFUSALS, *DAMAGE))),
     "beyond": (*DAMAGE, "crash", "power_loss"),
     "lying": (*LIES, "crash", "power_loss", "power_cut"),
@@ -70,8 +72,10 @@ UNBOUNDED: Final = ("beyond",)
 
 KINDS_MAX: Final = 6
 """Of faults in one seed, but for those of ``OWN_DRAWS``."""
-OWN_DRAWS: Final = ("split", "flap", "handover")
+OWN_DRAWS: Final = ("split", "flap", "handover", "stall", "disk_hang")
 """Kinds that are drawn each from a stream of its own, so that seeds which do without are as they were."""
+GRAY: Final = ("stall", "disk_hang")
+"""Those of them after which a node lives, is connected, beats, and does nothing."""
 _OWN_SHARE: Final = 0.25
 _LAST_NS: Final = 600 * MS
 """So long before the end at most they come once more: what they spoil is often mended by whatever follows."""
@@ -141,7 +145,7 @@ def draw(seed: int, profile: str, safety_ns: int = SAFETY_NS) -> Drawn:
         pause_s=stream.choice((0.03, 0.06, 0.1)),
         operations=45 + stream.randrange(50),
         safety_ns=safety_ns,
-        plan=Plan((*_plan(seed, kinds, safety_ns), *releases)),
+        plan=Plan((*_plan(seed, kinds, nodes, safety_ns), *releases)),
         work=_work(seed, kinds),
         limits=_limits(seed) if kinds else {},
         chances=_chances(seed) if kinds and profile in _RANDOMLY else {},
@@ -207,8 +211,10 @@ def _core(seed: int, nodes: int) -> tuple[str, ...]:
     return tuple(sorted(f"n{number}" for number in stream.sample(range(nodes), count)))
 
 
-def _plan(seed: int, kinds: tuple[str, ...], safety_ns: int) -> Plan:
+def _plan(seed: int, kinds: tuple[str, ...], nodes: int, safety_ns: int) -> Plan:
     """Each kind from a stream of its own, so that taking one away leaves the others."""
+    core = _core(seed, nodes)
+    outside = next((f"n{number}" for number in range(nodes) if f"n{number}" not in core), "")
     faults: list[Fault] = []
     unlucky = f"n{keyed(seed, 'unlucky').randrange(3)}"
     for kind in kinds:
@@ -223,7 +229,10 @@ def _plan(seed: int, kinds: tuple[str, ...], safety_ns: int) -> Plan:
             faults.append(fault)
             at_ns += 100 * MS + round(stream.expovariate(1 / mean_ns))
         if kind in OWN_DRAWS and safety_ns > _BEGIN_NS + _LAST_NS:
-            faults.append(_fault(stream, kind, safety_ns - stream.randrange(50 * MS, _LAST_NS)))
+            fault = _fault(stream, kind, safety_ns - stream.randrange(50 * MS, _LAST_NS))
+            if kind in GRAY and outside:  # for ever: the others have to do without, though it lives
+                fault = replace(fault, target=outside, args={**fault.args, "for_ns": safety_ns})
+            faults.append(fault)
     return Plan(tuple(faults))
 
 
@@ -255,6 +264,8 @@ def _fault(stream: Stream, kind: str, at_ns: int) -> Fault:
         return Fault(at_ns, kind, who, {"for_ns": for_ns, "operations": 1 + stream.randrange(20)})
     if kind in ("disk_full", "sync_error"):
         return Fault(at_ns, kind, who, {"for_ns": NS + for_ns})
+    if kind == "disk_hang":
+        return Fault(at_ns, kind, who, {"for_ns": for_ns, "strength": 1, "stall_ns": 5 * NS})
     if kind == "disk_slow":
         strength, stall_ns = stream.choice((3, 10, 50)), stream.choice((NS // 2, NS // 2, 5 * NS))
         return Fault(at_ns, kind, who, {"for_ns": for_ns, "strength": strength, "stall_ns": stall_ns})

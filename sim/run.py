@@ -297,6 +297,7 @@ class Run:
             node.host.name
             for node in self._cluster.nodes
             if node.host.name not in self._core and node.host.alive and not node.host.paused
+            if node.probe is None or not node.probe.held
         )
         limits = self._cluster.shape.limits
         end.election_ns = round(limits.election_max * NS)

@@ -80,6 +80,15 @@ class Consumer:
                 )
             self.waiting.unpark_all()
 
+    def stalled(self, silent_ns: int, ready: int) -> None:
+        """A leader that has messages sent none: it is asked anew."""
+        self.session.log.warning(
+            "consumer stalled, subscribes anew",
+            queue=self.queue,
+            silent_s=round(silent_ns / NS, 3),
+            ready=ready,
+        )
+
     def _name(self, part: Part, row: int) -> str:
         try:
             return message_id_of(part.content(row, UNPACKED_BYTES_MAX), self.uid, part.seq(row))
@@ -153,4 +162,5 @@ class Consumer:
             "released": released,
             "refused": counts.refused,
             "dropped": counts.dropped,
+            "stalls": counts.stalls,
         }

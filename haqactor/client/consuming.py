@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from haqactor import wire
+from haqactor.client.answers import Judged, Subscribed
 from haqactor.client.credit import Credit
 from haqactor.client.holdings import Holdings
 from haqactor.client.lane import TRANSIENT, Lane, Redirect
@@ -20,6 +21,7 @@ from haqactor.client.outcome import Outcome
 from haqactor.client.part import BUFFERED, GONE, HANDED, SETTLING, Part
 from haqactor.client.renewing import Renewals
 from haqactor.client.settling import REJECT, RELEASE, Refused, Settlement
+from haqactor.client.stalls import Watchdog
 from haqactor.errors import Error, ProtocolError, from_wire
 
 SETTLES_IN_FLIGHT_MAX: Final = 4
@@ -30,9 +32,10 @@ class Subscription:
     """``credit_*``: the whole credit; 0 for one whose messages are asked for one by one (``want``)."""
 
     __slots__ = (
-        "_attempt", "_now", "_redirect", "_rid", "_subscribing", "buffer", "closing", "consumer", "counts",
+        "_attempt", "_now", "_redirect", "_subscribing", "buffer", "closing", "consumer", "counts",
         "credit", "drained", "error", "holdings", "lane", "lease_ns", "link", "listener", "parts", "paused",
         "pending", "polls", "received_ns", "renewals", "since_ns", "started", "uid", "unanswered", "wanted",
+        "watchdog",
     )  # fmt: skip
 
     def __init__(
@@ -67,9 +70,9 @@ class Subscription:
         self.since_ns: int | None = None
         self.received_ns = now()
         self.renewals = Renewals(self)
+        self.watchdog = Watchdog(self, now())
         self._subscribing: Link | None = None
         self._attempt = 0
-        self._rid = 0
         self._redirect = redirect
         self._now = now
         lane.add(self)
@@ -176,14 +179,29 @@ class Subscription:
             return
         self.paused = True
         self.holdings.forget_buffer()
+        self.subscribe_anew()
+
+    def _resume(self) -> None:
+        self.paused = False
+        self.subscribe_anew()
+
+    def subscribe_anew(self) -> None:
+        """At the leader as it is known now, with a claim to what is held."""
+        if self.link is not None:
+            self.link.withdraw(self.polls)
+        self.polls = dict.fromkeys(self.polls, False)
         self.link = None
         self._subscribing = None
         self.lane.touch(self)
 
-    def _resume(self) -> None:
-        self.paused = False
-        if self.link is not None or self._subscribing is not None:
-            self._owe(*self._whole())
+    @property
+    def hungry(self) -> bool:
+        """Does whoever receives have nothing, though the leader may send something?"""
+        if self.error is not None or self.closing or self.paused:
+            return False
+        if not self.credit.messages:
+            return self.wanted > 0 or bool(self.polls)
+        return not self.buffer and self.holdings.held < self.credit.messages
 
     def _whole(self) -> tuple[int, int]:
         held_bytes = self.holdings.bytes() + sum(settlement.bytes for settlement in self.unanswered)
@@ -223,9 +241,10 @@ class Subscription:
             settlement.count_credit()
             self.unanswered.append(settlement)
             self._write(settlement, link)
-        else:
+        elif not self.paused:
             messages, size = self.credit.take_owed()
             if messages:
+                self.watchdog.moved(self._now())
                 link.send(wire.Credit(self.lane.group, self.consumer, messages, size))
         self._poll(link)
         return True
@@ -234,20 +253,24 @@ class Subscription:
         messages, size = self._whole()
         if self.paused:
             messages = size = 0
-        if not self.credit.messages:
-            messages, size = self.wanted, self.wanted * self.credit.size
+        if not self.credit.messages:  # none to begin with says so: what it settles gives none back
+            messages = size = 0
+            self.credit.owe(self.wanted, self.wanted * self.credit.size)
         claims = self.holdings.claims()
         self._subscribing = link
         self._attempt += 1
         message = wire.Subscribe(
             0, self.lane.group, self.uid, self.consumer, self._attempt, messages, size, claims
         )
-        self._rid = link.ask(self, message)
+        link.ask(Subscribed(self, self._attempt), message)
 
     def _write(self, settlement: Settlement, link: Link) -> None:
         acks, nacks, rejects, releases = settlement.wire_rows()
         started = self.holdings.started()
-        messages, size = self.credit.with_settlement(settlement.messages, settlement.bytes)
+        messages = size = 0
+        if not self.paused:
+            messages, size = self.credit.with_settlement(settlement.messages, settlement.bytes)
+        self.watchdog.moved(self._now())
         message = wire.Settle(
             0,
             self.lane.group,
@@ -262,7 +285,7 @@ class Subscription:
             size,
         )
         settlement.sent, settlement.attempt = True, self._attempt
-        settlement.rid = link.ask(_Judged(self, settlement), message)
+        settlement.rid = link.ask(Judged(self, settlement), message)
 
     def _poll(self, link: Link) -> None:
         for entry, sent in list(self.polls.items()):
@@ -272,10 +295,12 @@ class Subscription:
 
     # -- answers
 
-    def replied(self, link: Link, result: Any, blob: bytes) -> None:
-        """To Subscribe: {lease_ns, lost}."""
-        if self._subscribing is not link:
-            return
+    def awaits(self, link: Link, attempt: int) -> bool:
+        """Is it this answer to Subscribe that counts? An older one's is of no interest any more."""
+        return self._subscribing is link and self._attempt == attempt
+
+    def accepted(self, link: Link, result: Any) -> None:
+        """The reply to Subscribe: {lease_ns, lost}. Raises ProtocolError."""
         self._subscribing = None
         try:
             self.lease_ns = int(result["lease_ns"])
@@ -290,16 +315,14 @@ class Subscription:
             for first, last in lost:
                 self._lose(part, first, last)
         self.renewals.claimed(now_ns)
+        self.watchdog.moved(now_ns)
         self.lane.answered()
         self.lane.touch(self)
         self.started.resolve(None)
         self.listener.subscribed()
 
-    def failed(self, link: Link, answer: wire.Failed) -> None:
-        """Subscribe was refused; an older one's refusal is of no interest any more."""
-        if self._subscribing is not link or answer.rid != self._rid:
-            self.lane.probe.mark("client.subscribe_overtaken")
-            return
+    def declined(self, link: Link, answer: wire.Failed) -> None:
+        """Subscribe was refused."""
         self._subscribing = None
         self._turned_away(link, answer)
 
@@ -311,11 +334,10 @@ class Subscription:
         else:
             self.end(from_wire(answer.code, answer.message, answer.fields))
 
-    def lost(self, link: Link) -> None:
+    def unheard(self) -> None:
         """Subscribe was not answered."""
-        if self._subscribing is link:
-            self._subscribing = None
-            self.lane.touch(self)
+        self._subscribing = None
+        self.lane.touch(self)
 
     def judged(self, settlement: Settlement, result: Any) -> None:
         """A settlement was judged."""
@@ -362,6 +384,7 @@ class Subscription:
         if link is not self.link or self.closing:
             return  # not claimed by the subscription that is on its way, or left to Unsubscribe
         at = 0
+        self.watchdog.heard(self._now())
         deadline_ns = self._now() + lease_ns
         for row in rows:
             part = Part(row, b"", deadline_ns)
@@ -468,24 +491,3 @@ class Subscription:
         self.polls.clear()
         self.renewals.end(error)
         self.listener.arrived()
-
-
-class _Judged:
-    """The answer to one sending of a settlement."""
-
-    __slots__ = ("settlement", "subscription")
-
-    def __init__(self, subscription: Subscription, settlement: Settlement) -> None:
-        self.subscription = subscription
-        self.settlement = settlement
-
-    def replied(self, link: Link, result: Any, blob: bytes) -> None:
-        self.subscription.judged(self.settlement, result)
-
-    def failed(self, link: Link, answer: wire.Failed) -> None:
-        self.subscription.settle_failed(self.settlement, link, answer)
-
-    def lost(self, link: Link) -> None:
-        self.settlement.sent = False
-        if self.subscription.lane.probe.bug("client.lost_settlement_counts"):
-            self.subscription.judged(self.settlement, [])

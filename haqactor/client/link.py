@@ -4,7 +4,7 @@ One rule: an entry in ``pending`` is told exactly once what became of it: replie
 connection.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from enum import Enum
 from typing import Any, Final, Protocol
 
@@ -107,6 +107,12 @@ class Link:
         self.pending[rid] = entry
         self.send(message._replace(rid=rid), *blobs)
         return rid
+
+    def withdraw(self, entries: Iterable[Entry]) -> None:
+        """These wait for no answer any more."""
+        gone = list(entries)
+        for rid in [rid for rid, entry in self.pending.items() if entry in gone] if gone else ():
+            del self.pending[rid]
 
     def take(self) -> bytes:
         """The bytes to write now; empty when there are none."""

@@ -22,6 +22,10 @@ class Listener(Protocol):
     def refused(self, rows: list[tuple[Part, int]]) -> None:
         """Acknowledgements that nobody waits for were refused."""
 
+    def stalled(self, silent_ns: int, ready: int) -> None:
+        """Nothing was heard for so long, though ``ready`` messages are (-1: nobody answers): it subscribes
+        anew."""
+
 
 class PollEntry(Entry, Protocol):
     """What waits for the answer to a Poll. ``since_ns``: since when it has had no leader."""
@@ -42,12 +46,16 @@ class Unheard:
     def refused(self, rows: list[tuple[Part, int]]) -> None:
         """Nobody listens yet."""
 
+    def stalled(self, silent_ns: int, ready: int) -> None:
+        """Nobody listens yet."""
+
 
 class Counts:
     """What this consumer has seen since it began."""
 
-    __slots__ = ("delivered", "dropped", "handed", "redelivered", "refused", "settled")
+    __slots__ = ("delivered", "dropped", "handed", "redelivered", "refused", "settled", "stalls")
 
     def __init__(self) -> None:
         self.delivered = self.handed = self.redelivered = self.dropped = self.refused = 0
+        self.stalls = 0
         self.settled = [0, 0, 0, 0]

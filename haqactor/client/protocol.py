@@ -92,6 +92,7 @@ class Core:
         self._consumers += 1
         number = self._consumers
         found = self.make_subscription(self.lane(group), uid, number, credit, self.redirect, self.time_ns)
+        found.watchdog.watch(self.options.stall_ns)
         self._subscriptions[found.consumer] = found
         return found
 
@@ -326,6 +327,7 @@ class Core:
                 if isinstance(source, Stream) and (resume_ns := source.tick(now_ns)) is not None:
                     next_ns = min(next_ns, resume_ns)
         for subscription in list(self._subscriptions.values()):
+            subscription.watchdog.tick(now_ns)
             renew_ns = subscription.renewals.tick(now_ns)
             if renew_ns is not None:
                 next_ns = min(next_ns, renew_ns)

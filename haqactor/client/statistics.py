@@ -45,7 +45,8 @@ _NUMBERS = ("ready", "leased", "delayed", "dead", "first_seq", "next_seq", "cons
 class QueueStatistics:
     """This client's consumers of a queue, now and since they began. ``refused``: settlements that came after
     the lease was lost. ``dropped``: messages whose lease was lost in the buffer. ``unsettled``: held by this
-    client, buffered ones included."""
+    client, buffered ones included. ``stalls``: how often a consumer with credit heard nothing for 10 s though
+    messages were ready, and subscribed anew; anything but 0 is worth a look at the nodes' logs."""
 
     consumers: int
     buffered: int
@@ -59,6 +60,7 @@ class QueueStatistics:
     released: int
     refused: int
     dropped: int
+    stalls: int
 
     @classmethod
     def total(cls, rows: Sequence[Mapping[str, int]], ended: Mapping[str, int]) -> "QueueStatistics":

@@ -22,6 +22,7 @@ class Consumer:
         "key",
         "leases",
         "lost_ns",
+        "one_by_one",
         "polls",
         "reported",
         "started",
@@ -40,19 +41,26 @@ class Consumer:
         self.leases: dict[int, Lease] = {}
         self.started = IntervalSet()  #: sequences whose handling began, as last reported
         self.reported: LeaseId = (-1, -1)  #: the highest lease that its reports cover
+        self.one_by_one = False  #: it asks for each message, and settling gives it no credit back
         self.polls = 0  #: requests for one message that wait for an answer
         self.lost_ns = NEVER  #: when its leases go back, unless its session returns
 
     def subscribe(self, messages: int, size: int, claimed_messages: int, claimed_bytes: int) -> None:
-        """A new subscription: ``messages`` and ``size`` (bytes) may be sent beside what it claims."""
+        """A new subscription: ``messages`` and ``size`` (bytes) may be sent beside what it claims.
+        Neither: it asks for messages one by one, so what it holds gives it nothing to wait for."""
         self.credit_messages, self.credit_bytes = messages, size
-        self.whole_messages, self.whole_bytes = messages + claimed_messages, size + claimed_bytes
+        self.one_by_one = not (messages or size)
+        self.whole_messages = self.whole_bytes = 0
+        if not self.one_by_one:
+            self.whole_messages, self.whole_bytes = messages + claimed_messages, size + claimed_bytes
         self.lost_ns = NEVER
 
     def give(self, messages: int, size: int) -> None:
         """More credit."""
         self.credit_messages += messages
         self.credit_bytes += size
+        if self.one_by_one:
+            return
         self.whole_messages = max(self.whole_messages, self.credit_messages)
         self.whole_bytes = max(self.whole_bytes, self.credit_bytes)
 
@@ -75,4 +83,4 @@ class Consumer:
             return 0
         each = -(-size // messages)
         count = min(messages, self.credit_messages, max(0, self.credit_bytes) // each)
-        return count or (0 if self.leases else 1)
+        return count or (0 if self.leases and not self.one_by_one else 1)

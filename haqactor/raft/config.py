@@ -25,8 +25,11 @@ class RaftConfig:
     """The longest wait; a leader that heard no quorum for this long steps down (check-quorum)."""
     suspicion_step_ns: int = 50 * MILLISECOND_NS
     """A suspected leader's followers campaign after this times their rank."""
-    disk_slow_ns: int = 3 * SECOND_NS
-    """A leader whose oldest write is not durable after this steps down, and does not campaign (R18)."""
+    disk_slow_ns: int = SECOND_NS
+    """Whose oldest write is not durable after this does not campaign, and as a leader is to hand over (R18).
+    A write may wait for the sync before its own: two of almost half a second each are not slow yet."""
+    disk_stuck_ns: int = 3 * SECOND_NS
+    """A leader whose oldest write is not durable after this, and that could not hand over, steps down."""
     peer_window_bytes: int = 4 * 1024 * 1024
     """Sent to one follower and not acknowledged yet."""
     append_bytes_max: int = 512 * 1024
@@ -43,6 +46,8 @@ class RaftConfig:
     def __post_init__(self) -> None:
         if not 0 < self.heartbeat_ns < self.election_min_ns <= self.election_max_ns:
             raise ConfigError("raft times must rise: heartbeat < election_min <= election_max")
+        if not 0 < self.disk_slow_ns <= self.disk_stuck_ns:
+            raise ConfigError("raft times must rise: disk_slow <= disk_stuck")
         for name in (
             "peer_window_bytes",
             "append_bytes_max",

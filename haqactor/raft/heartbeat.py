@@ -323,6 +323,10 @@ class Turns:
         self._seen[group] = (turns, beats)
         return beats < STUCK_BEATS
 
+    def still(self, group: GroupId) -> int:
+        """For how many beats in a row it has not moved, though work waits."""
+        return self._seen.get(group, (0, 0))[1]
+
     def stuck(self, group: GroupId) -> bool:
         """Was it, at the last beat?"""
         return self._seen.get(group, (0, 0))[1] >= STUCK_BEATS

@@ -331,8 +331,9 @@ def tick(state: RaftState) -> None:
     """Check-quorum (thesis 6.2, R9), a slow disk (R18), an unfinished handover."""
     if state.now_ns >= state.transfer_ns:
         transfer.abort(state)
-    oldest = state.log.oldest_write_ns()
-    if oldest is not None and state.now_ns - oldest > state.config.disk_slow_ns:
+    oldest, stuck_ns = state.log.oldest_write_ns(), state.config.disk_stuck_ns
+    slow = state.write_age_ns(state.now_ns) > stuck_ns
+    if slow and not state.probe.bug("raft.slow_leader_stays"):
         state.probe.mark("raft.slow_disk")
         follower.become(state, state.hard.term, NO_NODE)
         return
@@ -352,4 +353,4 @@ def tick(state: RaftState) -> None:
         return
     state.check_ns = heard + state.config.election_max_ns
     if oldest is not None:
-        state.check_ns = min(state.check_ns, oldest + state.config.disk_slow_ns + 1)
+        state.check_ns = min(state.check_ns, max(oldest + stuck_ns, state.now_ns) + 1)

@@ -227,10 +227,14 @@ class RaftState:
             return True
         return self.leader != NO_NODE and self.now_ns - self.leader_seen_ns < self.config.election_min_ns
 
+    def write_age_ns(self, now_ns: int) -> int:
+        """How long the oldest write has been under way; 0: none is."""
+        since = self.log.oldest_write_ns()
+        return 0 if since is None else now_ns - since
+
     def disk_is_slow(self) -> bool:
         """Has a write been under way for too long (R18)?"""
-        since = self.log.oldest_write_ns()
-        return since is not None and self.now_ns - since > self.config.disk_slow_ns
+        return self.write_age_ns(self.now_ns) > self.config.disk_slow_ns
 
     def set_role(self, role: Role, leader: NodeId) -> None:
         """Change role or leader; the shell is told where it is a change."""

@@ -89,7 +89,8 @@ def draw(seed: int, profile: str = "swarm") -> Plan:
         election_min_ns=election_ns,
         election_max_ns=election_ns * 2,
         suspicion_step_ns=heartbeat_ns // 2,
-        disk_slow_ns=random.choice((200, 500, 3_000)) * MS,
+        disk_slow_ns=(slow_ns := random.choice((200, 500, 3_000)) * MS),
+        disk_stuck_ns=slow_ns,  # nobody hands over here
         peer_window_bytes=random.choice((600, 4_000, 1 << 20)),
         append_bytes_max=random.choice((250, 1_000, 1 << 19)),
         uncommitted_bytes_max=random.choice((3_000, 1 << 20)),

@@ -22,6 +22,7 @@ from haqactor.sim.plan import NS, Fault
 
 _STALLS: Final = 0.3
 """Of the operations of a disk that stands still for seconds: a leader is to notice."""
+_FOR_GOOD_NS: Final = 120 * NS
 _BACK_NS: Final = 200_000_000
 _SEGMENT: Final = f"{DIRECTORY}/segment-"
 _AGAIN_NS: Final = 10_000_000
@@ -33,6 +34,7 @@ SWITCHED: Final[Mapping[str, Kind]] = {
     "sync_error": Kind.SYNC_ERROR,
     "disk_full": Kind.FULL,
     "disk_slow": Kind.SLOW,
+    "disk_hang": Kind.SLOW,
     "sync_lie": Kind.SYNC_LIE,
     "lost_write": Kind.LOST_WRITE,
 }
@@ -102,6 +104,8 @@ class Disks:
         times = 1 if fault.kind in _ONCE else None
         strength, stall_ns = float(span(fault, "strength")), span(fault, "stall_ns")
         often = _STALLS if stall_ns >= NS else STALL_CHANCE
+        if fault.kind == "disk_hang":  # every operation takes seconds
+            often = 1.0
         on = faults.switch_on(
             kind, DIRECTORY, times=times, strength=strength, stall_ns=stall_ns, stall_chance=often
         )
@@ -114,6 +118,12 @@ class Disks:
                 stage.atlas.disarm(name)
 
         stage.later(fault, end)
+
+    def hang_for_good(self, node: SimNode) -> None:
+        """A disk of which every operation takes seconds takes minutes from now on."""
+        for fault in node.medium.faults.active():
+            if fault.kind is Kind.SLOW and fault.stall_chance >= 1.0:
+                fault.stall_ns = _FOR_GOOD_NS
 
     def note(self) -> None:
         """Tell the atlas whose disk has refused or lied by now."""

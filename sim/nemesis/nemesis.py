@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Final
 
-from haqactor.errors import DataDamaged
+from haqactor.errors import DataDamaged, InvariantViolation
 from haqactor.sim.atlas import Atlas, leaves
 from haqactor.sim.cluster import SimCluster, SimNode
 from haqactor.sim.disk.fates import Fate
@@ -25,7 +25,6 @@ from haqactor.sim.plan import Fault, Plan
 
 _AGAIN_NS: Final = 300_000_000
 """After which a supervisor starts a node again whose disk has refused."""
-_HAMPERING: Final = (Kind.FULL, Kind.SLOW)
 
 
 class Nemesis:
@@ -36,7 +35,8 @@ class Nemesis:
         self._cluster = cluster
         self._stage = stage = Stage(cluster, self.atlas)
         self._core: dict[str, None] = {}
-        processes, networks = Processes(stage), Networks(stage)
+        self._processes = processes = Processes(stage)
+        networks = Networks(stage)
         self._disks, self._upgrades = Disks(stage), Upgrades(stage)
         self._kinds: dict[str, Act] = {
             **processes.kinds,
@@ -102,17 +102,19 @@ class Nemesis:
 
     def settle(self, wanted: Sequence[str] = ()) -> tuple[str, ...]:
         """The liveness phase begins: a core (see ``Atlas.core``) works, and hears each other and the clients,
-        for ever. All other nodes stay as they are: dead, paused or cut off. Those whose disks are full or
-        slow are switched off for good, as an operator would: such a leader keeps its place (giving it up
-        comes later). Returns the core."""
+        for ever. All other nodes stay as they are: dead, paused, stalled, cut off, with a slow disk. Whose
+        disk is full is switched off for good, as an operator would: such a leader keeps its place, for
+        settlements still pass there, and refuses publishes. Returns the core."""
         self._stage.closed = True
         self._disks.stop()
         self.atlas.settle(self._stage.sound)
         core = self.atlas.core(wanted if self._stage.founded() else ())
         self._core = dict.fromkeys(core)
         for node in self._cluster.nodes:
-            hampered = any(fault.kind in _HAMPERING for fault in node.medium.faults.active())
-            if hampered and node.host.alive and node.host.name not in self._core:
+            full = any(fault.kind is Kind.FULL for fault in node.medium.faults.active())
+            if node.host.name not in self._core:
+                self._disks.hang_for_good(node)
+            if full and node.host.alive and node.host.name not in self._core:
                 node.crash()
         self._join(core)
         self.heal([node for node in self._cluster.nodes if node.host.name in self._core])
@@ -136,6 +138,8 @@ class Nemesis:
             node.medium.on_operation = None
             if node.host.paused:
                 node.host.resume()
+            if node.probe is not None:
+                node.probe.held.clear()
             self._stage.start_for_ever(node)
 
     def hurt(self, name: str) -> bool:
@@ -151,15 +155,18 @@ class Nemesis:
         node = next((node for node in self._cluster.nodes if node.host is host), None)
         if node is None:
             return False
+        if self._processes.stalled(host) and all(type(each) is InvariantViolation for each in leaves(error)):
+            self._stage.tally("stalled_end")
+            self._cluster.world.call_after(_AGAIN_NS, partial(self._again, node))
+            return True
         rest = self._upgrades.excuse(node, error)
         if rest and not self.atlas.excuses(name, BaseExceptionGroup("its end", rest)):
             return False
         self._stage.tally("stopped_loudly" if rest else "release_too_old")
-
-        def again() -> None:
-            if not self._stage.closed or name in self._core:
-                self._stage.start(node)
-
         if name not in self.atlas.wiped and not any(isinstance(each, DataDamaged) for each in leaves(error)):
-            self._cluster.world.call_after(_AGAIN_NS, again)
+            self._cluster.world.call_after(_AGAIN_NS, partial(self._again, node))
         return True
+
+    def _again(self, node: SimNode) -> None:
+        if not self._stage.closed or node.host.name in self._core:
+            self._stage.start(node)

@@ -14,6 +14,7 @@ from haqactor.sim.cluster import DIRECTORY, SimNode
 from haqactor.sim.disk.fates import Survival
 from haqactor.sim.disk.faults import Kind
 from haqactor.sim.disk.power import cut_power_after
+from haqactor.sim.host import Host
 from haqactor.sim.nemesis.stage import Act, Stage, span
 from haqactor.sim.plan import Fault
 from haqactor.sim.world import NS
@@ -24,6 +25,7 @@ _SLOW_NS: Final = 1_000_000_000
 _STANDING_NS: Final = 50_000_000
 """So long the one that is to lead stands still before it is asked to: it has missed something by then."""
 _LOOK_NS: Final = 5_000_000
+STALL: Final = "nodes.stalled_turn"
 
 
 def _actors(node: SimNode) -> list[GroupActor]:
@@ -43,6 +45,7 @@ class Processes:
 
     def __init__(self, stage: Stage) -> None:
         self._stage = stage
+        self._stalled: dict[str, int] = {}
         self.kinds: Mapping[str, Act] = {
             "crash": self._crash,
             "kill": self._kill,
@@ -51,6 +54,7 @@ class Processes:
             "sandwich": self._sandwich,
             "power_cut": self._power_cut,
             "handover": self._handover,
+            "stall": self._stall,
         }
 
     def _crash(self, fault: Fault, node: SimNode) -> None:
@@ -127,6 +131,19 @@ class Processes:
         if node.host.alive and not node.host.paused and node.host.incarnation == incarnation:
             self._stage.tally("restart")
             self._stop(fault, node)
+
+    def _stall(self, fault: Fault, node: SimNode) -> None:
+        """Its groups' actors finish no turn; all else of the program goes on, its beats as well."""
+        probe = node.probe
+        if probe is not None and node.host.alive and not node.host.paused and not probe.held:
+            self._stage.count(fault)
+            self._stalled[node.host.name] = node.host.incarnation
+            probe.held[STALL] = None
+            self._stage.later(fault, probe.held.clear)
+
+    def stalled(self, host: Host) -> bool:
+        """Was this incarnation's work made to stand still? Then it may end itself."""
+        return self._stalled.get(host.name) == host.incarnation
 
     # -- leadership that moves
 

@@ -207,6 +207,15 @@ ROWS: Final = (
         "snapshot and restart",
     ),
     Bug(
+        "N14",
+        "raft.slow_leader_stays",
+        "a leader whose disk stands still keeps its place",
+        ("L1", "L2", "rest"),
+        "a slow disk",
+        "",
+        nodes="gray",
+    ),
+    Bug(
         "N13",
         "machine.fence_ignored",
         "an older producer of a name goes on beside the newer one",

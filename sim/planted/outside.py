@@ -271,6 +271,15 @@ ROWS: Final = (
         nodes="crash",
     ),
     Bug(
+        "N15",
+        "nodes.stalled_actor_beats_on",
+        "the row of a group whose actor stands still is sent all the same",
+        ("L1", "L2", "L3", "S24", "rest"),
+        "a stalled actor",
+        "",
+        nodes="gray",
+    ),
+    Bug(
         "K01",
         "client.not_sent_again",
         "publishes that were lost with a connection are not sent again",
@@ -286,5 +295,13 @@ ROWS: Final = (
         "a connection breaks",
         "",
         nodes="partition",
+    ),
+    Bug(
+        "K03",
+        "client.stalls_unseen",
+        "a consumer that a node forgot waits for ever",
+        ("L3", "rest"),
+        "a node forgets a consumer's credit (buggify)",
+        "",
     ),
 )

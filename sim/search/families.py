@@ -17,6 +17,7 @@ _WORDS: Final = {
     "crash": PROCESSES,
     "unsynced": DISKS,
     "stopped": DISKS,
+    "stalled": PROCESSES,
     "release": PROCESSES,
 }
 """What the first word of a kind that no plan has says; those of links are the others."""

@@ -11,9 +11,13 @@ import trio
 from trio.testing import MockClock
 
 from haqactor.env import NullProbe
+from haqactor.ids import NodeId
 from haqactor.nodes.balance import Balancer
 from haqactor.nodes.context import Context
 from tests.builders.node_context import quiet_log
+
+FIRST_S = 0.5
+"""When it is first looked: nobody was connected before."""
 
 
 @dataclass
@@ -55,7 +59,9 @@ class Actor:
         self.serving = False
 
 
-def context(actors: list[Actor], *, connected: bool = True, connected_ns: int = 0) -> Context:
+def context(actors: list[Actor], *, connected: bool = True, connected_ns: int | None = None) -> Context:
+    if connected_ns is None:
+        connected_ns = round((trio.current_time() + FIRST_S) * 1e9)
     link = SimpleNamespace(connected=connected, connected_ns=connected_ns)
     made = SimpleNamespace(
         groups={actor.group: actor for actor in actors},
@@ -63,6 +69,7 @@ def context(actors: list[Actor], *, connected: bool = True, connected_ns: int = 
         log=quiet_log(),
         now=lambda: round(trio.current_time() * 1e9),
         count=str,
+        limits=SimpleNamespace(disk_slow=1.0),
         env=SimpleNamespace(probe=NullProbe()),
     )
     return cast("Context", made)
@@ -117,9 +124,51 @@ async def test_a_new_term_starts_the_calm_anew(autojump_clock: MockClock) -> Non
         nursery.start_soon(Balancer(place).run)
         await trio.sleep(4)
         actor.core.term += 1
+        place.peers[NodeId(1)].connected_ns = round((trio.current_time() + 0.5) * 1e9)
         await trio.sleep(4)
         assert actor.taken == []
         await trio.sleep(3)
+        assert actor.taken == [1]
+        nursery.cancel_scope.cancel()
+
+
+async def test_who_let_go_while_it_was_here_waits_longer(autojump_clock: MockClock) -> None:
+    """Its disk was slow, as a rule, and may be so again."""
+    actor = Actor(1)
+    place = context([actor], connected_ns=0)
+    await after(30, place)
+    assert actor.taken == []
+    actor = Actor(1)
+    await after(31, context([actor], connected_ns=0))
+    assert actor.taken == [1]
+
+
+async def test_a_disk_that_stands_still_has_to_be_fast_for_a_while(autojump_clock: MockClock) -> None:
+    actor = Actor(1)
+    behind = replace(actor.core, places=(Place(match=8),))
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(Balancer(context([actor])).run)
+        await trio.sleep(1)
+        actor.core = behind
+        await trio.sleep(3)
+        actor.core = Core()
+        await trio.sleep(29)
+        assert actor.taken == []
+        await trio.sleep(3)
+        assert actor.taken == [1]
+        nursery.cancel_scope.cancel()
+
+
+async def test_a_log_that_moves_is_not_slow(autojump_clock: MockClock) -> None:
+    """It is always a little behind, as long as somebody publishes."""
+    actor = Actor(1)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(Balancer(context([actor])).run)
+        for index in range(20, 40):
+            actor.core = replace(actor.core, last_index=index, places=(Place(match=index - 1),))
+            await trio.sleep(0.25)
+        actor.core = replace(actor.core, places=(Place(match=39),))
+        await trio.sleep(1)
         assert actor.taken == [1]
         nursery.cancel_scope.cancel()
 

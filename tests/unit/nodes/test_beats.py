@@ -66,6 +66,7 @@ class FakeActor:
         self.core = FakeCore(leads=leads)
         self.applier = FakeApplier()
         self.turns = 0
+        self.busy = False
         self.wakes = 0
         self.waiting = 0
         self.awaits_clocks = 0
@@ -201,6 +202,26 @@ async def test_a_stuck_group_is_left_out(autojump_clock: MockClock) -> None:
     two.leader.turns += 1
     await two.run(0.25)
     assert len(two.follower.core.heard) > STUCK_BEATS
+
+
+async def test_so_is_one_that_hangs_in_a_turn_with_nothing_else_to_do(autojump_clock: MockClock) -> None:
+    two = Two()
+    two.leader.busy = True
+    await two.run(1.05)
+    assert len(two.follower.core.heard) == STUCK_BEATS
+    assert two.contexts[0].gauges["stalled_actors"] == 1
+
+
+async def test_an_actor_that_does_not_go_on_ends_the_node(autojump_clock: MockClock) -> None:
+    """Counted in beats: a program that was stopped meanwhile has not sent any."""
+    two = Two()
+    bound = two.contexts[0].limits.actor_stall
+    two.leader.waiting = 1
+    await two.run(bound - 1)
+    two.leader.turns += 1
+    await two.run(bound - 1)
+    with pytest.raises(InvariantViolation, match="group 1"):
+        await two.run(2)
 
 
 async def test_a_group_led_elsewhere_or_not_connected_is_not_spoken_for(autojump_clock: MockClock) -> None:

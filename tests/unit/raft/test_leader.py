@@ -169,10 +169,18 @@ def test_a_slow_disk_costs_the_leadership() -> None:
     propose(core, now_ns)
     core.ready()
     later = now_ns + config.disk_slow_ns + 1
+    assert not core.should_give_up(later - 1)
+    assert core.should_give_up(later)
+    for voter in (ONE, TWO):
+        core.beat_answer(voter, AnswerRow(GROUP, core.term, 0, False), later)
+    core.tick(later)
+    assert core.is_leader
+    later = now_ns + config.disk_stuck_ns + 1
     for voter in (ONE, TWO):
         core.beat_answer(voter, AnswerRow(GROUP, core.term, 0, False), later)
     core.tick(later)
     assert not core.is_leader
+    assert not core.should_give_up(later)
     core.tick(core.next_deadline_ns)
     assert role_of(core) is Role.FOLLOWER
     core.durable(Term(1), Index(2), later)

@@ -225,3 +225,38 @@ def test_who_is_just_ending_when_all_is_healed_comes_back(bench: Bench) -> None:
     assert "n1" in bench.nemesis.settle()
     bench.world.run(bench.world.now_ns + 5 * NS)
     assert (node.host.alive, node.host.incarnation) == (True, 2)
+
+
+def test_a_stalled_leader_is_replaced_though_it_lives(bench: Bench) -> None:
+    leader = bench.cluster.leader(1)
+    assert leader is not None
+    bench.plan(at("stall", leader.host.name, for_ns=5 * NS // 2), for_ns=2 * NS)
+    new = bench.cluster.leader(1)
+    assert new is not None
+    assert new is not leader
+    assert leader.host.alive
+    assert bench.cluster.marks.counts["nodes.actor_stalled"] >= 1
+    context = None if leader.server is None else leader.server.context
+    assert context is not None
+    assert any(actor.leading for actor in context.groups.values())  # it does not know yet
+    bench.world.run(bench.world.now_ns + 3 * NS)
+    assert not any(actor.leading for actor in context.groups.values())
+
+
+def test_one_that_is_stalled_for_long_ends_and_is_started_again(bench: Bench) -> None:
+    node = bench.cluster.nodes[1]
+    bench.plan(at("stall", "n1", for_ns=30 * NS), for_ns=6 * NS)
+    assert bench.nemesis.fired["stalled_end"] == 1
+    assert node.host.alive
+    assert node.host.incarnation == 2
+    assert node.probe is not None
+    assert not node.probe.held
+
+
+def test_a_core_is_not_stalled_any_more(bench: Bench) -> None:
+    bench.plan(at("stall", "n1", for_ns=60 * NS), for_ns=NS // 2)
+    node = bench.cluster.nodes[1]
+    assert node.probe is not None
+    assert node.probe.held
+    bench.nemesis.settle(("n0", "n1"))
+    assert not node.probe.held

@@ -1,0 +1,69 @@
+"""What waits for the answers to a subscription's own requests.
+
+One rule: an answer belongs to the sending that it answers; one to an older sending changes nothing.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+from haqactor import wire
+from haqactor.client.link import Link
+from haqactor.client.settling import Settlement
+
+if TYPE_CHECKING:
+    from haqactor.client.consuming import Subscription
+
+
+class Judged:
+    """The answer to one sending of a settlement."""
+
+    __slots__ = ("settlement", "subscription")
+
+    def __init__(self, subscription: "Subscription", settlement: Settlement) -> None:
+        self.subscription = subscription
+        self.settlement = settlement
+
+    def replied(self, link: Link, result: Any, blob: bytes) -> None:
+        """Judged, message by message."""
+        self.subscription.judged(self.settlement, result)
+
+    def failed(self, link: Link, answer: wire.Failed) -> None:
+        """Not judged."""
+        self.subscription.settle_failed(self.settlement, link, answer)
+
+    def lost(self, link: Link) -> None:
+        """Again, at the next leader."""
+        self.settlement.sent = False
+        if self.subscription.lane.probe.bug("client.lost_settlement_counts"):
+            self.subscription.judged(self.settlement, [])
+
+
+class Subscribed:
+    """The answer to one Subscribe. ``attempt``: its number."""
+
+    __slots__ = ("_attempt", "_subscription")
+
+    def __init__(self, subscription: "Subscription", attempt: int) -> None:
+        self._subscription = subscription
+        self._attempt = attempt
+
+    def replied(self, link: Link, result: Any, blob: bytes) -> None:
+        """{lease_ns, lost}."""
+        if self._counts(link):
+            self._subscription.accepted(link, result)
+        else:
+            self._subscription.lane.probe.mark("client.subscribe_overtaken")
+
+    def failed(self, link: Link, answer: wire.Failed) -> None:
+        """Refused."""
+        if self._counts(link):
+            self._subscription.declined(link, answer)
+        else:
+            self._subscription.lane.probe.mark("client.subscribe_overtaken")
+
+    def lost(self, link: Link) -> None:
+        """Not answered."""
+        if self._counts(link):
+            self._subscription.unheard()
+
+    def _counts(self, link: Link) -> bool:
+        return self._subscription.awaits(link, self._attempt)
