@@ -46,6 +46,7 @@ TINY: Final = Limits(
     producer_sessions_max=1000,
     uncommitted_bytes_max=4096,
     mailbox_batches_max=32,
+    connection_buffer_bytes=256,
     grace=1.0,
 )
 """Small bounds by which rare branches become common ones."""
