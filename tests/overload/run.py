@@ -28,7 +28,7 @@ FILES_SPARE: Final = 1000
 STOP_S: Final = 10.0
 BREAKS_MAX: Final = 20
 SMALL: Final = {
-    "tail_cache_bytes": 8 * MIB,
+    "tail_cache_bytes": 2 * MIB,
     "mailbox_bytes_max": 2 * MIB,
     "uncommitted_bytes_max": 2 * MIB,
     "peer_group_window_bytes": MIB,
