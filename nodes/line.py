@@ -15,10 +15,10 @@ KEPT_NS: Final = 1_500_000_000
 
 
 class _Place(NamedTuple):
-    """``first``: the number of the publish; ``count``: its messages; ``asked_ns``: when it asked last."""
+    """``first``: the number of the publish; ``size``: its messages; ``asked_ns``: when it asked last."""
 
     first: int
-    count: int
+    size: int
     asked_ns: int
 
 
@@ -45,7 +45,7 @@ class Line:
         for waiting, place in self._places.items():
             if waiting == producer:
                 break
-            ahead += place.count
+            ahead += place.size
         if ahead + count <= room:
             self._places.pop(producer, None)
             return True

@@ -21,16 +21,7 @@ from haqactor.machine.claims import Claims
 from haqactor.machine.commands import Cause, Command, Range
 from haqactor.machine.credit import Consumer
 from haqactor.machine.desk import Desk
-from haqactor.machine.effects import (
-    Applied,
-    Awake,
-    Effect,
-    Purged,
-    QueueDropped,
-    Reserved,
-    Settled,
-    Ticked,
-)
+from haqactor.machine.effects import Applied, Awake, Effect, Purged, QueueDropped, Reserved, Settled, Ticked
 from haqactor.machine.intervals import IntervalSet, minus
 from haqactor.machine.judge import Judged, check, held_by, judge, started_ranges
 from haqactor.machine.leases import Expiry, Key, Lease

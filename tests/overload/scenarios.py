@@ -3,7 +3,7 @@
 One rule: a scenario is named after what its clients do; its queues are bounded, as a program's would be.
 """
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from functools import partial
 from random import Random
 from typing import Final
@@ -118,7 +118,9 @@ async def _subscribe_and_sleep(world: World) -> None:
     await _again_and_again(world, group, session)
 
 
-async def _again_and_again(world: World, group: int, session: "Callable[[RawConnection], object]") -> None:
+async def _again_and_again(
+    world: World, group: int, session: Callable[[RawConnection], Awaitable[None]]
+) -> None:
     """At the group's leader, whatever ends it."""
     while True:
         try:

@@ -23,7 +23,7 @@ def test_a_turn_chooses_one_share_for_a_session_whatever_its_credit() -> None:
     group.publish(GIVEN_BYTES_MAX // 40, batches=10)
     group.d.subscribe(ALICE, 1, Q, ENDLESS, ENDLESS, [], group.now)
     group.run()
-    chosen = []
+    chosen: list[int] = []
     while group.d.next_deadline_ns(group.now, group.now) == group.now:
         given = sum(
             part.body_bytes for each in group.work() if isinstance(each, Deliver) for part in each.parts
