@@ -15,7 +15,7 @@ import click
 import trio
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
-from rich.table import Table
+from rich.table import Column, Table
 
 from tests.chaos.__main__ import seconds_of
 from tests.overload import picture
@@ -85,14 +85,15 @@ def carry_out(
 def show(results: Sequence[Result]) -> None:
     """For people."""
     console = Console()
-    table = Table("scenario", "idle", "most", "allowed", "confirmed", "Overloaded", "longest wait", "verdict")
+    name = Column("scenario", no_wrap=True)
+    table = Table(name, "idle MB", "most", "allowed", "confirmed", "refused", "wait s", "promises")
     for each in results:
         table.add_row(
-            f"{each.scenario.name} ({each.size:,})",
-            *(f"{value / MB:.1f} MB" for value in (each.idle, each.most, each.bound)),
+            each.scenario.name,
+            *(f"{value / MB:.1f}" for value in (each.idle, each.most, each.bound)),
             f"{each.outcomes.total:,}",
             f"{each.outcomes.refused:,}",
-            f"{each.outcomes.waits_s:.1f} s",
+            f"{each.outcomes.waits_s:.1f}",
             "held" if each.passed else "BROKEN",
         )
     console.print(table)

@@ -38,6 +38,13 @@ def test_growth_in_the_second_half_is_found() -> None:
     assert "n0 grew by 9.0 MB" in found
 
 
+def test_a_long_run_has_no_caches_to_fill() -> None:
+    seconds = range(round(checks.SHORT_S) + 1)
+    slow = samples(*(50 * MB + 40_000 * second for second in seconds))
+    assert len(checks.flat(slow)) == 1
+    assert checks.flat(slow[:-1]) == []
+
+
 def test_noise_is_no_growth() -> None:
     assert checks.flat(samples(*(50 * MB + MB * (second % 3) for second in range(60)))) == []
 

@@ -30,7 +30,7 @@ def broken(result: Result) -> dict[str, list[str]]:
 @pytest.mark.timeout(90)
 def test_fast_producers(tmp_path: Path) -> None:
     """They get equal shares of a full queue, and wait."""
-    result = overload("fast_producers", 6.0, 10)
+    result = overload("fast_producers", 5.0, 10)
     assert broken(result) == {}
     assert result.outcomes.total > 100
     picture.draw(tmp_path / "memory.svg", result)
@@ -41,14 +41,8 @@ def test_fast_producers(tmp_path: Path) -> None:
 
 
 @pytest.mark.timeout(90)
-def test_connections_that_never_read() -> None:
-    """A hundred megabytes of endless credit, and nothing of it is held."""
-    assert broken(overload("never_reads", 4.0, 4)) == {}
-
-
-@pytest.mark.timeout(90)
 def test_idle_connections() -> None:
-    result = overload("idle_connections", 4.0, 300)
+    result = overload("idle_connections", 2.0, 300)
     assert broken(result) == {}
     assert result.notes["connections made"] == 300
 
