@@ -31,7 +31,11 @@ TARGETS ?=
 chaos: DURATION ?= 60
 NODES ?= 3
 
-.PHONY: test lint types layers unit fuzz sim sim-bench guarantees chaos demo bench docs format lock clean
+# How long `make overload` runs each scenario, in seconds; SCENARIOS="fast_producers never_reads" for some.
+overload: DURATION ?= 60
+SCENARIOS ?=
+
+.PHONY: test lint types layers unit fuzz sim sim-bench guarantees chaos overload demo bench docs format lock clean
 
 $(STAMP): requirements.lock pyproject.toml
 	@printf '==> making %s with %s (a minute or two the first time)\n' "$(VENV)" "$(PYTHON)"
@@ -74,7 +78,10 @@ sim: $(STAMP)
 	@printf '\n==> cores\n'; $(BIN)/haq sim swarm --core --seeds $(CORE_SEEDS) --jobs $(JOBS) -o json > $(RESULTS)/cores.json
 	@$(BIN)/haq sim guarantees $(RESULTS)/*.json
 
-sim-bench: $(STAMP)
+sim-overload: $(STAMP)
+	@$(BIN)/python -m tests.overload $(SCENARIOS) --for $(DURATION) $(OVERLOAD)
+
+bench: $(STAMP)
 	@$(BIN)/haq sim bench
 
 guarantees: $(STAMP)

@@ -12,6 +12,7 @@ from haqactor.errors import Conflict, Error, InvalidArgument, NotFound
 from haqactor.machine.actions import Action, ConsumerGone, Deliver, LeaseLost, Opened, PollAnswered, Propose
 from haqactor.machine.dispatcher import Dispatcher
 from haqactor.nodes.delivery import Delivery
+from haqactor.nodes.pressure import Pressure
 from haqactor.nodes.sessions import ClientSession, Request
 
 if TYPE_CHECKING:
@@ -27,10 +28,10 @@ _ENDED: Final = 1 << 62
 class Consuming:
     """The consumers of one group during one term. ``later``: what waits for a queue to open, by uid."""
 
-    def __init__(self, service: "QueueService", dispatcher: Dispatcher) -> None:
-        self.dispatcher = dispatcher
-        self.sessions: dict[bytes, ClientSession] = {}
-        self.delivery = Delivery(service.actor, self.sessions)
+    def __init__(self, service: "QueueService", dispatcher: Dispatcher, pressure: Pressure) -> None:
+        self.dispatcher = pressure.dispatcher = dispatcher
+        self.sessions = pressure.sessions
+        self.delivery = Delivery(service.actor, pressure)
         self.later: dict[int, list[Request]] = {}
         self._service = service
         self._group = service.actor.group

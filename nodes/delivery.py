@@ -15,6 +15,7 @@ from haqactor.entry import Entry
 from haqactor.errors import NotFound, ProtocolError
 from haqactor.ids import Index
 from haqactor.machine.actions import Deliver, Part
+from haqactor.nodes.pressure import Pressure
 
 if TYPE_CHECKING:
     from haqactor.nodes.group import GroupActor
@@ -41,9 +42,10 @@ class _Parcel:
 class Delivery:
     """Parcels of one term; dropped with it."""
 
-    def __init__(self, actor: "GroupActor", sessions: "dict[bytes, ClientSession]") -> None:
+    def __init__(self, actor: "GroupActor", pressure: Pressure) -> None:
         self._actor = actor
-        self._sessions = sessions
+        self._pressure = pressure
+        self._sessions = pressure.sessions
         self._fresh: list[Deliver] = []
         self._uncovered: deque[_Parcel] = deque()
         self._lanes: dict[tuple[bytes, int], deque[_Parcel]] = {}
@@ -58,6 +60,7 @@ class Delivery:
     def add(self, deliver: Deliver) -> None:
         """The dispatcher chose."""
         self._fresh.append(deliver)
+        self._pressure.chose(deliver)
 
     def seal(self, now: int) -> None:
         """End of the turn's choices: ask for one covering round for all of them."""
@@ -68,6 +71,7 @@ class Delivery:
         for deliver in fresh:
             session = self._sessions.get(deliver.session)
             if session is None:
+                self._pressure.dropped(deliver)
                 continue
             parcel = _Parcel(deliver, covering, session)
             self._uncovered.append(parcel)
@@ -88,17 +92,23 @@ class Delivery:
                 lane = self._lanes[key] = deque()
             lane.append(parcel)
             self._drain(key, lane)
+        self._pressure.look()
 
     def forget(self, session: bytes, consumer: int) -> None:
         """The consumer subscribes anew and names what it holds: what it has not been sent yet went back with
         that."""
         key = (session, consumer)
-        self._fresh = [deliver for deliver in self._fresh if (deliver.session, deliver.consumer) != key]
-        held = [
-            parcel for parcel in self._uncovered if (parcel.deliver.session, parcel.deliver.consumer) != key
-        ]
-        self._uncovered = deque(held)
-        self._lanes.pop(key, None)
+
+        def stays(deliver: Deliver) -> bool:
+            if (deliver.session, deliver.consumer) != key:
+                return True
+            self._pressure.dropped(deliver)
+            return False
+
+        self._fresh = [deliver for deliver in self._fresh if stays(deliver)]
+        self._uncovered = deque(parcel for parcel in self._uncovered if stays(parcel.deliver))
+        for parcel in self._lanes.pop(key, ()):
+            self._pressure.dropped(parcel.deliver)
 
     def close(self) -> None:
         """The term ended: nothing of it may leave any more."""
@@ -106,6 +116,7 @@ class Delivery:
         self._uncovered.clear()
         self._lanes.clear()
         self._fresh.clear()
+        self._pressure.close()
 
     def _drain(self, key: tuple[bytes, int], lane: "deque[_Parcel]") -> None:
         while lane and lane[0].blobs is not None:
@@ -115,6 +126,7 @@ class Delivery:
 
     def _send(self, parcel: _Parcel) -> None:
         deliver, blobs = parcel.deliver, parcel.blobs
+        self._pressure.dropped(deliver)
         if self.closed or parcel.gone or blobs is None:
             return
         if self._sessions.get(deliver.session) is not parcel.session:
@@ -151,6 +163,7 @@ class Delivery:
         lane = self._lanes.get(key)
         if lane is not None:
             self._drain(key, lane)
+        self._pressure.look()
 
 
 def cut(entry: Entry, part: Part) -> memoryview:

@@ -140,6 +140,7 @@ class Outbox:
                 continue
             parts, self._parts = self._parts, []
             data = parts[0] if len(parts) == 1 else b"".join(parts)
+            parts.clear()  # else all of it would be held twice while the peer does not read
             await stream.send_all(data)
             self.sent_bytes += len(data)
             self.pending_bytes -= len(data)

@@ -25,11 +25,13 @@ from haqactor.machine.dispatcher import Dispatcher
 from haqactor.machine.effects import Applied
 from haqactor.machine.fencing import Fencing
 from haqactor.machine.machine import GroupMachine
+from haqactor.machine.room import Room
 from haqactor.nodes import peeking, publishing
 from haqactor.nodes.clockwork import GroupTime
 from haqactor.nodes.consuming import Consuming
 from haqactor.nodes.embedding import died
 from haqactor.nodes.missing import Missing
+from haqactor.nodes.pressure import Pressure
 from haqactor.nodes.proposals import AGAIN_NS, Draft, answer_request, seal
 from haqactor.nodes.quota import Quota
 from haqactor.nodes.raising import Raising
@@ -66,8 +68,11 @@ class QueueService:
         self.time.begin(self.machine.time_ns, now_ns)
         context = self.actor.context
         self._wall_ahead_ns = context.env.clock.wall_ns() - now_ns
-        dispatcher = Dispatcher(self.machine, term, context.limits, now_ns, self._died, context.env.probe)
-        self.consuming = Consuming(self, dispatcher)
+        pressure = Pressure(self.actor)
+        dispatcher = Dispatcher(
+            self.machine, term, context.limits, now_ns, self._died, context.env.probe, Room(pressure.takes)
+        )
+        self.consuming = Consuming(self, dispatcher, pressure)
         self.draft = Draft()
         self._following = False
         self._raising.begin()
@@ -170,7 +175,7 @@ class QueueService:
             context.env.probe.mark("nodes.disk_nearly_full")
             raise Overloaded("the leader's disk is nearly full; free space on it", retry_after=1.0)
         command = publishing.checked(message, request.blob, context.limits, self.draft.body_bytes)
-        answer = self._quota.admit(message, answer_request(request))
+        answer = self._quota.admit(message, answer_request(request), context.now())
         self.draft.add(command, None if early else answer, request.blob)
         if early:
             queue = self.machine.queues[message.uid]

@@ -46,6 +46,7 @@ TINY: Final = Limits(
     producer_sessions_max=1000,
     uncommitted_bytes_max=4096,
     mailbox_batches_max=32,
+    connection_buffer_bytes=256,
     grace=1.0,
     disk_slow=0.3,
     actor_stall=3.0,

@@ -81,6 +81,7 @@ MARKS: Final[dict[str, str]] = {
     "nodes.no_replica_yet": "",
     "nodes.outcome_unknown": "",
     "nodes.overloaded": "",
+    "nodes.passed_over": "",
     "nodes.peer_message_dropped": "",
     "nodes.proposal_overwritten": "",
     "nodes.proxied": "",

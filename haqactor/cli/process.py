@@ -115,10 +115,32 @@ def start_detached(arguments: list[str], log: Path) -> Process:
 
 
 def resident_bytes(pid: int) -> int:
-    """The resident memory of it and its children, which do its work as well; 0 if it is gone."""
+    """The resident memory of it and its children, which do its work as well; 0 if it is gone. Of a child only
+    what is its own counts: the files that it maps (the interpreter) are those of its parent."""
+    resident, _shared = _pages(pid)
+    return (resident + sum(_own_pages(child) for child in _children(pid))) * os.sysconf("SC_PAGE_SIZE")
+
+
+def _own_pages(pid: int) -> int:
+    resident, shared = _pages(pid)
+    return resident - shared + sum(_own_pages(child) for child in _children(pid))
+
+
+def _pages(pid: int) -> tuple[int, int]:
+    """Resident, and those of them that are of files; zeros if it is gone."""
     try:
-        pages = int(Path(f"/proc/{pid}/statm").read_text(encoding="ascii").split()[1])
-        children = Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii").split()
+        fields = Path(f"/proc/{pid}/statm").read_text(encoding="ascii").split()
     except (FileNotFoundError, ProcessLookupError):
-        return 0
-    return pages * os.sysconf("SC_PAGE_SIZE") + sum(resident_bytes(int(child)) for child in children)
+        return 0, 0
+    return int(fields[1]), int(fields[2])
+
+
+def _children(pid: int) -> list[int]:
+    """Those of all its threads: a child belongs to the thread that started it, until that ends."""
+    found: list[int] = []
+    try:
+        for task in Path(f"/proc/{pid}/task").iterdir():
+            found += map(int, (task / "children").read_text(encoding="ascii").split())
+    except (FileNotFoundError, ProcessLookupError):
+        return found  # it, or one of its threads, ended meanwhile
+    return found

@@ -9,6 +9,7 @@ The shell calls the methods below as requests arrive, ``on_applied`` for every e
 """
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Final
 
 from haqactor.config import Limits
@@ -20,21 +21,13 @@ from haqactor.machine.claims import Claims
 from haqactor.machine.commands import Cause, Command, Range
 from haqactor.machine.credit import Consumer
 from haqactor.machine.desk import Desk
-from haqactor.machine.effects import (
-    Applied,
-    Awake,
-    Effect,
-    Purged,
-    QueueDropped,
-    Reserved,
-    Settled,
-    Ticked,
-)
+from haqactor.machine.effects import Applied, Awake, Effect, Purged, QueueDropped, Reserved, Settled, Ticked
 from haqactor.machine.intervals import IntervalSet, minus
 from haqactor.machine.judge import Judged, check, held_by, judge, started_ranges
 from haqactor.machine.leases import Expiry, Key, Lease
 from haqactor.machine.machine import GroupMachine
 from haqactor.machine.opening import Opening
+from haqactor.machine.room import Room
 from haqactor.wire import Rows, Settle, lease_rows
 
 _NS: Final = 1_000_000_000
@@ -42,13 +35,13 @@ _NULL: Final = NullProbe()
 
 
 def nobody_died(_session: bytes) -> bool:
-    """The default of ``Dispatcher(died=...)``."""
+    """The default of ``died``."""
     return False
 
 
 class Dispatcher:
     """``died``: is this session known to have died with an earlier boot of this very node (an embedded
-    client)?"""
+    client)? ``room``: what connections take."""
 
     def __init__(
         self,
@@ -58,8 +51,10 @@ class Dispatcher:
         now_ns: int,
         died: Callable[[bytes], bool] = nobody_died,
         probe: Probe = _NULL,
+        room: Room | None = None,
     ) -> None:
         self._probe = probe
+        self._room = Room() if room is None else room
         self._machine = machine
         self._term = term
         self._window = limits.reserve_messages
@@ -144,6 +139,10 @@ class Dispatcher:
         if known is not None and (messages > 0 or size > 0):
             known.give(messages, size)
             self._active[known.uid] = True
+
+    def room_again(self, session: bytes) -> None:
+        """Its connection takes more again."""
+        self._active.update((known.uid, True) for key, known in self._consumers.items() if key[0] == session)
 
     def unsubscribe(self, session: bytes, consumer: int) -> None:
         """As ``leave``, the command among the actions."""
@@ -328,11 +327,8 @@ class Dispatcher:
             self._actions.append(Opened(desk.uid))
 
     def _look_at_deferrals(self, effect: Settled) -> None:
-        if (
-            effect.deferred
-            and (queue := self._machine.queues.get(effect.uid)) is not None
-            and queue.deferrals
-        ):
+        queue = self._machine.queues.get(effect.uid)
+        if effect.deferred and queue is not None and queue.deferrals:
             until = queue.deferrals[0][0]
             self._wakes_ns = until if self._wakes_ns is None else min(self._wakes_ns, until)
 
@@ -353,8 +349,8 @@ class Dispatcher:
 
     def work(self, now_ns: int, time_ns: int) -> list[Action]:
         """What there is to do now; bounded, so call again while ``next_deadline_ns`` is not in the future."""
-        actions = self._actions
-        self._actions = []
+        actions, self._actions = self._actions, []
+        self._room.begin()
         for consumer in list(self._lost.values()):
             if consumer.lost_ns > now_ns:
                 break
@@ -364,8 +360,8 @@ class Dispatcher:
         if now_ns >= self._began_ns + self._grace_ns:
             self._active.update(self._unopened)
             self._closed.clear()
-        for uid in list(self._active):
-            del self._active[uid]
+        active, self._active = self._active, {}
+        for uid in active:
             self._serve(self._desks[uid], now_ns, actions)
         self._tick(now_ns, time_ns, actions)
         return actions
@@ -388,7 +384,7 @@ class Dispatcher:
         if not desk.opening.open:
             self._open(desk, now_ns, actions)
         if desk.opening.open and not desk.purges:
-            picker = picking.Picker(desk, lambda consumer: self._begin_lease(desk, consumer, now_ns))
+            picker = picking.Picker(desk, partial(self._begin_lease, desk, now_ns), self._room)
             self._answer_polls(desk, picker, actions)
             actions += picker.run()
             if picker.more:
@@ -411,7 +407,7 @@ class Dispatcher:
 
     def _answer_polls(self, desk: Desk, picker: picking.Picker, actions: list[Action]) -> None:
         for consumer in list(desk.consumers.values()):
-            while consumer.polls and consumer.connected and consumer.key in desk.queue.holders:
+            while consumer.polls and picking.may_poll(desk, consumer) and picker.has_room(consumer):
                 delivery = picker.one(consumer)
                 if delivery is None and picking.anything_ready(desk):
                     break
@@ -420,7 +416,7 @@ class Dispatcher:
                     actions.append(delivery)
                 actions.append(PollAnswered(*consumer.key, desk.uid, delivery is not None))
 
-    def _begin_lease(self, desk: Desk, consumer: Consumer, now_ns: int) -> Lease:
+    def _begin_lease(self, desk: Desk, now_ns: int, consumer: Consumer) -> Lease:
         self._counter += 1
         expires_ns = now_ns + desk.queue.settings["lease_ns"]
         lease = Lease((self._term, self._counter), desk.uid, consumer.key, self._next_serial(), expires_ns)

@@ -17,6 +17,7 @@ from haqactor.machine.credit import Consumer
 from haqactor.machine.desk import Desk
 from haqactor.machine.intervals import IntervalSet
 from haqactor.machine.leases import Key, Lease
+from haqactor.machine.room import Room
 
 DELIVER_BYTES: Final = 1024 * 1024
 DELIVER_PARTS: Final = 512
@@ -48,10 +49,11 @@ class _Outgoing:
 class Picker:
     """Fills the credit of a queue's consumers, once. ``begin_lease`` makes a lease record for a consumer."""
 
-    __slots__ = ("_begin_lease", "_desk", "_lease_ns", "_open", "_ready", "_turns", "more")
+    __slots__ = ("_begin_lease", "_desk", "_lease_ns", "_open", "_ready", "_room", "_turns", "more")
 
-    def __init__(self, desk: Desk, begin_lease: Callable[[Consumer], Lease]) -> None:
+    def __init__(self, desk: Desk, begin_lease: Callable[[Consumer], Lease], room: Room) -> None:
         self._desk = desk
+        self._room = room
         self._begin_lease = begin_lease
         self._lease_ns: int = desk.queue.settings["lease_ns"]
         self._open: dict[Key, _Outgoing] = {}
@@ -62,7 +64,11 @@ class Picker:
     def run(self) -> list[Deliver]:
         """The deliveries, each consumer's in order."""
         desk = self._desk
-        self._turns = [consumer for consumer in desk.consumers.values() if may_lease(desk, consumer)]
+        self._turns = [
+            consumer
+            for consumer in desk.consumers.values()
+            if may_lease(desk, consumer) and self.has_room(consumer)
+        ]
         turns = 0
         while self._turns and (window := next_window(desk)) is not None and self._place(window):
             turns += 1
@@ -72,6 +78,14 @@ class Picker:
         for key in list(self._open):
             self._close(key)
         return self._ready
+
+    def has_room(self, consumer: Consumer) -> bool:
+        """May its connection be given more now? If only the turn's share is used up, ``more`` is set."""
+        session = consumer.key[0]
+        if self._room.had_enough(session):
+            self.more = True
+            return False
+        return self._room.takes(session)
 
     def one(self, consumer: Consumer) -> Deliver | None:
         """The first message that is ready, for a consumer that asked for one, whatever its credit."""
@@ -93,11 +107,11 @@ class Picker:
         share = (window.high - window.low + 1) // (4 * len(self._turns))
         quantum = max(1, min(_QUANTUM, share)) if len(self._turns) > 1 else DELIVER_PARTS
         for turn, consumer in enumerate(self._turns):
-            if window.suspect and consumer.leases:
+            if (window.suspect and consumer.leases) or self._room.had_enough(consumer.key[0]):
                 continue
             if self._fill(consumer, window, quantum):
                 del self._turns[turn]
-                if not window.suspect and consumer.credit_messages > 0:
+                if not window.suspect and consumer.credit_messages > 0 and self.has_room(consumer):
                     self._turns.append(consumer)
                 desk.consumers[consumer.key] = desk.consumers.pop(consumer.key)
                 return True
@@ -134,6 +148,7 @@ class Picker:
             consumer.credit_messages -= count
             consumer.credit_bytes -= size
             outgoing.bytes += size
+            self._room.give(consumer.key[0], size)
             outgoing.parts.append(self._part(position, low, low + count - 1, outgoing.lease.id))
             low += count
             given += count
@@ -192,6 +207,11 @@ def may_lease(desk: Desk, consumer: Consumer) -> bool:
     if not consumer.connected or consumer.credit_messages <= 0 or consumer.key not in desk.queue.holders:
         return False
     return not desk.queue.suspects.total or not is_alone(consumer)
+
+
+def may_poll(desk: Desk, consumer: Consumer) -> bool:
+    """Is it connected, and named in the log?"""
+    return consumer.connected and consumer.key in desk.queue.holders
 
 
 def next_window(desk: Desk) -> Window | None:

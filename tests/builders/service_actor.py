@@ -13,6 +13,7 @@ from haqactor.entry import Kind, build
 from haqactor.errors import Error, NotLeader
 from haqactor.ids import GroupId, Index, NodeId, Term
 from haqactor.nodes.group import GroupActor
+from haqactor.nodes.outbox import Outbox
 from haqactor.nodes.sessions import Request
 from haqactor.raft.membership import Configuration
 from tests.builders.node_context import node_context
@@ -118,6 +119,7 @@ class ServedSession:
         self.told: list[Any] = []
         self.errors: dict[int, Error] = {}
         self.blobs: list[bytes] = []
+        self.outbox = Outbox()
         self._rid = 0
 
     def send(self, message: Any, *blobs: bytes) -> None:

@@ -2,6 +2,8 @@
 
 import os
 import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -24,6 +26,33 @@ def test_runs_in_a_session_of_its_own(sleeper: Process) -> None:
     assert sleeper.alive
     assert os.getsid(sleeper.pid) == sleeper.pid
     assert resident_bytes(sleeper.pid) > 0
+
+
+_PARENT = """
+import subprocess, sys, threading
+held = "held = bytearray(b'x') * 30_000_000; print('up', flush=True); input()"
+
+def start():
+    child = subprocess.Popen([sys.executable, "-c", held], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    child.stdout.readline()
+    print("up", flush=True)
+    sys.stdin.readline()
+
+threading.Thread(target=start).start()
+"""
+
+
+def test_children_count_whichever_thread_started_them() -> None:
+    """And of them only what is their own: not the interpreter's files, which the parent maps as well."""
+    command = [sys.executable, "-c", _PARENT]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as parent:
+        assert parent.stdout is not None
+        assert parent.stdout.readline() == b"up\n"
+        counted = resident_bytes(parent.pid)
+        alone = int(Path(f"/proc/{parent.pid}/statm").read_text(encoding="ascii").split()[1])
+        alone *= os.sysconf("SC_PAGE_SIZE")
+        parent.communicate(b"\n")
+    assert 30_000_000 < counted - alone < 36_000_000
 
 
 def test_ends_by_its_signal(sleeper: Process) -> None:

@@ -14,6 +14,8 @@ from haqactor.ids import GroupId, Index, Term
 from haqactor.machine.actions import Deliver, Part
 from haqactor.nodes.delivery import Delivery, read_ahead
 from haqactor.nodes.group import GroupActor
+from haqactor.nodes.outbox import Outbox
+from haqactor.nodes.pressure import Pressure
 from tests.builders.node_context import node_context
 
 GROUP = GroupId(1)
@@ -37,6 +39,7 @@ class Session:
     def __init__(self) -> None:
         self.got: list[tuple[int, list[bytes]]] = []
         self.rows: list[Any] = []
+        self.outbox = Outbox()
 
     def send(self, message: wire.Deliver, *blobs: bytes) -> None:
         self.got.append((message.consumer, [bytes(blob) for blob in blobs]))
@@ -55,7 +58,7 @@ class Place:
         self.nursery = nursery
         self.session = Session()
         self.sessions: dict[bytes, Any] = {b"s": self.session}
-        self.delivery = Delivery(cast(GroupActor, self), self.sessions)
+        self.delivery = Delivery(cast(GroupActor, self), Pressure(cast(GroupActor, self), self.sessions))
         read = self.journal.read
 
         async def gated(group: GroupId, first: Index, last: Index, bytes_max: int) -> tuple[Entry, ...]:

@@ -1,5 +1,8 @@
 """An outbox joins what waits, in order, and lets nobody wait for a connection that is gone."""
 
+import sys
+from typing import Any, cast
+
 import pytest
 import trio
 from trio.testing import wait_all_tasks_blocked
@@ -108,4 +111,23 @@ async def test_a_turn_leaves_the_rest_to_the_pump() -> None:
         while len(got) < len(want):
             got += await far.receive_some()
         assert got == want
+        nursery.cancel_scope.cancel()
+
+
+async def test_what_waits_for_a_slow_peer_is_held_once() -> None:
+    """Joined, and not as the frames that it was made of as well."""
+
+    class Slow:
+        async def send_all(self, data: bytes) -> None:
+            await trio.sleep_forever()
+
+    box = Outbox()
+    frames = [bytes([number]) * 10 for number in range(2)]
+    box.put(frames[0])
+    box.put(frames[1])
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(box.pump, cast(Any, Slow()))
+        await wait_all_tasks_blocked()
+        assert box.pending_bytes == 20
+        assert [sys.getrefcount(frame) for frame in frames] == [3, 3]  # the list, the loop, the argument
         nursery.cancel_scope.cancel()

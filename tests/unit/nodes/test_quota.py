@@ -24,6 +24,7 @@ class Group:
         self.machine = GroupMachine()
         self.quota = Quota(self.machine, limits or Limits())
         self.answers: list[Any] = []
+        self.now_ns = 0
         self._index = 0
         self.apply(commands.follow_directory(1, [], [[UID, 1, "orders", settings]]))
 
@@ -32,9 +33,9 @@ class Group:
         header = commands.encode(NOW_NS, [command])
         return self.machine.apply(Index(self._index), Term(1), header, body_bytes).replies[0]
 
-    def admit(self, first: int, count: int) -> Any:
-        message = wire.Publish(0, 1, UID, PRODUCER, 0, first, count, 1, NOW_NS)
-        return self.quota.admit(message, lambda reply, _now: self.answers.append(reply))
+    def admit(self, first: int, count: int, producer: bytes = PRODUCER) -> Any:
+        message = wire.Publish(0, 1, UID, producer, 0, first, count, 1, NOW_NS)
+        return self.quota.admit(message, lambda reply, _now: self.answers.append(reply), self.now_ns)
 
     def store(self, first: int, count: int) -> None:
         answer = self.admit(first, count)
@@ -104,3 +105,25 @@ def test_the_nodes_limit_holds_for_queues_without_one_of_their_own() -> None:
     group.store(1, 3)
     with pytest.raises(Overloaded, match=r"limits\.queue_messages_max"):
         group.admit(4, 1)
+
+
+def test_room_goes_to_whoever_was_refused_first() -> None:
+    """Overload: of equal producers none gets what another waited for longer."""
+    group = Group({**SETTINGS, "max_messages": 4})
+    group.store(1, 4)
+    early, late = b"early".ljust(16), b"late".ljust(16)
+    with pytest.raises(Overloaded):
+        group.admit(1, 3, early)
+    group.apply(commands.purge(UID, []))
+    with pytest.raises(Overloaded):
+        group.admit(1, 2, late)  # three of the four places are kept for the other one
+    group.admit(1, 3, early)
+    with pytest.raises(Overloaded):
+        group.admit(1, 2, late)
+
+
+def test_what_can_never_fit_holds_up_nobody() -> None:
+    group = Group({**SETTINGS, "max_messages": 4})
+    with pytest.raises(Overloaded):
+        group.admit(1, 5)
+    group.admit(1, 4, b"other".ljust(16))
