@@ -210,7 +210,7 @@ ROWS: Final = (
         "N14",
         "raft.slow_leader_stays",
         "a leader whose disk stands still keeps its place",
-        ("L1", "L2", "rest"),
+        ("L1", "L2", "L3", "rest"),
         "a slow disk",
         "",
         nodes="gray",
