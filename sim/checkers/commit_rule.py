@@ -1,6 +1,8 @@
 """S15: a leader commits only an entry of its own term, held durably by a majority (Raft, 5.4.2).
 
-One rule: copies are counted on the disks, not in anybody's books; and nobody commits what no leader did.
+One rule: copies are counted on the disks, not in anybody's books; and nobody commits what no leader did. A
+copy that was acknowledged and then destroyed counts: its leader cannot know yet, and the other copies of the
+majority are there, since no majority is damaged (else nothing of this binds).
 """
 
 from haqactor.sim.checkers.checker import Rule
@@ -9,9 +11,10 @@ from haqactor.sim.watch.observed import Append, Commit, Event, Snapshot, Started
 
 class _Log:
     """One replica's terms by index from ``base`` on, and up to where it is durable. ``recovered``: entries up
-    to there are still to be shown again after a restart, and were found on the disk."""
+    to there are still to be shown again after a restart, and were found on the disk. ``ghost``: what it held
+    before its disk was damaged."""
 
-    __slots__ = ("base", "durable", "last", "recovered", "terms")
+    __slots__ = ("base", "durable", "ghost", "last", "recovered", "terms")
 
     def __init__(self, base: int = 0, term: int = 0) -> None:
         self.base = base
@@ -19,6 +22,7 @@ class _Log:
         self.durable = base
         self.recovered = 0
         self.terms = {base: term}
+        self.ghost: _Log | None = None
 
     def append(self, index: int, term: int) -> None:
         if self.terms.get(index) != term:
@@ -32,7 +36,9 @@ class _Log:
             self.recovered = 0
 
     def holds(self, index: int, term: int) -> bool:
-        return index <= self.durable and (index < self.base or self.terms.get(index) == term)
+        if index <= self.durable and (index < self.base or self.terms.get(index) == term):
+            return True
+        return self.ghost is not None and self.ghost.holds(index, term)
 
 
 class CommitRule(Rule):
@@ -58,9 +64,10 @@ class CommitRule(Rule):
         elif isinstance(event, Commit):
             self._commit(event)
         elif isinstance(event, Started):
-            known = self._log(event.host, event.group).durable
+            before = self._log(event.host, event.group)
             log = self._logs[event.host, event.group] = _Log(event.snapshot_index, event.snapshot_term)
-            log.recovered = event.last_index if event.settled else min(event.last_index, known)
+            log.recovered = event.last_index if event.settled else min(event.last_index, before.durable)
+            log.ghost = before if event.damaged else before.ghost
         elif isinstance(event, Snapshot) and event.installed:
             log = self._log(event.host, event.group)
             if log.terms.get(event.index) != event.term:

@@ -209,6 +209,24 @@ def forgotten_in_a_crash(story: Story) -> None:
     story.append("n1", 1, 1)
 
 
+@holds("S15")
+def committed_with_a_copy_that_was_destroyed(story: Story) -> None:
+    """A follower acknowledges, its disk is damaged, and the leader commits with what it had said"""
+    story.append("n0", 1, 1)
+    story.store(1, 1, "n1", "n2")
+    story.start("n1", 1, "", 0, 0, suspect=True, damaged=True)
+    story.commit("n0", 1, 1, by=1)
+
+
+@breaks("S15")
+def committed_with_a_copy_that_was_torn(story: Story) -> None:
+    """The same where only the last block may be gone: that was never acknowledged"""
+    story.append("n0", 1, 1)
+    story.store(1, 1, "n1", "n2")
+    story.start("n1", 1, "", 0, 0, suspect=True)
+    story.commit("n0", 1, 1, by=1)
+
+
 @breaks("S12")
 def committed_otherwise(story: Story) -> None:
     """A follower is told of another commit than the leader's"""

@@ -115,8 +115,19 @@ class Story:
     def snapshot(self, host: str, index: int, term: int, digest: bytes, *, installed: bool = False) -> None:
         self.see(Snapshot(self.tick(), host, 1, index, term, digest, installed))
 
-    def start(self, host: str, term: int, vote: str, index: int, last: int, *, suspect: bool = False) -> None:
-        self.see(Started(self.tick(), host, 1, 2, term, vote, index, last, suspect=suspect))
+    def start(
+        self,
+        host: str,
+        term: int,
+        vote: str,
+        index: int,
+        last: int,
+        *,
+        suspect: bool = False,
+        damaged: bool = False,
+    ) -> None:
+        known = Started(self.tick(), host, 1, 2, term, vote, index, last, suspect=suspect, damaged=damaged)
+        self.see(known)
 
     def choose(
         self, low: int, high: int, counter: int, holder: str = "w1", *, host: str = "n0", **more: Any
