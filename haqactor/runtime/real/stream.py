@@ -19,8 +19,8 @@ autotuning, which a fixed SO_SNDBUF or SO_RCVBUF would switch off: a bound on wh
 flies."""
 
 READ_BYTES_MIN: Final = 4096
-"""What a read asks for at first, and again once little has come; eight times as much after each that was
-full. Thousands of connections that say little would leave holes all over the heap else: the system's
+"""What a read asks for at first; eight times as much after each that was full, half after each to which
+little came. Thousands of connections that say little would leave holes all over the heap else: the system's
 allocator cuts each large buffer down to the few bytes that came."""
 
 _LINGER_NONE: Final = struct.pack("ii", 1, 0)
@@ -111,8 +111,8 @@ class RealStream:
             self._drained = 0 < len(data) < wanted
             if len(data) == self._read_bytes:
                 self._read_bytes *= 8
-            elif len(data) < READ_BYTES_MIN:
-                self._read_bytes = READ_BYTES_MIN
+            elif len(data) < READ_BYTES_MIN < self._read_bytes:
+                self._read_bytes //= 2
             if not waited:
                 await trio.lowlevel.cancel_shielded_checkpoint()
             return data
