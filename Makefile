@@ -78,10 +78,7 @@ sim: $(STAMP)
 	@printf '\n==> cores\n'; $(BIN)/haq sim swarm --core --seeds $(CORE_SEEDS) --jobs $(JOBS) -o json > $(RESULTS)/cores.json
 	@$(BIN)/haq sim guarantees $(RESULTS)/*.json
 
-sim-overload: $(STAMP)
-	@$(BIN)/python -m tests.overload $(SCENARIOS) --for $(DURATION) $(OVERLOAD)
-
-bench: $(STAMP)
+sim-bench: $(STAMP)
 	@$(BIN)/haq sim bench
 
 guarantees: $(STAMP)
@@ -89,6 +86,9 @@ guarantees: $(STAMP)
 
 chaos: $(STAMP)
 	@$(BIN)/python -m tests.chaos --for $(DURATION) $(if $(SEED),--seed $(SEED)) --nodes $(NODES) $(CHAOS)
+
+overload: $(STAMP)
+	@$(BIN)/python -m tests.overload $(SCENARIOS) --for $(DURATION) $(OVERLOAD)
 
 bench: $(STAMP)
 	@$(BIN)/python -m benchmarks

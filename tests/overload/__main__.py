@@ -13,6 +13,7 @@ from typing import Final
 
 import click
 import trio
+from rich.box import SIMPLE
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Column, Table
@@ -83,10 +84,10 @@ def carry_out(
 
 
 def show(results: Sequence[Result]) -> None:
-    """For people."""
+    """For people: MB, counts, seconds."""
     console = Console()
     name = Column("scenario", no_wrap=True)
-    table = Table(name, "idle MB", "most", "allowed", "confirmed", "refused", "wait s", "promises")
+    table = Table(name, "idle", "most", "allowed", "confirmed", "refused", "wait", "", box=SIMPLE)
     for each in results:
         table.add_row(
             each.scenario.name,

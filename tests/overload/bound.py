@@ -11,7 +11,7 @@ from haqactor.config import Limits
 
 SPARE: Final = 1.2
 """What allocators and Python's own objects may add to all of it."""
-CONNECTION_BYTES: Final = 20 * 1024
+CONNECTION_BYTES: Final = 12 * 1024
 """A connection that says nothing: its tasks, its decoder, its outbox, its socket's objects."""
 QUEUE_BYTES: Final = 12 * 1024
 """A queue without messages: its columns and sets, in the group and in the directory."""

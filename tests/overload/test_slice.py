@@ -30,7 +30,7 @@ def broken(result: Result) -> dict[str, list[str]]:
 @pytest.mark.timeout(90)
 def test_fast_producers(tmp_path: Path) -> None:
     """They get equal shares of a full queue, and wait."""
-    result = overload("fast_producers", 5.0, 10)
+    result = overload("fast_producers", 4.0, 10)
     assert broken(result) == {}
     assert result.outcomes.total > 100
     picture.draw(tmp_path / "memory.svg", result)

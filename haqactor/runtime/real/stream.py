@@ -18,6 +18,11 @@ UNSENT_BYTES: Final = 262_144
 autotuning, which a fixed SO_SNDBUF or SO_RCVBUF would switch off: a bound on what waits without one on what
 flies."""
 
+READ_BYTES_MIN: Final = 4096
+"""What a read asks for at first; eight times as much after each that was full, half after each to which
+little came. Thousands of connections that say little would leave holes all over the heap else: the system's
+allocator cuts each large buffer down to the few bytes that came."""
+
 _LINGER_NONE: Final = struct.pack("ii", 1, 0)
 
 
@@ -32,7 +37,7 @@ def _tune(sock: socket.socket) -> None:
 class RealStream:
     """``sock``: connected, and this stream's own from now on."""
 
-    __slots__ = ("_broken", "_drained", "_remote", "_sending", "_sock")
+    __slots__ = ("_broken", "_drained", "_read_bytes", "_remote", "_sending", "_sock")
 
     def __init__(self, sock: socket.socket, remote: str) -> None:
         self._sock = sock
@@ -40,6 +45,7 @@ class RealStream:
         self._broken = False
         self._sending = False
         self._drained = True
+        self._read_bytes = READ_BYTES_MIN
         _tune(sock)
 
     @property
@@ -95,13 +101,18 @@ class RealStream:
                 if self._drained:
                     await trio.lowlevel.wait_readable(self._sock)
                     waited = True
-                data = self._sock.recv(max_bytes)
+                wanted = min(max_bytes, self._read_bytes)
+                data = self._sock.recv(wanted)
             except BlockingIOError:
                 self._drained = True
                 continue
             except (OSError, ValueError, trio.ClosedResourceError) as error:
                 raise self._reset(error) from error
-            self._drained = 0 < len(data) < max_bytes
+            self._drained = 0 < len(data) < wanted
+            if len(data) == self._read_bytes:
+                self._read_bytes *= 8
+            elif len(data) < READ_BYTES_MIN < self._read_bytes:
+                self._read_bytes //= 2
             if not waited:
                 await trio.lowlevel.cancel_shielded_checkpoint()
             return data
