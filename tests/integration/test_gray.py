@@ -1,7 +1,8 @@
 """Nodes that neither work nor die: stopped, or taken over by something that accepts and never answers."""
 
+import errno
 import signal
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
@@ -100,6 +101,19 @@ async def test_a_stopped_follower_is_not_missed(tmp_path: Path) -> None:
         no_tracebacks(cluster)
 
 
+async def take_over(nursery: trio.Nursery, serve: Callable[..., Awaitable[object]]) -> None:
+    """The kernel may hold a dead process's port for a moment."""
+    while True:
+        try:
+            await nursery.start(serve)
+        except OSError as error:
+            if error.errno != errno.EADDRINUSE:
+                raise
+            await trio.sleep(0.05)
+        else:
+            return
+
+
 async def test_a_peer_that_accepts_and_never_answers_holds_nobody_up(tmp_path: Path) -> None:
     """Something else took the dead node's ports."""
 
@@ -117,7 +131,8 @@ async def test_a_peer_that_accepts_and_never_answers_holds_nobody_up(tmp_path: P
             assert process.wait(5)
             for address in (node.listen, peer_address(node.listen)):
                 host, port = split_address(address, "address")
-                await nursery.start(partial(trio.serve_tcp, swallow, port, host=host))
+                with trio.fail_after(10):
+                    await take_over(nursery, partial(trio.serve_tcp, swallow, port, host=host))
             await one.more(20)
             one.longest = 0.0
             await one.more(150)

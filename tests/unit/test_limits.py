@@ -25,6 +25,8 @@ ENFORCED = {
     "snapshot_entries": ("nodes/applier.py",),
     "reserve_messages": ("haqactor/machine/dispatcher.py",),
     "grace": ("haqactor/machine/dispatcher.py",),
+    "disk_slow": ("nodes/slowness.py", "nodes/balance.py", "nodes/assembly.py"),
+    "actor_stall": ("nodes/stalled.py",),
     "producer_sessions_max": ("haqactor/machine/dispatcher.py",),
     "queue_messages_max": ("nodes/quota.py",),
     "heartbeat": ("nodes/beats.py", "nodes/assembly.py"),
