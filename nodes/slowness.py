@@ -1,8 +1,9 @@
 """A node whose disk stands still gives its leaderships to nodes whose disks do not.
 
-One rule: a leadership goes when a write of its own group has been under way for ``disk_slow``, to the voter
+One rule: all leaderships go when a write of any group has been under way for ``disk_slow``, each to the voter
 that is furthest along; a few at a time, those first that were not tried for longest. What nobody can take
-ends by the core itself, after three times as long (``RaftConfig.disk_stuck_ns``).
+ends by the core itself, after three times as long (``RaftConfig.disk_stuck_ns``). A group that writes nothing
+goes, too: its leader could not read what a follower needs.
 
 A follower with such a disk does no harm: it is not counted until it has written. A leader with one still gets
 majorities, but applies, and so answers, only what it has on its own disk.
@@ -44,7 +45,9 @@ class SlowDisk:
         """Give up what has to go now."""
         context = self._context
         now = context.now()
-        slow = [actor for actor in context.groups.values() if actor.core.should_give_up(now)]
+        actors = context.groups.values()
+        waits = any(actor.core.waits_for_disk(now) for actor in actors)
+        slow = [actor for actor in actors if waits and actor.core.should_give_up(now, elsewhere=True)]
         self._tell(len(slow), now)
         waiting = [actor for actor in slow if actor.core.transferee == NO_NODE]
         for actor in sorted(waiting, key=self._last_tried)[:AT_ONCE]:

@@ -40,13 +40,18 @@ class RaftView:
         """Does it lead, as far as it knows?"""
         return self._state.role is Role.LEADER
 
-    def should_give_up(self, now_ns: int) -> bool:
-        """Does it lead, though its disk has been at one write for too long (R18)? Whoever drives it is to
-        hand over; it steps down by itself where that comes to nothing."""
+    def waits_for_disk(self, now_ns: int) -> bool:
+        """Has its disk been at one write for too long (R18)?"""
+        state = self._state
+        return state.write_age_ns(now_ns) > state.config.disk_slow_ns
+
+    def should_give_up(self, now_ns: int, *, elsewhere: bool = False) -> bool:
+        """Does it lead, though its disk stands still? ``elsewhere``: another group on the same disk waits for
+        it. Whoever drives it is to hand over; it steps down by itself where that comes to nothing."""
         state = self._state
         if state.role is not Role.LEADER or state.probe.bug("raft.slow_leader_stays"):
             return False
-        return state.write_age_ns(now_ns) > state.config.disk_slow_ns
+        return elsewhere or self.waits_for_disk(now_ns)
 
     def leads(self, term: Term) -> bool:
         """Does it lead in ``term``, as far as it knows?"""

@@ -23,6 +23,8 @@ from haqactor.sim.network import partitions
 from haqactor.sim.network.fabric import CALM, EVERYBODY
 from haqactor.sim.plan import Fault, Plan
 
+_FOR_GOOD_NS: Final = 30_000_000_000
+"""A disk that stands still for so long does not come back within a run."""
 _AGAIN_NS: Final = 300_000_000
 """After which a supervisor starts a node again whose disk has refused."""
 
@@ -132,8 +134,11 @@ class Nemesis:
         fabric.change(EVERYBODY, EVERYBODY, CALM)
 
     def heal(self, core: Sequence[SimNode]) -> None:
-        """These run, and their disks do what they should, for ever."""
+        """These run, and their disks do what they should, for ever. One whose disk hangs for good is switched
+        off and on again: what it waits for would not come otherwise."""
         for node in core:
+            if any(fault.stall_ns >= _FOR_GOOD_NS for fault in node.medium.faults.active()):
+                self._stage.crash(node)
             node.medium.faults.switch_off()
             node.medium.on_operation = None
             if node.host.paused:
