@@ -60,6 +60,12 @@ class Sending:
         self.refused = self.refused or refused
         self.moved.set()
 
+    def cut(self) -> None:
+        """The follower is at the end of another connection now, perhaps in another life: what was sent is
+        lost, and no answer to it will come."""
+        self.refused = True
+        self.moved.set()
+
 
 async def send(actor: "GroupActor", peer: NodeId, offer: InstallSnapshot) -> None:
     """Stream the newest snapshot of this group to ``peer``, then tell the core how it went."""

@@ -70,6 +70,10 @@ class Intake:
         """What was in flight on the old connection is lost, and a peer that restarted has to hear again how
         far its log agrees, also in idle groups. Fresh groups need not wait out an election timeout."""
         for actor in self._context.groups.values():
+            sending = actor.installs_out.get(peer)
+            if sending is not None:
+                self._context.env.probe.mark("nodes.install_cut")
+                sending.cut()
             actor.mailbox.put(actor.lost_sight(peer))
             if actor.core.term == 0:
                 actor.mailbox.put(actor.core.campaign_soon)

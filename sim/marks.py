@@ -73,6 +73,7 @@ MARKS: Final[dict[str, str]] = {
     "nodes.fenced_by_directory": "",
     "nodes.hands_over": "",
     "nodes.hello_late": "",
+    "nodes.install_cut": "",
     "nodes.install_failed": "",
     "nodes.install_overtaken": "",
     "nodes.install_received": "",

@@ -9,6 +9,7 @@ from haqactor.frame import Decoder, Frame, encode
 from haqactor.ids import GroupId, Index, NodeId, Term
 from haqactor.nodes.beats import Beats
 from haqactor.nodes.group import GroupActor, RaftItem
+from haqactor.nodes.installs import Sending
 from haqactor.nodes.intake import Intake
 from haqactor.nodes.mailbox import Mailbox
 from haqactor.nodes.peerwire import PeerOp, pack_raft
@@ -177,3 +178,16 @@ def test_a_vote_is_kept_too() -> None:
     actor = FakeActor(6)
     intake.started(cast(GroupActor, actor))
     assert len(actor.mailbox) == 1
+
+
+def test_a_new_connection_breaks_off_what_was_being_sent_over_the_old_one() -> None:
+    """No answer to it will come, and until the patience with it was over the group had to do without that
+    follower: seed 181 of the crash profile, with one of three nodes dead."""
+    context, _journal = node_context()
+    actor = FakeActor(1)
+    context.groups[GroupId(1)] = cast(GroupActor, actor)
+    mine, other = Sending(Term(3), Index(40)), Sending(Term(3), Index(40))
+    actor.installs_out = {PEER: mine, NodeId(2): other}
+    Intake(context, cast(Beats, FakeBeats())).link_up(PEER)
+    assert (mine.refused, mine.moved.is_set()) == (True, True)
+    assert (other.refused, other.moved.is_set()) == (False, False)
