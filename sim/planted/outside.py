@@ -198,6 +198,7 @@ ROWS: Final = (
         "proxies, broken connections",
         "",
         nodes="partition",
+        beside=("client.stalls_unseen",),
     ),
     Bug(
         "N06",

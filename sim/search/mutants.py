@@ -143,10 +143,12 @@ def attempt(simulator: str, profile: str, name: str, first: int, last: int, redu
     run = run_nodes if simulator == NODES else run_cores
     alarms: list[int] = []
     for seed in range(first, last):
-        outcome = run(seed, profile, Settings(), (name,))
+        outcome = run(seed, profile, Settings(), (name, *beside(name)))
         if outcome.verdict.failed:
             if run(seed, profile, Settings(), ()).verdict.failed:
                 alarms.append(seed)
+                continue
+            if beside(name) and run(seed, profile, Settings(), beside(name)).verdict.failed:
                 continue
             needed = ""
             if reduce:
@@ -155,6 +157,12 @@ def attempt(simulator: str, profile: str, name: str, first: int, last: int, redu
                 )
             return Try(seed - first + 1, cpu_s() - began, outcome, needed, tuple(alarms))
     return Try(last - first, cpu_s() - began, alarms=tuple(alarms))
+
+
+def beside(name: str) -> tuple[str, ...]:
+    """What is switched on together with a bug."""
+    bug = BUGS.get(name)
+    return () if bug is None else bug.beside
 
 
 def least(kinds: tuple[str, ...], fails: Callable[[tuple[str, ...]], bool]) -> str:
@@ -187,7 +195,8 @@ def _needed_by_nodes(outcome: Outcome, profile: str, name: str) -> str:
             plan=drawn.plan.where(lambda fault: fault.kind in kept),
             chances={chance: rate for chance, rate in drawn.chances.items() if chance in kept},
         )
-        return run(outcome.seed, profile, drawn=fewer, bugs=(name,)).invariant == outcome.invariant
+        bugs = (name, *beside(name))
+        return run(outcome.seed, profile, drawn=fewer, bugs=bugs).invariant == outcome.invariant
 
     return least((*planned, *sorted(drawn.chances)), fails)
 
