@@ -40,9 +40,10 @@ def test_every_promise_holds(tmp_path: Path, capsys: pytest.CaptureFixture[str])
 def test_a_planted_bug_is_found_and_all_of_it_kept(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Resets of connections make clients ask again; nodes that know no retries store it twice."""
-    resets = tuple(Fault(0.5 + number, 0.3, "reset", (f"n{number % 3}",)) for number in range(4))
-    settings = Settings(1, 4.0, plan=resets, bugs=("machine.no_dedup",))
+    """Resets of connections make clients ask again; nodes that know no retries store it twice. There are
+    many of them: one has to come between a publish and its answer."""
+    resets = tuple(Fault(0.5 + number / 10, 0.05, "reset", (f"n{number % 3}",)) for number in range(45))
+    settings = Settings(1, 5.5, plan=resets, bugs=("machine.no_dedup",))
     assert carry_out(settings, tmp_path / "out", "table") == 1
     assert "nothing stored twice" in capsys.readouterr().out
     kept = sorted(each.name for each in (tmp_path / "out").iterdir())
