@@ -20,11 +20,13 @@ def not_leader(context: Context, group: GroupId, core: RaftCore) -> NotLeader:
     if leader != NO_NODE:
         return NotLeader(f"node {leader} leads group {group}", leader=leader, term=term)
     state = core.cure_state()
-    if len(state.suspects) > (len(core.configuration.deciders()) - 1) // 2 and state.damaged:
+    awaited = [node for node in state.missing or core.configuration.deciders() if _is_away(context, node)]
+    too_many = len(state.suspects) > (len(core.configuration.deciders()) - 1) // 2
+    # A sound replica does not know how much the others have lost; torn tails alone are cured in a moment.
+    if too_many and (state.damaged or not (state.suspect or awaited)):
         return NotLeader(
             _given_up_by_nobody(context, group, core), leader=leader, term=term, reason="damaged"
         )
-    awaited = [node for node in state.missing or core.configuration.deciders() if _is_away(context, node)]
     if not state.suspects or not awaited:
         return NotLeader(f"no leader of group {group} is known", leader=leader, term=term)
     missing = ", ".join(f"node {node} ({context.leaders.address(node)})" for node in awaited)

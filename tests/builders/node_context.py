@@ -16,6 +16,7 @@ from haqactor.env import Environment
 from haqactor.ids import GroupId, Index, NodeId
 from haqactor.journal.identity import Identity
 from haqactor.journal.journal import Journal
+from haqactor.journal.salvage import Damage
 from haqactor.journal.tail import TailCache
 from haqactor.journal.writer import Persist
 from haqactor.nodes.context import Context
@@ -58,6 +59,7 @@ class FakeJournal:
     boot: int = 1
     submitted: list[Persist] = field(default_factory=list[Persist])
     entries: dict[tuple[int, int], Entry] = field(default_factory=dict[tuple[int, int], Entry])
+    damages: tuple[Damage, ...] = ()
 
     def submit(self, persist: Persist) -> None:
         self.submitted.append(persist)

@@ -73,3 +73,14 @@ def test_an_election_that_is_due_is_no_damage(suspect: bool) -> None:
     hello(ONE, core, suspect=True, reply=False)
     error = refused(core)
     assert (error.leader, error.reason) == (-1, "")
+
+
+def test_a_majority_that_has_lost_something_is_told_by_the_sound_one_as_well() -> None:
+    core = make((1, 2))
+    hello(ONE, core, suspect=True, reply=False)
+    assert refused(core).reason == ""
+    hello(NodeId(2), core, suspect=True, reply=False)
+    error = refused(core)
+    assert error.reason == "damaged"
+    assert "(node 1, node 2)" in str(error)
+    assert "haq group recover 1 --accept-loss" in str(error)
