@@ -66,9 +66,17 @@ async def recover(
             on_unclean(found.cut)
         if not probe.bug("journal.cut_without_suspicion"):
             current = current.hurt(found.cut.groups, damaged=False)
-    await identity.store(replace(current, boot=boot, clean=None, durable_upto=found.sequence))
+    await _begin(identity, replace(current, boot=boot, clean=None, durable_upto=found.sequence))
     recovery.describe(identity.current)
     return Opened(identity, found, recovery)
+
+
+async def _begin(identity: IdentityFile, begun: Identity) -> None:
+    """Both copies get an epoch that was jumped to: else the older one, left alone, would lead there again."""
+    jumped = begun.boot > identity.current.boot + 1
+    await identity.store(begun)
+    if jumped:
+        await identity.store(begun)
 
 
 def _believed(identity: IdentityFile) -> tuple[Identity, int]:
@@ -92,7 +100,7 @@ async def _salvage(
         current = current.hurt(salvage.lost, damaged=True)
     newest = 0 if found.last is None else found.last.boot
     boot = max(boot, newest + 2 if newest > current.boot else 0)  # no epoch that peers may have heard of
-    await identity.store(replace(current, boot=boot, clean=None, durable_upto=found.sequence))
+    await _begin(identity, replace(current, boot=boot, clean=None, durable_upto=found.sequence))
     salvage.describe(identity.current)
     return Opened(identity, found, salvage, tuple(salvage.damages))
 

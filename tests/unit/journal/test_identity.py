@@ -129,3 +129,17 @@ async def test_where_one_copy_is_bad_the_other_may_be_the_older_one(how: str) ->
         assert journal.boot > boot
         assert journal.tail_suspect(GroupId(1)) == (how != "nothing")
         assert not journal.is_damaged(GroupId(1))
+
+
+async def test_no_epoch_comes_twice_where_one_copy_after_the_other_goes_bad() -> None:
+    """Seed 70067 of the swarm profile: the older copy, two epochs behind, led to the one that was in use."""
+    disk = MemoryDisk()
+    boots: list[int] = []
+    for _ in range(6):
+        async with running(disk, clean=False) as journal:
+            boots.append(journal.boot)
+        disk.locks.clear()
+        file = disk.names[f"{DIRECTORY}/identity"]
+        numbers = [int.from_bytes(file.data[at + 12 : at + 20], "little") for at in (0, SLOT_BYTES)]
+        file.data[SLOT_BYTES * numbers.index(max(numbers)) + 30] ^= 1  # the newest one rots
+    assert sorted(set(boots)) == boots
