@@ -85,8 +85,7 @@ class Group:
 @dataclass(frozen=True, slots=True)
 class RecoveredGroup:
     """What a group's core is restarted from. ``runs``: (first index, term) of the entries above the snapshot.
-    ``configs``: (index, header) of the CONFIG entries among them. ``damaged``: it lost more than a torn
-    tail."""
+    ``configs``: (index, header) of the CONFIG entries among them."""
 
     hard_state: HardState
     snapshot: SnapshotMeta | None
@@ -95,4 +94,3 @@ class RecoveredGroup:
     last_term: Term
     configs: tuple[tuple[Index, bytes], ...]
     tail_suspect: bool
-    damaged: bool = False

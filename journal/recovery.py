@@ -233,7 +233,6 @@ class Recovery:
                 last_term=group.index.last_term,
                 configs=self._found.configs[group_id],
                 tail_suspect=identity.tail_suspect(group_id),
-                damaged=identity.is_damaged(group_id),
             )
 
     async def _orphans(self, names: list[str]) -> None:

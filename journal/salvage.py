@@ -98,17 +98,13 @@ class Salvage(Recovery):
                     break
                 elif not await self._skip(data, scan):
                     return
-            except (
-                DiskError,
-                DataDamaged,
-            ) as error:  # a sector that cannot be read: what lies behind it may be
+            except (DiskError, DataDamaged) as error:
+                # One sector cannot be read; what lies behind it may be readable.
                 self._doubts(f"{data.path} at offset {scan.offset}: {error}", data.path)
                 if not await self._skip_unreadable(scan):
                     return
         if data.size < max(declared, SECTOR_BYTES):
             self._doubts(f"{data.path} at offset {data.size}: the file ends here", data.path)
-        elif not scan.offset:
-            self._found.empty.append(data.number)
 
     async def _skip(self, data: DataFile, scan: SegmentScan) -> bool:
         """Behind a bad block; False where nothing good follows in this file."""

@@ -1,13 +1,12 @@
 """How much a queue may hold: publishes beyond that are refused by its leader, before they are in the log.
 
-One rule: what is under way counts, so that a queue never holds more than its limit by a publish; those that
-are refused get room in the order in which they came (``haqactor.nodes.line``). A retry of what is stored
-passes, for it adds nothing. Dead letters are never refused: they were in the group before.
+One rule: what is under way counts, so that no publish takes a queue above its limit; those that are refused
+get room in the order in which they came (``haqactor.nodes.line``). A retry of what is stored passes, for it
+adds nothing. Dead letters are never refused: they were in the group before.
 
 A message counts until it is settled: ready, leased, deferred and parked ones alike.
 """
 
-from collections.abc import Callable
 from typing import Any, Final
 
 from haqactor import wire
@@ -16,9 +15,9 @@ from haqactor.errors import Overloaded
 from haqactor.machine.machine import GroupMachine
 from haqactor.machine.queue import Queue
 from haqactor.nodes.line import Line
+from haqactor.nodes.proposals import Answer
 
 RETRY_AFTER_S: Final = 0.5
-Answer = Callable[[Any, int], None]
 
 
 class Quota:
