@@ -101,7 +101,7 @@ class Salvage(Recovery):
             except (DiskError, DataDamaged) as error:
                 # One sector cannot be read; what lies behind it may be readable.
                 self._doubts(f"{data.path} at offset {scan.offset}: {error}", data.path)
-                if not await self._skip_unreadable(scan):
+                if not await self._skip_on(scan):
                     return
         if data.size < max(declared, SECTOR_BYTES):
             self._doubts(f"{data.path} at offset {data.size}: the file ends here", data.path)
@@ -120,24 +120,15 @@ class Salvage(Recovery):
             scan.skip_to(header.end)
             return header.end < data.size
         self._doubts(what, bad.path)
-        following = await scan.good_header(bad.offset + SECTOR_BYTES)
+        return await self._skip_on(scan)
+
+    async def _skip_on(self, scan: SegmentScan) -> bool:
+        """To the next block whose header is good; False where none is."""
+        following = await scan.good_header(scan.offset + SECTOR_BYTES)
         if following is None:
             return False
         scan.skip_to(following)
         return True
-
-    async def _skip_unreadable(self, scan: SegmentScan) -> bool:
-        at = scan.offset
-        while True:
-            at += SECTOR_BYTES
-            try:
-                following = await scan.good_header(at)
-            except DiskError:
-                continue
-            if following is None:
-                return False
-            scan.skip_to(following)
-            return True
 
     def _follows(self, header: BlockHeader) -> bool:
         return self._chain is None or self._chain == (header.previous_crc, header.sequence - 1)

@@ -73,9 +73,17 @@ class SegmentScan:
         """Bytes of the file, fewer at its end, through a window."""
         at = offset - self._window_at
         if at < 0 or at + size > len(self._window):
-            self._window = await self._file.pread(offset, max(size, _WINDOW_BYTES))
+            self._window = await self._read(offset, size)
             self._window_at, at = offset, 0
         return self._window[at : at + size]
+
+    async def _read(self, offset: int, size: int) -> bytes:
+        try:
+            return await self._file.pread(offset, max(size, _WINDOW_BYTES))
+        except DiskError:
+            if not self._short:
+                raise
+            return await self._file.pread(offset, size)  # what cannot be read may lie behind it
 
     def _fail(self, what: str, header: BlockHeader | None = None) -> None:
         self.bad = BadBlock(self._file.path, self.offset, what, header)
@@ -128,17 +136,34 @@ class SegmentScan:
         self.offset, self.bad = offset, None
 
     async def good_header(self, start: int) -> int | None:
-        """Where the next block begins whose header is good, from ``start`` on; None: nowhere. Raises
-        DiskError."""
-        data = await self._file.pread(start, max(0, self._size - start))
-        for begin in range(0, len(data.rstrip(b"\0")), SECTOR_BYTES):
-            if data[begin + 4 : begin + 8] == MAGIC:
-                try:
-                    decode_header(data, begin, self._number, start + begin, self._size)
-                except DataDamaged:
-                    continue
-                return start + begin
+        """Where the next block begins whose header is good, from ``start`` on; None: nowhere. What cannot be
+        read is passed over, sector by sector in its window, so that the file is read twice at most."""
+        at, whole = start, True
+        while at < self._size:
+            end = min(self._size, at - at % _WINDOW_BYTES + _WINDOW_BYTES)
+            try:
+                data = await self._file.pread(at, (end if whole else min(end, at + SECTOR_BYTES)) - at)
+            except DiskError:
+                at, whole = at if whole else at + SECTOR_BYTES, False
+                continue
+            for begin in range(at, at + len(data), SECTOR_BYTES):
+                if data[begin - at + 4 : begin - at + 8] == MAGIC and await self._begins(begin):
+                    return begin
+            at += len(data)
+            whole = whole or at == end
+            if not data:
+                return None
         return None
+
+    async def _begins(self, offset: int) -> bool:
+        """Is there a good header?"""
+        try:
+            head = await self._file.pread(offset, FIXED_BYTES)
+            data = await self._file.pread(offset, claimed_header_bytes(head, 0) or 0)
+            decode_header(data, 0, self._number, offset, self._size)
+        except (DataDamaged, DiskError):
+            return False
+        return True
 
     async def _zeros(self) -> bool:
         """Is all the rest of the file zero?"""

@@ -62,6 +62,9 @@ class MemoryFile:
     async def pread(self, offset: int, size: int) -> bytes:
         await self._disk.step("pread", self._path)
         self._disk.bytes_read += size
+        bad = self._disk.unreadable.get(self._path, ())
+        if any(offset < at + SECTOR and at < offset + size for at in bad):
+            raise DiskError("input/output error")
         return bytes(self.inode.data[offset : offset + size])
 
     def _write(self, offset: int, buffers: Sequence[Buffer]) -> None:
@@ -114,6 +117,7 @@ class MemoryDisk:
         self.bytes_read = 0
         self.log: list[tuple[str, str]] = []
         self.faults: list[tuple[str, str, DiskError]] = []
+        self.unreadable: dict[str, list[int]] = {}  #: of a path: where its bad sectors begin
 
     def fail(self, operation: str, part: str, error: DiskError) -> None:
         """The next such operation on a path that contains ``part`` raises ``error``."""
