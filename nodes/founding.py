@@ -208,7 +208,7 @@ def checked_cluster(seed: str, answer: Answer, mine: str, nonce: bytes) -> Found
             f"{seed} belongs to a cluster already, in which {mine} is the address of node {known[0]}, with "
             "another disk: this data directory is new, or was wiped, and cannot serve as that node. The "
             "cluster runs on with the others. Bring the old data directory back, or let a new node take its "
-            "place with `haq node replace`"
+            "place with `haq node replace`, once your release has it"
         )
     raise Conflict(
         f"{seed} belongs to a cluster already, which does not know this disk: a node whose data directory is "

@@ -5,6 +5,7 @@ One rule: nothing is given up unless it is said with ``--accept-loss``, and what
 """
 
 import json
+import os
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -167,6 +168,8 @@ def _write_down(directory: str, damages: "list[Damage]", given_up: list[Kept]) -
     }
     with (Path(directory) / AUDIT).open("a", encoding="utf-8") as file:
         file.write(json.dumps(line) + "\n")
+        file.flush()
+        os.fsync(file.fileno())  # before the loss itself is made durable
 
 
 def _disk() -> Any:
