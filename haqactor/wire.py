@@ -145,10 +145,11 @@ class Declare(NamedTuple):
 
 
 class Delete(NamedTuple):
-    """To group 0. Reply {uid, group}."""
+    """To group 0: incarnation ``uid`` of a queue; 0: whichever there is. Reply {uid, group}, or not_found."""
 
     rid: int
     name: str
+    uid: int = 0
 
 
 class Queues(NamedTuple):
@@ -158,8 +159,7 @@ class Queues(NamedTuple):
 
 
 class Resolve(NamedTuple):
-    """To any node; ``strict``: to group 0's leader, which confirms it. Reply [uid, group, version, settings];
-    not_found otherwise."""
+    """To any node; ``strict``: to group 0's leader. Reply [uid, group, version, settings], or not_found."""
 
     rid: int
     name: str

@@ -105,7 +105,8 @@ class DirectoryService:
             self._draft.add(commands.declare(message.name, settings), answer)
         elif isinstance(message, wire.Delete):
             check_name(message.name)
-            self._draft.add(commands.delete(message.name), self._told_where(message.name, answer))
+            answer = self._told_where(message.name, answer)
+            self._draft.add(commands.delete(message.name, message.uid), answer)
         elif isinstance(message, wire.OpenProducer):
             check_name(message.name, "producer")
             self._draft.add(commands.open_producer(message.name), answer)

@@ -253,12 +253,15 @@ class SimCluster:
         return host
 
     def leader(self, group: int) -> SimNode | None:
-        """The node that leads a group, as the highest term among the living has it."""
+        """The node that leads a group, as the highest term among the living has it. An actor that is stalled
+        does not know yet what its core does (seed 201217 of profile swarm)."""
         found: tuple[int, SimNode] | None = None
         for node in self.nodes:
             actor = None
             if node.host.alive and node.server is not None and node.server.context is not None:
                 actor = node.server.context.groups.get(cast(Any, group))
-            if actor is not None and actor.leading and (found is None or actor.core.term > found[0]):
+            if actor is None or not (actor.leading and actor.core.is_leader):
+                continue
+            if found is None or actor.core.term > found[0]:
                 found = actor.core.term, node
         return None if found is None else found[1]

@@ -140,33 +140,30 @@ class Broker:
     async def delete_queue(self, name: str) -> None:
         """Delete a queue with all its messages. Raises NotFound, Conflict where another queue names it as its
         dead letter, NoQuorum, OutcomeUnknown."""
-        await self._delete(check_name(name), again=False)
+        check_name(name)
+        while not await self._delete(name, await self.resolve(name), again=False):
+            pass  # what was known by that name is gone, and another one may have its name
 
-    async def _delete(self, name: str, *, again: bool) -> None:
+    async def _delete(self, name: str, target: Target, *, again: bool) -> bool:
         try:
-            await self._drop(name, again=again)
+            return await self._drop(name, target, again=again)
         except OutcomeUnknown as error:
-            retry = partial(self._delete, name, again=True)
+            retry = partial(self._delete, name, target, again=True)
             raise RequestUnknown(str(error), queue=name, retry=retry) from error
 
-    async def _drop(self, name: str, *, again: bool) -> None:
-        """``again``: it may have been deleted by an earlier try, so that NotFound is what was wanted."""
-        request = self.session.request(METADATA_GROUP, wire.Delete(0, name), mutates=True)
+    async def _drop(self, name: str, target: Target, *, again: bool) -> bool:
+        """Delete that incarnation, and no other, however late a copy of the request comes to the directory.
+        ``again``: an earlier try may have done it. False: it was gone, by somebody else."""
+        request = self.session.request(METADATA_GROUP, wire.Delete(0, name, target.uid), mutates=True)
         try:
-            reply, _blob = await self.session.answer(request)
-            uid, group = int(reply["uid"]), int(reply["group"])
-        except NotFound as error:
+            await self.session.answer(request)
+        except NotFound:
             if not again and request.doubt < 2:
-                await self._gone_for_all(error)
-                raise
-            target = self._targets.get(name)
-            if target is None:
-                return
-            uid, group = target
-        except (KeyError, TypeError, ValueError, OverflowError) as error:
-            raise ProtocolError("the reply to Delete is malformed") from error
-        await self._await(group, uid, 0, gone=True)
-        self.forget(name, uid)
+                self.forget(name, target.uid)
+                return False
+        await self._await(target.group, target.uid, 0, gone=True)
+        self.forget(name, target.uid)
+        return True
 
     async def queues(self) -> list[QueueInfo]:
         """Every queue, by name, as its leader sees it. Raises NoQuorum where a group has no leader."""

@@ -46,7 +46,8 @@ class Lane:
     """One group's sources and its current connection."""
 
     __slots__ = (
-        "_poke", "error", "group", "hold_ns", "link", "probe", "ready", "redirects", "since_ns", "sources",
+        "_poke", "copies", "error", "group", "hold_ns", "link", "probe", "ready", "redirects", "since_ns",
+        "sources",
     )  # fmt: skip
 
     def __init__(self, group: int, poke: Callable[[], None], probe: Probe = _NULL) -> None:
@@ -57,6 +58,7 @@ class Lane:
         self.ready: dict[Source, None] = {}
         self.redirects = 0
         self.hold_ns = 0
+        self.copies = 0  #: of requests, sent while an earlier one may be done yet
         self.since_ns: int | None = None
         self.error: Error | None = None
         self._poke = poke
@@ -176,6 +178,7 @@ class Request:
         if self._link is None:
             self._link = link
             self._rid = link.ask(self, self._message)
+            self._lane.copies += self.doubt > 0
             self.doubt += 1
         return True
 

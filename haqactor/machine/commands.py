@@ -65,7 +65,7 @@ _SHAPES: Final[dict[int, list[type[Any]]]] = {
     Op.LIMITS: [int, int],
     Op.RAISE_VERSION: [int, int],
     Op.DECLARE: [int, str, dict],
-    Op.DELETE: [int, str],
+    Op.DELETE: [int, str, int],
     Op.OPEN_PRODUCER: [int, str],
     Op.REGISTER_NODE: [int, int, str, int],
     Op.CREATE_GROUPS: [int, list],
@@ -197,9 +197,10 @@ def declare(name: str, settings: dict[str, Any]) -> Command:
     return [Op.DECLARE.value, name, settings]
 
 
-def delete(name: str) -> Command:
-    """Group 0. Reply ``{uid, group}`` or NotFound, Conflict."""
-    return [Op.DELETE.value, name]
+def delete(name: str, uid: int) -> Command:
+    """Group 0: that incarnation of a queue; ``uid`` 0: whichever there is. Reply ``{uid, group}`` or
+    NotFound, Conflict."""
+    return [Op.DELETE.value, name, uid]
 
 
 def open_producer(name: str) -> Command:

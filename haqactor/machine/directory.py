@@ -139,7 +139,7 @@ class DirectoryMachine:
             if op == Op.DECLARE:
                 return self._declare(command[1], command[2], effects)
             if op == Op.DELETE:
-                return self._delete(command[1], effects)
+                return self._delete(command[1], command[2], effects)
             if op == Op.OPEN_PRODUCER:
                 return self._open_producer(command[1])
             if op == Op.REGISTER_NODE:
@@ -205,9 +205,10 @@ class DirectoryMachine:
         self._store(QueueRow(dead_letter, change, group, 1, settings, change), effects)
         return group, [[change, group, 1]]
 
-    def _delete(self, name: str, effects: list[Effect]) -> dict[str, Any]:
+    def _delete(self, name: str, uid: int, effects: list[Effect]) -> dict[str, Any]:
+        """A copy of a deletion that comes late finds its incarnation gone, and leaves the next one alone."""
         row = self.queues.get(name)
-        if row is None:
+        if row is None or uid not in (0, row.uid):
             raise NotFound(f"there is no queue {name!r}")
         sources = [source for source in self._sources.get(name, {}) if source != name]
         if sources:

@@ -6,7 +6,7 @@ backs nothing; and what a block says is read in its bytes.
 
 from typing import Any
 
-from haqactor.ids import GroupId, Index, Term
+from haqactor.ids import NO_NODE, GroupId, Index, Term
 from haqactor.journal.block import decode_header, unpack
 from haqactor.journal.journal import Journal
 from haqactor.journal.record import DropRecord, decode
@@ -63,10 +63,11 @@ class Truth:
 
     def backs(self, group: GroupId, index: Index, term: Term, hard: HardState | None = None) -> bool:
         """Is the log up to that entry on the medium (or what has replaced it since), and that hard state (or
-        a later one)? ``index`` 0: no entry."""
+        a later one: of a higher term, or with a vote where it had none)? ``index`` 0: no entry."""
         if hard is not None:
             known = self._hard.get(group, HardState())
-            if hard != known and known.term <= hard.term:
+            same = known.term == hard.term and hard.vote in (NO_NODE, known.vote)
+            if not same and known.term <= hard.term:
                 return False
         if index and not self._holds(group, index, term):
             return False

@@ -10,7 +10,7 @@ fields; what a client has not been told is left out of it:
 publish   ``producer`` (session), ``producer_seq``, ``seq``, ``duplicate``, ``uid``
 deliver   ``seq``, ``attempt``, ``uid``, ``consumer``, ``term`` and ``counter`` (lease), ``chosen_ns``
 ack, ...  ``seq``, ``uid``, ``term``, ``counter``; nack, reject and release alike
-declare   ``uid``, ``version``, ``created``, ``changed``, ``dead_letter``, ``again`` (perhaps sent twice)
+declare   ``uid``, ``version``, ``created``, ``changed``, ``dead_letter``, ``again`` (copies yet to act)
 info      ``ready``, ``leased``, ``delayed``, ``dead``, ``first_seq``, ``next_seq``, ``uid``, ``version``
 any       ``error``: the code of the error that ended it
 ========  ==========================================================================================

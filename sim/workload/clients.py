@@ -119,13 +119,13 @@ class Clients:
         target = settings.get("dead_letter")
         known = {} if target in (None, queue) else {"dead_letter": target}
         op = self.call(client, "declare", queue, **known)
-        way = _way(broker)
+        before = _copies(broker)
         try:
             made = await broker.declare(queue, **settings)
         except (*TRANSIENT, Conflict, InvalidArgument) as error:
             self.failed(op, error)
             return False
-        again = way is None or way != _way(broker)
+        again = _copies(broker) - before
         uid = uid_of(broker, queue)
         self.done(op, uid=uid, created=made.created, changed=bool(made.changes), again=again)
         return True
@@ -143,13 +143,10 @@ def uid_of(broker: Broker, queue: str) -> int:
     return 0 if target is None else target.uid
 
 
-def _way(broker: Broker) -> tuple[object, ...] | None:
-    """How requests reach the directory; while it stays the same, each is sent once. None: perhaps not."""
-    core = broker.session.core
-    leader = core.routing.leader(METADATA_GROUP)
-    if core.options.proxy or leader.node < 0 or any(link.proxy for link in core.links):
-        return None
-    return leader, *core.links
+def _copies(broker: Broker) -> int:
+    """How often a request to the directory has been sent again while an earlier copy might be done yet."""
+    lane = broker.session.core.lanes.get(METADATA_GROUP)
+    return 0 if lane is None else lane.copies
 
 
 def stream_uid(publisher: Publisher, queue: str) -> int:

@@ -245,6 +245,8 @@ class FakeCluster:
 
     def _on_delete(self, _c: FakeConnection, message: wire.Delete, _b: bytes) -> Any:
         queue = self.named(message.name)
+        if message.uid not in (0, queue.uid):
+            raise NotFound(f"that queue {message.name!r} is gone")
         del self.names[message.name]
         return {"uid": queue.uid, "group": queue.group}
 
@@ -463,15 +465,8 @@ class FakeCluster:
             item.lease_ends_ns = self._now_ns() + self.lease_ns
         blob = batch.Packer().pack([item.body for item in items])
         attempts = [[seq, item.failures] for seq, item in zip(picked, items, strict=True) if item.failures]
-        part = [
-            self.term,
-            self._counter,
-            -1,
-            [[picked[0], picked[-1]]],
-            attempts,
-            1_700_000_000_000_000_000,
-            len(blob),
-        ]
+        lease = [self.term, self._counter, -1, [[picked[0], picked[-1]]]]
+        part = [*lease, attempts, 1_700_000_000_000_000_000, len(blob)]
         consumer.messages -= len(picked)
         consumer.size -= len(blob)
         try:

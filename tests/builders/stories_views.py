@@ -37,14 +37,34 @@ def dead_letters_declared(story: Story) -> None:
 @holds("S17")
 def declared_again(story: Story) -> None:
     """A declaration that was sent twice made the queue itself, and found it there"""
-    story.did("declare", uid=7, created=False, changed=False, again=True)
+    story.did("declare", uid=7, created=False, changed=False, again=1)
     story.did("info", uid=7, version=1)
 
 
 @breaks("S17")
 def declared_once(story: Story) -> None:
     """A declaration found a queue that nobody had made"""
-    story.did("declare", uid=7, created=False, changed=False, again=False)
+    story.did("declare", uid=7, created=False, changed=False, again=0)
+
+
+def declared_in_copies(story: Story, copies: int) -> None:
+    """The first copy makes the queue, another one finds it there, and after the deletion one comes late."""
+    story.did("declare", uid=7, created=False, changed=False, again=copies)
+    story.did("delete")
+    story.did("info", outcome="fail", error="not_found")
+    story.did("info", uid=9, version=1)
+
+
+@holds("S17")
+def a_copy_comes_late(story: Story) -> None:
+    """A declaration that was sent three times makes the queue twice"""
+    declared_in_copies(story, 2)
+
+
+@breaks("S17")
+def no_copy_is_left(story: Story) -> None:
+    """It was sent twice, and both copies have acted"""
+    declared_in_copies(story, 1)
 
 
 @breaks("S17")

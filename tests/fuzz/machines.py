@@ -47,7 +47,7 @@ def _settings() -> dict[str, Any]:
 def _directory_commands() -> list[Command]:
     return [
         commands.declare("orders", {"lease_ns": 5 * NS, "dead_letter": "orders.dead"}),
-        commands.delete("q"),
+        commands.delete("q", 0),
         commands.open_producer("p"),
         commands.register_node(0, "n0:7000", 1),
         commands.create_groups([[1, [0, 1, 2]], [2, [0, 1, 2]]]),

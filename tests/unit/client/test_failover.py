@@ -44,6 +44,11 @@ async def test_publishes_in_flight_survive_the_leaders_death(cluster: FakeCluste
     assert len({item.body.body for item in fake.messages}) == 100
 
 
+def published(cluster: FakeCluster, node: int) -> list[tuple[int, int]]:
+    """The batches that a node saw: first number and count."""
+    return [(m.first, m.count) for at, m in cluster.seen if type(m).__name__ == "Publish" and at == node]
+
+
 async def test_resent_batches_have_the_same_boundaries_and_order(
     cluster: FakeCluster, broker: Broker
 ) -> None:
@@ -56,11 +61,10 @@ async def test_resent_batches_have_the_same_boundaries_and_order(
         with trio.fail_after(5):
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(producer.publish_many, "orders", [b"%d" % number for number in range(700)])
-                await trio.sleep(0.01)
+                while len(published(cluster, 0)) < 3:
+                    await trio.lowlevel.checkpoint()
                 await fail_over(cluster, 2)
-    first = [(m.first, m.count) for node, m in cluster.seen if type(m).__name__ == "Publish" and node == 0]
-    second = [(m.first, m.count) for node, m in cluster.seen if type(m).__name__ == "Publish" and node == 2]
-    assert first == second == [(1, 256), (257, 256), (513, 188)]
+    assert published(cluster, 0) == published(cluster, 2) == [(1, 256), (257, 256), (513, 188)]
     assert [item.body.body for item in fake.messages] == [b"%d" % number for number in range(700)]
 
 

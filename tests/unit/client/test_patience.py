@@ -6,10 +6,12 @@ import pytest
 import trio
 from trio.testing import MockClock
 
+from haqactor import wire
 from haqactor.client.broker import Broker, open_session
 from haqactor.client.errors import RequestUnknown, SettlementUnknown
 from haqactor.client.options import Options
 from haqactor.errors import NoQuorum, NotFound
+from haqactor.ids import METADATA_GROUP
 from tests.builders.fake_node import FakeCluster, FakeNode
 from tests.builders.fake_world import fake_environment
 
@@ -206,8 +208,10 @@ async def test_unknown_deletions_are_done_where_nothing_is_found(
         await broker.delete_queue("orders")
     await broker.declare("orders")
     error = await lose_the_leader(cluster, "Delete", lambda: broker.delete_queue("orders"))
-    cluster.add_queue("orders")  # declared anew meanwhile, or never deleted: it goes
+    cluster.add_queue("orders")  # declared anew meanwhile: it is another one
     await error.retry()
+    assert "orders" in cluster.names
+    await broker.delete_queue("orders")
     assert "orders" not in cluster.names
 
 
@@ -221,6 +225,30 @@ async def test_a_deletion_repeated_at_the_next_leader_is_done(
             nursery.start_soon(broker.delete_queue, "orders")
             await trio.sleep(0.05)
             await cluster.elect(1)
+    assert "orders" not in cluster.names
+
+
+async def test_a_copy_of_a_deletion_that_comes_late_deletes_nothing_else(
+    cluster: FakeCluster, broker: Broker
+) -> None:
+    """The first copy may hang in a broken connection: it names the incarnation that was meant."""
+    await broker.declare("orders")
+    await broker.delete_queue("orders")
+    (late,) = [message for _node, message in cluster.seen if isinstance(message, wire.Delete)]
+    await broker.declare("orders")
+    await broker.publish("orders", b"x")
+    with pytest.raises(NotFound):
+        await broker.session.ask(METADATA_GROUP, late, mutates=True)
+    assert (await broker.queue("orders").info()).ready == 1
+
+
+async def test_what_was_known_by_a_name_is_not_all_that_is_deleted(
+    cluster: FakeCluster, broker: Broker
+) -> None:
+    """Somebody else deleted it and made another: that one is meant."""
+    await broker.declare("orders")
+    cluster.add_queue("orders")
+    await broker.delete_queue("orders")
     assert "orders" not in cluster.names
 
 

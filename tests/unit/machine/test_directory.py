@@ -99,22 +99,24 @@ def test_two_that_exist_in_different_groups_conflict() -> None:
 def test_a_dead_letter_queue_in_use_is_not_deleted() -> None:
     zero = Zero()
     zero.declare("q", dead_letter="d")
-    refused = zero.apply(commands.delete("d"))[0]
+    refused = zero.apply(commands.delete("d", 0))[0]
     assert isinstance(refused, Conflict)
     assert "q" in str(refused)
     zero.declare("q", dead_letter=None)
-    assert not isinstance(zero.apply(commands.delete("d"))[0], Conflict)
-    assert isinstance(zero.apply(commands.delete("d"))[0], NotFound)
+    assert not isinstance(zero.apply(commands.delete("d", 0))[0], Conflict)
+    assert isinstance(zero.apply(commands.delete("d", 0))[0], NotFound)
 
 
 def test_a_name_declared_again_is_another_queue() -> None:
     zero = Zero()
     old = zero.declare("q")
     zero.follow(old["group"])
-    assert zero.apply(commands.delete("q")) == [{"uid": old["uid"], "group": old["group"]}]
+    assert zero.apply(commands.delete("q", 0)) == [{"uid": old["uid"], "group": old["group"]}]
     assert zero.effects == [DirectoryChanged(old["group"])]
     new = zero.declare("q")
     assert new["uid"] > old["uid"]
+    assert isinstance(zero.apply(commands.delete("q", old["uid"]))[0], NotFound)
+    assert [row[0] for row in zero.machine.queue_rows()] == ["q"]
     zero.follow(old["group"])
     zero.follow(new["group"])
     assert old["uid"] not in zero.owners[old["group"]].queues
@@ -187,7 +189,7 @@ def test_an_owner_follows_in_bounded_steps() -> None:
         zero.apply(*(commands.declare(f"q{number + at}", {}) for at in range(100)))
     assert zero.follow(1) == 3
     assert len(zero.owners[1].queues) == 1200
-    zero.apply(commands.delete("q5"), commands.declare("q6", {"max_attempts": 9}))
+    zero.apply(commands.delete("q5", 0), commands.declare("q6", {"max_attempts": 9}))
     assert zero.follow(1) == 1
     assert len(zero.owners[1].queues) == 1199
     uid = zero.machine.queues["q6"].uid
@@ -210,14 +212,14 @@ def test_a_snapshot_holds_all_of_it() -> None:
     zero.declare("q", dead_letter="d")
     zero.apply(commands.open_producer("p"), commands.register_node(0, "a:1", 1))
     zero.declare("r")
-    zero.apply(commands.delete("r"))
+    zero.apply(commands.delete("r", 0))
     whole = b"".join(zero.machine.snapshot_chunks())
     fresh = DirectoryMachine()
     fresh.restore([whole[at : at + 5] for at in range(0, len(whole), 5)])
     assert fresh.digest() == zero.machine.digest()
     assert fresh.queue_rows() == zero.machine.queue_rows()
     header = commands.encode(
-        0, [commands.delete("d"), commands.open_producer("p"), commands.declare("q", {"max_attempts": 1})]
+        0, [commands.delete("d", 0), commands.open_producer("p"), commands.declare("q", {"max_attempts": 1})]
     )
     replies = [
         machine.apply(Index(zero.index + 1), Term(1), header, 0).replies for machine in (fresh, zero.machine)

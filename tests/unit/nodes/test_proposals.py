@@ -37,7 +37,7 @@ def drafted(owners: Owners) -> Draft:
     draft.add(publish(draft.body_bytes), owners.named("first"), b"one")
     draft.add(commands.settle(1, [[1, 2]], [], [], []), owners.named("settle"))
     draft.add(publish(draft.body_bytes), owners.named("second"), b"two")
-    draft.add(commands.delete("x"))
+    draft.add(commands.delete("x", 0))
     return draft
 
 

@@ -270,7 +270,7 @@ async def test_reads_share_a_read_index_and_are_refused_without_one() -> None:
         assert here.alice.answers[refused] == ["not_leader"]
         gone = here.alice.ask(here.service, wire.Info(0, GROUP, here.uid))
         here.turn()
-        here.change(commands.delete("q"))
+        here.change(commands.delete("q", 0))
         here.turn()
         here.confirm()
         assert here.alice.answers[gone] == ["not_found"]
@@ -403,7 +403,7 @@ async def test_awaits() -> None:
         assert here.alice.answers[there] == [True]
         gone = here.alice.ask(here.service, wire.Await(0, GROUP, here.uid, 0, True))
         assert gone not in here.alice.answers
-        here.change(commands.delete("q"))
+        here.change(commands.delete("q", 0))
         here.turn()
         assert here.alice.answers[gone] == [True]
 
@@ -473,7 +473,7 @@ async def test_unsubscribe_from_a_queue_that_is_deleted_meanwhile() -> None:
         here.publish(here.alice, [b"a"])
         here.subscribe(here.bob)
         here.deliver(here.bob)
-        here.change(commands.delete("q"))
+        here.change(commands.delete("q", 0))
         here.service.work(trio_now())
         gone = here.bob.ask(here.service, wire.Unsubscribe(0, GROUP, 1))
         here.turn()

@@ -5,6 +5,8 @@ from typing import Any, cast
 
 import pytest
 
+from haqactor.ids import GroupId, Index, NodeId, Term
+from haqactor.raft.ready import HardState
 from haqactor.sim.disk.medium import Medium
 from haqactor.sim.watch.durable import Truth
 
@@ -35,3 +37,17 @@ def test_a_block_that_is_not_there(replaced: bool, monkeypatch: pytest.MonkeyPat
     assert truth.settled == replaced
     assert bool(learned) == replaced
     assert len(writer.done) == 1, "the journal goes on"
+
+
+@pytest.mark.parametrize(
+    ("term", "vote", "backed"),
+    [(3, 4, True), (4, -1, True), (4, 1, True), (4, 2, False), (5, -1, False), (5, 1, False)],
+)
+def test_a_hard_state_that_another_followed_in_one_block(term: int, vote: int, backed: bool) -> None:
+    """A block tells the newest one of each group: a vote of the same term stands for the term without one,
+    too (seed 200640 of profile swarm); never for another vote."""
+    truth, _writer = writing(Medium(1, "n0"))
+    truth._hard[GroupId(3)] = HardState(Term(4), NodeId(1))
+    truth._medium.settled = lambda *_what: True  # type: ignore[method-assign]  # it is the hard state's turn
+    hard = HardState(Term(term), NodeId(vote))
+    assert truth.backs(GroupId(3), Index(0), Term(0), hard) is backed
