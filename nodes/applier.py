@@ -64,9 +64,13 @@ class Applier:
         while self.applied < self._commit and not self._reading:
             first = Index(self.applied + 1)
             entries = core.entries(first, self._commit)
-            if entries is None or self.actor.context.env.probe.buggify("nodes.apply_from_disk"):
+            if not self.actor.installing and (
+                entries is None or self.actor.context.env.probe.buggify("nodes.apply_from_disk")
+            ):
                 self._read(first)
                 return
+            if entries is None:
+                return  # the journal may begin behind them: ``go_on`` comes after the install
             self._apply(entries, now)
 
     def _apply(self, entries: tuple[Entry, ...], now: int) -> None:
@@ -100,13 +104,17 @@ class Applier:
             self._reading = False
             if entries and entries[0].index == self.applied + 1:
                 self._apply(entries, now)
-            elif self.applied < first:
+            elif self.applied < first and not self.actor.installing:
                 raise InvariantViolation(
                     f"group {actor.group}: committed entries from {first} on cannot be read back"
                 )
             self._advance(now)
 
         actor.mailbox.put(loaded)
+
+    def go_on(self, now: int) -> None:
+        """The journal may be read again: an install is over."""
+        self._advance(now)
 
     # -- replicas' digests (R14)
 

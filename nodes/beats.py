@@ -4,6 +4,7 @@ One rule: beats are sent and heard outside the groups' turns, yet only through t
 row never speaks for a term that its group has left; a group that is stuck is left out. Beats also carry wall
 clocks (for logged time) and state digests."""
 
+import math
 from typing import Any
 
 import trio
@@ -14,22 +15,26 @@ from haqactor.frame import Frame, encode
 from haqactor.ids import GroupId, Index, NodeId
 from haqactor.nodes.context import Context
 from haqactor.nodes.peerwire import PeerOp
+from haqactor.nodes.slowness import SlowDisk
 from haqactor.nodes.stalled import Stalled
 from haqactor.raft.heartbeat import AnswerRow, Beat, BeatAnswer, BeatRow, Heartbeats, Turns
 
 
 class Beats:
     """Sends beats every interval, and at once where a group waits for a round; one such extra beat is under
-    way at a time."""
+    way at a time. A regular one that would follow another within half an interval is left out: peers hear one
+    at least every one and a half."""
 
     def __init__(self, context: Context) -> None:
         self._context = context
         self._heartbeats = Heartbeats(context.boot)
         self._turns = Turns()
         self._stalled = Stalled(context, self._turns)
+        self._slow_disk = SlowDisk(context)
         self._wanted = trio.Event()
         self._answered = trio.Event()
         self._digests: dict[NodeId, dict[GroupId, Index]] = {}
+        self._sent_at = -math.inf
         self.sent = 0
 
     def now(self) -> None:
@@ -44,30 +49,37 @@ class Beats:
             extra = await self._wait(regular)
             self._answered = trio.Event()
             self._wanted = trio.Event()
-            due = trio.current_time() >= regular  # also where extra beats never pause
-            if self._context.env.probe.buggify("nodes.extra_beat"):
-                self._send(check=due)
-            self._send(check=due)
-            if due:
-                regular = trio.current_time() + interval
+            now = trio.current_time()
+            if now >= regular:  # also where extra beats never pause
+                regular = now + interval
+                self._look()
+            if extra or now - self._sent_at > interval / 2:
+                self._sent_at = now
+                if self._context.env.probe.buggify("nodes.extra_beat"):
+                    self._send()
+                self._send()
             if extra:
-                with trio.move_on_at(regular):
+                with trio.CancelScope(deadline=regular):
                     await self._answered.wait()
 
     async def _wait(self, regular: float) -> bool:
-        with trio.move_on_at(regular):
+        with trio.CancelScope(deadline=regular):
             await self._wanted.wait()
             return True
         await trio.lowlevel.checkpoint()
         return False
 
-    def _send(self, *, check: bool) -> None:
+    def _look(self) -> None:
+        """Once an interval: does everything go on?"""
+        self._slow_disk.look()
+        for group, actor in self._context.groups.items():
+            self._turns.moving(group, actor.turns, actor.busy or len(actor.mailbox) > 0)
+            self._stalled.look(group)
+
+    def _send(self) -> None:
         context = self._context
         rows: list[BeatRow] = []
         for group, actor in context.groups.items():
-            if check:
-                self._turns.moving(group, actor.turns, actor.busy or len(actor.mailbox) > 0)
-                self._stalled.look(group)
             if actor.leading and self._moves(group):
                 row = actor.core.row()
                 if row is not None:

@@ -89,7 +89,7 @@ class GroupActor:
         """Until cancelled. An exception here is a broken invariant and ends the node."""
         context = self.context
         departures = context.departures
-        context.timers.add(self.group, self.mailbox.wake)
+        context.timers.add(self.group, self.mailbox.wake, self._deadline_ns)
         self.mailbox.wake()
         async with trio.open_nursery() as nursery:
             self.applier.nursery = nursery
@@ -184,11 +184,13 @@ class GroupActor:
         if rid:
             request.session.fail(rid, not_leader(self.context, self.group, self.core))
 
-    def _rearm(self, now: int) -> None:
+    def _deadline_ns(self, now: int) -> int:
+        """When a turn is due though nobody has anything for this actor."""
         deadline = self.core.next_deadline_ns
-        if self.serving:
-            deadline = min(deadline, now if self._stirred else self._due_ns)
-        self.context.timers.wake_by(self.group, max(deadline, now + 1_000_000))
+        return min(deadline, now if self._stirred else self._due_ns) if self.serving else deadline
+
+    def _rearm(self, now: int) -> None:
+        self.context.timers.wake_by(self.group, max(self._deadline_ns(now), now + 1_000_000))
 
     # -- proposals and reads
 
@@ -334,11 +336,15 @@ class GroupActor:
             self.service.reads(due, True, now)
 
     def restored(self, meta: SnapshotMeta, chunks: list[bytes], now: int) -> None:
-        """A snapshot from the leader replaced the state."""
+        """A snapshot from the leader replaced the state. Where the next one has done so already, its entries
+        are what the journal holds, and it is the one to become."""
+        if meta.index < self.context.journal.groups[self.group].snapshot_index:
+            return
         self.installing = False
-        if self.core.snapshot_installed(meta, now):  # else the log went past it meanwhile
+        if self.core.snapshot_installed(meta, now):  # else what is applied went past it meanwhile
             self.service.restore(chunks)
             self.applier.restored(meta)
+        self.applier.go_on(now)
 
     def directory_moved(self, now: int) -> None:
         """This node's copy of the directory changed; what waited for it is looked at again by ``work``."""

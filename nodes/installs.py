@@ -218,6 +218,7 @@ class Receiving:
                 await self._install.finish()
             except BaseException:
                 actor.installing = False
+                actor.mailbox.put(actor.applier.go_on)
                 raise
             meta, chunks = self._meta, self._chunks
             actor.context.env.probe.mark("nodes.install_received")

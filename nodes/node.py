@@ -37,7 +37,6 @@ from haqactor.nodes.peers import PeerLink
 from haqactor.nodes.ports import Ports, listen
 from haqactor.nodes.repairs import Refused, Repairs
 from haqactor.nodes.seeding import Seeking
-from haqactor.nodes.slowness import SlowDisk
 from haqactor.nodes.status import node_status
 from haqactor.nodes.supervisor import supervise
 from haqactor.nodes.timers import Timers
@@ -253,7 +252,6 @@ class Node:
         nursery.start_soon(context.timers.run)
         nursery.start_soon(self.beats.run)
         nursery.start_soon(Balancer(context).run)
-        nursery.start_soon(SlowDisk(context).run)
         nursery.start_soon(self._compact)
         nursery.start_soon(self._scrub)
 

@@ -7,11 +7,12 @@ goes, too: its leader could not read what a follower needs.
 
 A follower with such a disk does no harm: it is not counted until it has written. A leader with one still gets
 majorities, but applies, and so answers, only what it has on its own disk.
+
+It is looked at with the beats (``haqactor.nodes.beats``), which come often enough: a task of its own that
+wakes for a look which almost always finds nothing was a tenth of what an idle node did.
 """
 
 from typing import TYPE_CHECKING, Final
-
-import trio
 
 from haqactor.ids import NO_NODE, GroupId
 from haqactor.nodes.context import Context
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from haqactor.nodes.group import GroupActor
 
 _LOOKS: Final = 4
-"""So often it is looked within ``disk_slow``."""
+"""So often it is looked within ``disk_slow``, if beats come as often."""
 AT_ONCE: Final = 16
 """Leaderships given up at one look: a thousand take a quarter of a minute, and no election storm."""
 _NS: Final = 1_000_000_000
@@ -33,18 +34,17 @@ class SlowDisk:
         self._context = context
         self._tried: dict[GroupId, int] = {}
         self._since_ns: int | None = None
-
-    async def run(self) -> None:
-        """Until cancelled."""
-        every_s = self._context.limits.disk_slow / _LOOKS
-        while True:
-            await trio.sleep(every_s)
-            self.look()
+        self._every_ns = round(context.limits.disk_slow * _NS) // _LOOKS
+        self._next_ns = 0
 
     def look(self) -> None:
-        """Give up what has to go now."""
+        """Give up what has to go now. To be called with every regular beat; looks ``_LOOKS`` times within
+        ``disk_slow`` at most."""
         context = self._context
         now = context.now()
+        if now < self._next_ns:
+            return
+        self._next_ns = now + self._every_ns
         actors = context.groups.values()
         waits = any(actor.core.waits_for_disk(now) for actor in actors)
         slow = [actor for actor in actors if waits and actor.core.should_give_up(now, elsewhere=True)]

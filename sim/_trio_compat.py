@@ -57,6 +57,8 @@ class GuestRun:
         self.result: outcome.Outcome[object] | None = None
         with Driving():
             _trio._r = order
+            sys.set_asyncgen_hooks(None, None)
+            Driving.hooked = None
             trio.lowlevel.start_guest_run(
                 main,
                 run_sync_soon_threadsafe=self._scheduled,
@@ -96,18 +98,19 @@ class GuestRun:
             return math.inf
         runner = self._runner
         _current.runner, _trio._r = runner, self._order
-        # Else a run that ends would close the async generators of all runs that began before it.
-        sys.set_asyncgen_hooks(self._firstiter, self._finalizer)
+        if Driving.hooked is not self:  # a run that ends would close the generators of all that began before
+            sys.set_asyncgen_hooks(self._firstiter, self._finalizer)
+            Driving.hooked = self
         try:
             if callback is not None:
                 callback()
             return self._settle(runner)
         except StopIteration:
             self.result = runner.main_task_outcome
+            Driving.hooked = None  # the end of a run takes its hooks away
             return math.inf
         finally:
             _current.__dict__.clear()
-            sys.set_asyncgen_hooks(None, None)
 
     def _settle(self, runner: Any) -> float:
         """Passes until nothing is ready. Where nobody looks on, and nothing but tasks is to be looked after,
@@ -186,6 +189,8 @@ class Driving:
 
     __slots__ = ("_kept",)
     depth = 0
+    hooked: "GuestRun | None" = None
+    """Whose hooks for asynchronous generators are set: those of the run that was settled last."""
 
     def __init__(self) -> None:
         self._kept: tuple[dict[str, Any], bool, Any, Any, Any] | None = None
@@ -204,6 +209,7 @@ class Driving:
     def __exit__(self, *_exception: object) -> None:
         Driving.depth -= 1
         if self._kept is not None:
+            Driving.hooked = None
             kept, flag, chance, _library.name, hooks = self._kept
             sys.set_asyncgen_hooks(*hooks)
             _trio._ALLOW_DETERMINISTIC_SCHEDULING, _trio._r = flag, chance

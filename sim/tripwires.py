@@ -113,8 +113,10 @@ def tripwires() -> Generator[list[str]]:
 
 def _heard(event: str, arguments: tuple[Any, ...]) -> None:
     """The audit hook: called for everything that the interpreter reports, so it looks at the least first."""
+    if event not in _REPORTED:
+        return
     watch = _State.watch
-    if watch is not None and event in _REPORTED and driven() and threading.get_ident() == watch.thread:
+    if watch is not None and driven() and threading.get_ident() == watch.thread:
         said = "socket.socket" if event == "socket.__new__" else event
         _trip(watch, f"{said}({', '.join(repr(part)[:60] for part in arguments[:1])})")
 

@@ -279,12 +279,14 @@ class Core:
                 raise ProtocolError(f"a node sent {type(message).__name__}, which only clients send")
 
     def _learn(self, rows: wire.Rows) -> None:
+        """What every node tells is new once."""
         try:
-            self.routing.learn(rows)
+            new = self.routing.learn(rows)
         except (TypeError, ValueError) as error:
             raise ProtocolError(f"a row of leaders is malformed: {error}") from error
-        self.reroute()
-        self.poke()
+        if new:
+            self.reroute()
+            self.poke()
 
     def _welcome(self, link: Link, message: wire.Welcome) -> None:
         if self.cluster and message.cluster != self.cluster:
@@ -299,6 +301,8 @@ class Core:
         self.credit_messages = _bound(message, "consumer_credit_messages", self.credit_messages)
         self.credit_bytes = _bound(message, "consumer_credit_bytes", self.credit_bytes)
         self._learn(message.leaders)
+        self.reroute()
+        self.poke()
         self.welcomed.resolve(None)
 
     # -- time

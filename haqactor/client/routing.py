@@ -55,21 +55,27 @@ class Routing:
         """Every group heard of."""
         return list(self._leaders)
 
-    def learn_node(self, node: int, address: str) -> None:
-        """Where a node is."""
-        if node >= 0 and address:
-            self._addresses[node] = address
+    def learn_node(self, node: int, address: str) -> bool:
+        """Where a node is. Was it not known to be there?"""
+        if node < 0 or not address or self._addresses.get(node) == address:
+            return False
+        self._addresses[node] = address
+        return True
 
-    def learn(self, rows: Rows) -> None:
-        """Rows [group, node, term, address] from Welcome or Leaders. Raises TypeError, ValueError where one
-        is malformed."""
+    def learn(self, rows: Rows) -> bool:
+        """Rows [group, node, term, address] from Welcome or Leaders. Was there anything new? Raises
+        TypeError, ValueError where one is malformed."""
+        new = False
         for group, node, term, address in rows:
             if not are_numbers((group, node + 1, term)) or type(address) is not str:
                 raise ValueError("a row of another shape")
-            self.learn_node(node, address)
+            new = self.learn_node(node, address) or new
             known = self.leader(group)
             if term > known.term or (term == known.term and node >= 0):
-                self._leaders[group] = Leader(node, term, address or self._addresses.get(node, ""))
+                told = Leader(node, term, address or self._addresses.get(node, ""))
+                new = new or told != known
+                self._leaders[group] = told
+        return new
 
     def refused(self, group: int, by_node: int, leader: int, term: int) -> None:
         """A node says that it does not lead ``group``, and who does (-1: it does not know)."""

@@ -108,7 +108,8 @@ class Session:
                 self._dialing[(address, proxy)] = None
                 nursery.start_soon(self._connection, address, proxy)
             self._poked = trio.Event()
-            with trio.move_on_after(max(next_ns - self.now_ns(), 1_000_000) / NS) as self._nap:
+            until = trio.current_time() + max(next_ns - self.now_ns(), 1_000_000) / NS
+            with trio.CancelScope(deadline=until) as self._nap:
                 await self._poked.wait()
 
     async def _connection(self, address: str, proxy: bool) -> None:

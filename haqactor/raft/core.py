@@ -277,10 +277,13 @@ class RaftCore(RaftView):
 
     def snapshot_installed(self, meta: SnapshotMeta, now_ns: int) -> bool:
         """The durable marker of a received snapshot is written: the log begins behind it. False: not needed
-        any more (R12a). The suffix behind a matching entry is kept (R12b), any other log goes (R12c)."""
+        any more (R12a), for all of it is applied. What has been committed meanwhile, and not applied, may be
+        nowhere but in the snapshot by now. The suffix behind a matching entry is kept (R12b), any other log
+        goes (R12c)."""
         state = self._state
         state.now_ns = now_ns
-        if meta.index <= state.commit and not state.probe.bug("raft.install_older"):
+        older = state.probe.bug("raft.install_older")
+        if meta.index <= state.applied and not older:
             state.probe.mark("raft.install_late")
             return False
         if state.log.term_at(meta.index) == meta.term and meta.index <= state.log.durable_index:
@@ -292,7 +295,10 @@ class RaftCore(RaftView):
             state.log.restore(meta)
             state.configurations.restore(Configuration(meta.voters, meta.learners), meta.index)
         skip = state.probe.bug("raft.snapshot_off_by_one")
-        state.commit = state.handed = state.applied = Index(meta.index + skip)
+        state.applied = Index(meta.index + skip)
+        keeps = not older and meta.index < state.commit
+        state.commit = max(state.applied, min(state.commit, state.log.last_index)) if keeps else state.applied
+        state.handed = min(max(state.applied, state.handed), state.commit) if keeps else state.applied
         if state.leader not in (NO_NODE, state.node):
             state.matched = max(state.matched, meta.index)
             state.ack_due = True

@@ -51,11 +51,12 @@ RowT = TypeVar("RowT", BeatRow, AnswerRow)
 
 def _check(numbers: Sequence[Any], digest: Any = b"", flags: Sequence[Any] = ()) -> None:
     """Are these what they should be? Raises ValueError."""
-    if not (
-        all(type(number) is int and 0 <= number < _NUMBER_END for number in numbers)
-        and all(type(flag) is bool for flag in flags)
-        and type(digest) is bytes
-    ):
+    right = type(digest) is bytes
+    for number in numbers:  # plain loops: every beat and answer of every peer comes by here
+        right = right and type(number) is int and 0 <= number < _NUMBER_END
+    for flag in flags:
+        right = right and type(flag) is bool
+    if not right:
         raise ValueError("a number is out of range, or something else stands in its place")
 
 
@@ -81,7 +82,7 @@ class Beat(NamedTuple):
     def from_tuple(values: Sequence[Any]) -> "Beat":
         """What ``to_tuple`` made. Raises TypeError or ValueError on anything else."""
         seq, boot, ack, rows, gone, digest, full, want_all = values
-        decoded = tuple([BeatRow(*row) for row in rows])
+        decoded = tuple([BeatRow(*row) for row in rows]) if rows else ()
         _check((seq, boot, ack, *gone), digest, (full, want_all))
         for row in decoded:
             _check(row)
@@ -109,7 +110,7 @@ class BeatAnswer(NamedTuple):
     def from_tuple(values: Sequence[Any]) -> "BeatAnswer":
         """What ``to_tuple`` made. Raises TypeError or ValueError on anything else."""
         seq, boot, ack, rows, gone, digest, full, want_all = values
-        decoded = tuple([AnswerRow(*row) for row in rows])
+        decoded = tuple([AnswerRow(*row) for row in rows]) if rows else ()
         _check((seq, boot, ack, *gone), digest, (full, want_all))
         for row in decoded:
             _check(row[:3], b"", row[3:])
@@ -171,8 +172,8 @@ class _Said(Generic[RowT]):
             self._confirmed = rows
             self._steady = None
         self._start_over = False
-        for old in [earlier for earlier in self._on_the_way if earlier <= seq]:
-            del self._on_the_way[old]
+        while self._on_the_way and (oldest := next(iter(self._on_the_way))) <= seq:
+            del self._on_the_way[oldest]
 
     def start_over(self) -> None:
         """The peer holds something else: say everything next time."""

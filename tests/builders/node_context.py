@@ -4,7 +4,9 @@ One rule: what stands in for the journal keeps what it is handed and says nothin
 says so.
 """
 
+from collections import defaultdict
 from dataclasses import dataclass, field
+from types import SimpleNamespace
 from typing import Any, cast
 
 import structlog
@@ -60,6 +62,9 @@ class FakeJournal:
     submitted: list[Persist] = field(default_factory=list[Persist])
     entries: dict[tuple[int, int], Entry] = field(default_factory=dict[tuple[int, int], Entry])
     damages: tuple[Damage, ...] = ()
+    groups: dict[int, SimpleNamespace] = field(
+        default_factory=lambda: defaultdict(lambda: SimpleNamespace(snapshot_index=0))
+    )
 
     def submit(self, persist: Persist) -> None:
         self.submitted.append(persist)

@@ -70,8 +70,9 @@ def make(
     )
 
 
-def work(core: RaftCore, *, durable: bool = True, now_ns: int = 0) -> list[Ready]:
-    """Take every Ready; with ``durable``, the disk is at once done, and committed entries are applied."""
+def work(core: RaftCore, *, durable: bool = True, applies: bool = True, now_ns: int = 0) -> list[Ready]:
+    """Take every Ready; with ``durable``, the disk is at once done; with ``applies``, committed entries are
+    applied."""
     taken: list[Ready] = []
     while core.has_ready():
         ready = core.ready()
@@ -81,7 +82,7 @@ def work(core: RaftCore, *, durable: bool = True, now_ns: int = 0) -> list[Ready
                 core.hard_state_durable(ready.hard_state)
             if ready.entries:
                 core.durable(ready.entries[-1].term, ready.entries[-1].index, now_ns)
-        if ready.committed is not None:
+        if applies and ready.committed is not None:
             core.applied(ready.committed[1])
     return taken
 

@@ -3,6 +3,7 @@
 The core is a real one; the disk is done when the test says so.
 """
 
+from functools import partial
 from typing import Any, cast
 
 import pytest
@@ -329,6 +330,42 @@ async def test_entries_wait_while_a_snapshot_takes_their_place(autojump_clock: M
         later = build(GROUP, Index(41), Term(2), Kind.NOOP, b"")
         await one.step(2, Append(Term(2), Index(40), Term(1), Index(40), (later,)))
         assert [entry.index for write in one.journal.submitted for entry in write.entries] == [41]
+
+
+async def test_a_snapshot_that_the_next_one_has_replaced_is_passed_over(autojump_clock: MockClock) -> None:
+    """Both were received before the actor had a turn; the journal holds the entries of the second."""
+    async with running(3) as one:
+        one.actor.installing = True
+        one.journal.groups[GROUP].snapshot_index = 45
+        for index, state in ((40, b"first"), (45, b"second")):
+            meta = SnapshotMeta(Index(index), Term(2), (NodeId(0), NodeId(1), NodeId(2)))
+            one.actor.mailbox.put(partial(one.actor.restored, meta, [state]))
+        await wait_all_tasks_blocked()
+        assert [event for event in one.service.events if event[0] == "restore"] == [("restore", b"second")]
+        assert (one.actor.applier.applied, one.actor.installing) == (45, False)
+
+
+async def test_what_an_install_takes_out_of_the_journal_is_not_read_there(
+    autojump_clock: MockClock,
+) -> None:
+    """Entries that are committed and wait to be read, while a snapshot replaces them: seed 6 of profile swarm
+    with much awkwardness. The node ended with a broken invariant."""
+    async with running(3) as one:
+        entries = tuple(build(GROUP, Index(at), Term(1), Kind.NOOP, b"") for at in (1, 2, 3))
+        await one.step(2, Append(Term(1), Index(0), Term(0), Index(0), entries))
+        await one.settle()
+        one.actor.core._state.log.forget(Index(3))  # they are on the disk only
+        one.actor.installing = True
+        one.actor.mailbox.put(lambda now: one.actor.applier.commit(Index(2), now))
+        await wait_all_tasks_blocked()
+        assert one.actor.applier.applied == 0
+        meta = SnapshotMeta(Index(2), Term(1), (NodeId(0), NodeId(1), NodeId(2)))
+        one.actor.mailbox.put(lambda now: one.actor.restored(meta, [b"new"], now))
+        await wait_all_tasks_blocked()
+        assert one.actor.applier.applied == 2
+        one.journal.entries[GROUP, 3] = entries[2]
+        await one.step(2, Append(Term(1), Index(3), Term(1), Index(3), ()))
+        assert one.actor.applier.applied == 3
 
 
 async def test_a_restored_replica_forgets_the_entries_of_its_old_log(autojump_clock: MockClock) -> None:

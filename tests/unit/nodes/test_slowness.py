@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import cast
 
+import pytest
 import trio
 from trio.testing import MockClock
 
@@ -54,7 +55,7 @@ class Moves(Actor):
         self.leads = False
 
 
-async def after(seconds: float, actors: list[Actor]) -> None:
+async def after(seconds: float, actors: list[Actor], beat_s: float = 0.25) -> None:
     place = SimpleNamespace(
         groups={actor.group: actor for actor in actors},
         log=quiet_log(),
@@ -63,8 +64,11 @@ async def after(seconds: float, actors: list[Actor]) -> None:
         limits=SimpleNamespace(disk_slow=1.0),
         env=SimpleNamespace(probe=NullProbe()),
     )
+    disk = SlowDisk(cast("Context", place))
     with trio.move_on_after(seconds):
-        await SlowDisk(cast("Context", place)).run()
+        while True:
+            await trio.sleep(beat_s)
+            disk.look()
 
 
 async def test_what_waits_for_the_disk_goes(autojump_clock: MockClock) -> None:
@@ -102,3 +106,10 @@ async def test_a_handover_under_way_is_left_alone(autojump_clock: MockClock) -> 
     actor = Actor(1, transferee=NodeId(2))
     await after(3, [actor])
     assert actor.taken == []
+
+
+async def test_it_looks_no_oftener_than_it_has_to(autojump_clock: MockClock) -> None:
+    """Each look goes through all groups, and beats come as often as reads are waited for."""
+    actor = Actor(1)
+    await after(1.9, [actor], beat_s=0.01)
+    assert actor.taken == [pytest.approx(at, abs=0.05) for at in (1.01, 1.26, 1.51, 1.76)]

@@ -54,3 +54,24 @@ async def test_never_is_never_and_the_past_is_now(autojump_clock: MockClock) -> 
         await trio.sleep(1000)
         nursery.cancel_scope.cancel()
     assert woken == [0, 100, 200]
+
+
+async def test_a_deadline_that_moved_on_wakes_nobody(autojump_clock: MockClock) -> None:
+    """The actor is asked where it is now; it is woken there, though nobody said so again."""
+    timers = Timers(TrioClock())
+    woken: list[int] = []
+    asked: list[int] = []
+    latest = [500 * MS]
+
+    def where(now_ns: int) -> int:
+        asked.append(now_ns // MS)
+        return latest[0]
+
+    timers.add(1, lambda: woken.append(round(trio.current_time() * 1000)), where)
+    timers.add(2, lambda: woken.append(-1), lambda _now_ns: 300 * MS)
+    timers.wake_by(1, 100 * MS)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(timers.run)
+        await trio.sleep(2)
+        nursery.cancel_scope.cancel()
+    assert (asked, woken) == ([100, 500], [500])

@@ -32,6 +32,20 @@ def test_a_snapshot_that_is_not_ahead_is_not_needed() -> None:
     assert (core.last_index, core.snapshot.index) == (3, 0)
 
 
+def test_what_is_committed_meanwhile_and_not_applied_comes_with_the_snapshot() -> None:
+    """The journal begins behind it by now, and could not be asked for those entries any more."""
+    core = make()
+    core.step(ONE, append(1, (0, 0), (1,), commit=1), 0)
+    work(core)
+    core.step(ONE, InstallSnapshot(Term(1), Index(3), Term(1), VOTERS), 0)
+    core.step(ONE, append(1, (1, 1), (1, 1, 1), commit=4), 0)
+    work(core, applies=False)
+    assert (core.applied_index, core.commit) == (1, 4)
+    assert core.snapshot_installed(SnapshotMeta(Index(3), Term(1), VOTERS), 0)
+    assert (core.snapshot.index, core.applied_index, core.commit, core.last_index) == (3, 3, 4, 4)
+    core.applied(Index(4))
+
+
 def test_a_matching_suffix_is_kept() -> None:
     """R12b."""
     core = make((1, 1, 1))
