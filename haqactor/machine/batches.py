@@ -6,6 +6,9 @@ are never here.
 A row holds ``count`` consecutive messages that are the rows ``skip .. skip + count - 1`` of a stored batch of
 ``total`` messages (``skip`` 0 and ``total == count`` unless the row is a dead letter, which refers to the
 batch it came in).
+
+A message weighs its part of the batch as it is stored: message ``k`` of ``total`` the bytes from
+``size * k // total`` on to those of the next one. So parts always add up, in whatever order messages go.
 """
 
 from array import array
@@ -43,6 +46,11 @@ class Located(NamedTuple):
     def whole(self) -> bool:
         """Is it all of the batch?"""
         return self.last - self.first + 1 == self.total
+
+
+def part(size: int, total: int, skip: int, count: int) -> int:
+    """The bytes of messages ``skip .. skip + count - 1`` of a stored batch of ``size`` bytes."""
+    return size * (skip + count) // total - size * skip // total
 
 
 class Batches:
@@ -99,6 +107,19 @@ class Batches:
                         self.enqueued[position],
                     )
                 )
+            position += 1
+        return found
+
+    def weigh(self, low: int, high: int) -> int:
+        """The stored bytes of messages ``low..high``; sequences without a row weigh nothing."""
+        firsts, counts = self.first, self.count
+        position = max(bisect_right(firsts, low, self.head) - 1, self.head)
+        found = 0
+        while position < len(firsts) and (first := firsts[position]) <= high:
+            start, stop = max(low, first), min(high + 1, first + counts[position])
+            if start < stop:
+                skip = self.skip[position] + start - first
+                found += part(self.size[position], self.total[position], skip, stop - start)
             position += 1
         return found
 

@@ -22,7 +22,8 @@ from haqactor.errors import (
 from haqactor.ids import Index, Term
 from haqactor.machine import snapshot, views
 from haqactor.machine.batches import Located
-from haqactor.machine.commands import Command, Header, Op, Range, decode, is_list
+from haqactor.machine.chain import chained
+from haqactor.machine.commands import Command, Header, Op, Range, decode
 from haqactor.machine.effects import (
     Applied,
     Awake,
@@ -35,6 +36,7 @@ from haqactor.machine.effects import (
     Settled,
     Ticked,
 )
+from haqactor.machine.held import Held
 from haqactor.machine.intervals import IntervalSet
 from haqactor.machine.producers import Claim, Producer, Producers
 from haqactor.machine.queue import Moves, Origin, Queue
@@ -42,13 +44,12 @@ from haqactor.machine.versions import KNOWN, Agreed, Versions
 
 TICK_BUDGET: Final = 1000
 """Timers that act in one tick at most, so that no entry is a long pause."""
-_MASK: Final = (1 << 64) - 1
 _NULL: Final = NullProbe()
 Decode: TypeAlias = Callable[[Buffer, Versions], Header]
 
 
 class GroupMachine:
-    """``queues``: uid to Queue (read only for others). ``time_ns``: the T of the last entry. ``index``,
+    """``queues``: uid to Queue (read only for others). ``held``: the sum over them. ``time_ns``: the T of the last entry. ``index``,
     ``term``: of the last entry applied. ``dir_index``: the change of the directory that was followed last.
     ``known``: the versions that this release can apply. ``decode``: reads headers; what it returns is not
     changed here, so it may return the same value to several machines."""
@@ -62,6 +63,7 @@ class GroupMachine:
         self.time_ns = 0
         self.dir_index = 0
         self.queues: dict[int, Queue] = {}
+        self.held = Held()
         self.producers = self._no_producers()
         self._names: dict[str, int] = {}
         self._chain: int = 0
@@ -115,7 +117,7 @@ class GroupMachine:
                 raise InvariantViolation(f"a command of another kind of group: {command!r:.80}")
             reply = handler(command, effects)
             applied.replies.append(reply)
-            self._mix(command, reply)
+            self._chain = chained(self._chain, self.index, command[0], reply)
 
     def _no_producers(self) -> Producers:
         producers = Producers(self._touch_producer)
@@ -302,6 +304,7 @@ class GroupMachine:
                 self._probe.mark("machine.queue_dropped")
                 self._touch(queue)
                 del self.queues[uid]
+                self.held.leave(queue)
                 if self._names.get(queue.name) == uid:
                     del self._names[queue.name]
                 effects.append(QueueDropped(uid))
@@ -312,7 +315,7 @@ class GroupMachine:
             uid, version, name, settings = row
             queue = self.queues.get(uid)
             if queue is None:
-                self.queues[uid] = Queue(uid, name, version, settings, self._views)
+                self.queues[uid] = Queue(uid, name, version, settings, self._views, self.held)
                 self._names[name] = uid
             else:
                 self._touch(queue)
@@ -418,6 +421,7 @@ class GroupMachine:
         use."""
         self._probe.mark("machine.restored")
         self.queues.clear()
+        self.held = Held()
         self._names.clear()
         self.producers = self._no_producers()
         self.producers.mark = self._views
@@ -434,7 +438,7 @@ class GroupMachine:
         if kind != "end":
             raise DataDamaged("a snapshot has no end")
         for queue in self.queues.values():
-            snapshot.restore_totals(queue)
+            snapshot.restore_totals(queue, self.held)
 
     def _restore_chunk(self, kind: str, row: list[Any]) -> None:
         if kind == "machine":
@@ -474,18 +478,6 @@ class GroupMachine:
         if queue is None:
             raise NotFound(f"queue {uid} does not exist (any more)")
         return queue
-
-    def _mix(self, command: Command, reply: Any) -> None:
-        """Chain what this command led to, so that replicas which ever differed differ from then on."""
-        value = self.index * 31 + command[0]
-        if is_list(reply):
-            for item in reply:
-                value = value * 1_000_003 + (item[0] * 7 + item[1] if is_list(item) else item)
-        elif isinstance(reply, Error):
-            value += int.from_bytes(blake2b(reply.code.encode(), digest_size=4).digest(), "little")
-        else:
-            value += int(reply)
-        self._chain = (self._chain * 0x100000001B3 ^ value) & _MASK
 
 
 def _settled(uid: int, acks: Iterable[Any], moved: Iterable[Range], moves: Moves) -> Settled:

@@ -11,8 +11,9 @@ from dataclasses import dataclass, field
 from heapq import heappop, heappush
 from typing import Any, Final
 
-from haqactor.machine.batches import Batches, Located
+from haqactor.machine.batches import Batches, Located, part
 from haqactor.machine.commands import Range
+from haqactor.machine.held import Held
 from haqactor.machine.intervals import IntervalSet, merged
 from haqactor.machine.rangemap import RangeMap
 
@@ -45,12 +46,14 @@ class Queue:
 
     __slots__ = (
         "batches",
+        "bytes",
         "compact_at",
         "deferrals",
         "deferred",
         "discarded",
         "failures",
         "gone",
+        "group",
         "holders",
         "low",
         "mark",
@@ -65,12 +68,22 @@ class Queue:
         "version",
     )
 
-    def __init__(self, uid: int, name: str, version: int, settings: dict[str, Any], mark: int = 0) -> None:
+    def __init__(
+        self,
+        uid: int,
+        name: str,
+        version: int,
+        settings: dict[str, Any],
+        mark: int = 0,
+        group: Held | None = None,
+    ) -> None:
         self.uid = uid
         self.name = name
         self.version = version
         self.settings = settings
         self.mark = mark  #: the snapshot that already holds this queue's state; see ``snapshot.View``
+        self.group = group or Held()  #: what the queues of its group hold together
+        self.bytes = 0  #: stored, of the messages that are not gone
         self.low = 1  #: everything below is gone
         self.next_seq = 1
         self.reserve = 1  #: leases are only below
@@ -100,6 +113,9 @@ class Queue:
         """Store a row of ``count`` messages, whose sequences are given here. Returns the first."""
         first = self.next_seq
         self.batches.append(first, count, row)
+        size = part(row.body_bytes, row.total, row.skip, count)
+        self.bytes += size
+        self.group.add(count, size)
         if origin is not None:
             self.origins[first] = origin
         self.next_seq = first + count
@@ -119,19 +135,19 @@ class Queue:
         low, high = max(low, self.low), min(high, self.next_seq - 1)
         if low > high:
             return 0
-        if self.gone.total:
-            fresh = self.gone.missing(low, high)
-            if not fresh:
-                return 0
-            moves.gone += fresh
-        else:
-            moves.gone.append((low, high))
+        fresh = self.gone.missing(low, high) if self.gone.total else [(low, high)]
+        if not fresh:
+            return 0
+        moves.gone += fresh
+        size = sum([self.batches.weigh(*piece) for piece in fresh])
         for marks in (self.deferred, self.parked, self.suspects):
             if marks.total:
                 marks.discard(low, high)
         if self.failures.ends:
             self.failures.put(low, high, 0)
         new = self._add_gone(low, high)
+        self.bytes -= size
+        self.group.add(-new, -size)
         if self.batches.stored > self.compact_at:
             self.batches.compact(self.gone)
             kept = dict.fromkeys(self.batches.first)
@@ -152,6 +168,11 @@ class Queue:
         while self.origins and (oldest := next(iter(self.origins))) < self._first_row():
             del self.origins[oldest]
         return new
+
+    def weigh(self) -> None:
+        """Find ``bytes`` anew from the rows and what is gone."""
+        left = self.gone.missing(self.low, self.next_seq - 1)
+        self.bytes = sum([self.batches.weigh(*piece) for piece in left])
 
     def _first_row(self) -> int:
         batches = self.batches

@@ -17,6 +17,7 @@ from typing import Any, Final, Protocol
 from haqactor import codec
 from haqactor.errors import Conflict, DataDamaged, ProtocolError
 from haqactor.machine.batches import COLUMNS
+from haqactor.machine.held import Held
 from haqactor.machine.intervals import IntervalSet
 from haqactor.machine.producers import Producer, Window
 from haqactor.machine.queue import Origin, Queue
@@ -165,8 +166,8 @@ def restore_column(queue: Queue, name: str, code: str, data: bytes) -> None:
     target.extend(piece)
 
 
-def restore_totals(queue: Queue) -> None:
-    """Once all columns of a queue are back. Raises DataDamaged where they do not fit together."""
+def restore_totals(queue: Queue, group: Held) -> None:
+    """Once all columns of a queue are back; ``group``: what it is a part of. Raises DataDamaged where they do not fit together."""
     lengths = [len(getattr(queue.batches, name)) for name, _code in COLUMNS]
     failures = queue.failures
     for name in _SETS:
@@ -178,7 +179,12 @@ def restore_totals(queue: Queue) -> None:
         len(failures.starts) == len(failures.ends) == len(failures.values)
     ):
         raise DataDamaged(f"a snapshot's columns of queue {queue.uid} are of different lengths")
+    if 0 in queue.batches.total:
+        raise DataDamaged(f"a snapshot has a batch of queue {queue.uid} without messages")
     queue.batches.stored = sum(queue.batches.count)
+    queue.weigh()
+    queue.group = group
+    group.enter(queue)
 
 
 def check(row: Sequence[Any], *kinds: type[Any]) -> None:

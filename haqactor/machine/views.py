@@ -18,6 +18,7 @@ def info(queue: Queue) -> dict[str, Any]:
         "ready": queue.depth - queue.deferred.total - queue.parked.total,
         "delayed": queue.deferred.total,
         "dead": queue.dead,
+        "bytes": queue.bytes,
         "first_seq": queue.low,
         "next_seq": queue.next_seq,
         "settings": queue.settings,
