@@ -46,7 +46,8 @@ class QueueConfig:
     after which a message goes to ``dead_letter`` (0: no limit; without a dead-letter queue it is parked and
     counted in ``info().dead``). ``backoff``/``backoff_max``: the delay of a failed message before it is ready
     again, doubling with every failure. ``max_messages``: how many messages it may hold, settled ones not
-    counted (0: as many as the nodes' limits allow); what is published beyond gets Overloaded."""
+    counted, and ``max_bytes``: how many bytes, of batches as they are stored (0: as many as the nodes' limits
+    allow); what is published beyond gets Overloaded, and what is larger than that TooLarge."""
 
     name: str
     lease: float = 30.0
@@ -55,6 +56,7 @@ class QueueConfig:
     backoff: float = 0.5
     backoff_max: float = 60.0
     max_messages: int = 0
+    max_bytes: int = 0
 
     def __post_init__(self) -> None:
         check_name(self.name)
@@ -64,9 +66,10 @@ class QueueConfig:
         attempts: object = self.max_attempts
         if isinstance(attempts, bool) or not isinstance(attempts, int) or not 0 <= attempts <= 1_000_000:
             raise InvalidArgument(f"max_attempts is {attempts!r}, but must be a number from 0 (no limit) on")
-        most: object = self.max_messages
-        if isinstance(most, bool) or not isinstance(most, int) or not 0 <= most < 1 << 48:
-            raise InvalidArgument(f"max_messages is {most!r}, but must be a number from 0 (no limit) on")
+        for bound in ("max_messages", "max_bytes"):
+            most: object = getattr(self, bound)
+            if isinstance(most, bool) or not isinstance(most, int) or not 0 <= most < 1 << 48:
+                raise InvalidArgument(f"{bound} is {most!r}, but must be a number from 0 (no limit) on")
         if self.dead_letter is not None:
             check_name(self.dead_letter, "dead-letter queue")
             if self.dead_letter == self.name:
@@ -81,6 +84,7 @@ class QueueConfig:
             "backoff_ns": round(self.backoff * _NS),
             "backoff_max_ns": round(self.backoff_max * _NS),
             "max_messages": self.max_messages,
+            "max_bytes": self.max_bytes,
         }
 
     @classmethod
@@ -94,7 +98,12 @@ class QueueConfig:
             backoff=settings["backoff_ns"] / _NS,
             backoff_max=settings["backoff_max_ns"] / _NS,
             max_messages=settings.get("max_messages", 0),  # queues of older releases have none
+            max_bytes=settings.get("max_bytes", 0),  # nor has any to which nobody gave it
         )
+
+
+_MAY_BE_NONE: Final = ("queue_bytes_max", "group_messages_max", "group_bytes_max")
+"""Limits that are none where they are 0."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,6 +129,9 @@ class Limits:
     grace: float = 2.0
     producer_sessions_max: int = 100_000
     queue_messages_max: int = 100_000_000
+    queue_bytes_max: int = 0
+    group_messages_max: int = 0
+    group_bytes_max: int = 0
     heartbeat: float = 0.1
     election_min: float = 0.6
     election_max: float = 1.0
@@ -132,7 +144,9 @@ class Limits:
     def __post_init__(self) -> None:
         for item in fields(self):
             value: object = getattr(self, item.name)
-            if isinstance(value, bool) or not isinstance(value, int | float) or value <= 0:
+            if isinstance(value, bool) or not isinstance(value, int | float) or value < 0:
+                raise ConfigError(f"limits.{item.name} is {value!r}, but must be a number")
+            if not value and item.name not in _MAY_BE_NONE:
                 raise ConfigError(f"limits.{item.name} is {value!r}, but must be a number above 0")
         if not self.heartbeat * 2 < self.election_min < self.election_max:
             raise ConfigError("limits: 2 x heartbeat < election_min < election_max must hold")

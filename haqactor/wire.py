@@ -328,7 +328,7 @@ class ConsumerGone(NamedTuple):
 
 
 class Info(NamedTuple):
-    """A ReadIndex. Reply {ready, leased, delayed, dead, first_seq, next_seq, consumers, group, leader,
+    """A ReadIndex. Reply {ready, leased, delayed, dead, bytes, first_seq, next_seq, consumers, group, leader,
     settings, version}."""
 
     rid: int

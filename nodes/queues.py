@@ -57,7 +57,7 @@ class QueueService:
         self._open: dict[Index, Draft] = {}
         self._following = False
         self._raising = Raising(actor)
-        self._quota = Quota(self.machine, actor.context.limits)
+        self._quota = Quota(actor.group, self.machine, actor.context.limits)
         self._wall_ahead_ns = 0  # of a planted bug
         self._fencing = Fencing(missing.directory, self.machine)
 
@@ -77,7 +77,7 @@ class QueueService:
         self._following = False
         self._raising.begin()
         self._fencing = Fencing(self._missing.directory, self.machine)
-        self._quota = Quota(self.machine, context.limits)
+        self._quota = Quota(self.actor.group, self.machine, context.limits)
 
     def _died(self, session: bytes) -> bool:
         context = self.actor.context
@@ -175,7 +175,7 @@ class QueueService:
             context.env.probe.mark("nodes.disk_nearly_full")
             raise Overloaded("the leader's disk is nearly full; free space on it", retry_after=1.0)
         command = publishing.checked(message, request.blob, context.limits, self.draft.body_bytes)
-        answer = self._quota.admit(message, answer_request(request), context.now())
+        answer = self._quota.admit(message, len(request.blob), answer_request(request), context.now())
         self.draft.add(command, None if early else answer, request.blob)
         if early:
             queue = self.machine.queues[message.uid]
@@ -329,7 +329,13 @@ class QueueService:
     def status(self) -> dict[str, Any]:
         """For the admin."""
         machine = self.machine
-        return {"queues": len(machine.queues), "time_ns": machine.time_ns, "version": machine.version}
+        return {
+            "queues": len(machine.queues),
+            "messages": machine.held.messages,
+            "bytes": machine.held.bytes,
+            "time_ns": machine.time_ns,
+            "version": machine.version,
+        }
 
 
 def _surely(request: Request) -> Any:

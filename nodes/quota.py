@@ -1,78 +1,133 @@
-"""How much a queue may hold: publishes beyond that are refused by its leader, before they are in the log.
+"""How much a queue and a group may hold: publishes beyond that are refused by the leader, before they are in
+the log.
 
-One rule: what is under way counts, so that no publish takes a queue above its limit; those that are refused
-get room in the order in which they came (``haqactor.nodes.line``). A retry of what is stored passes, for it
-adds nothing. Dead letters are never refused: they were in the group before.
+One rule: what is under way counts, so that no publish takes a queue or its group above a limit; those that
+are refused get room in the order in which they came (``haqactor.nodes.line``). A retry of what is stored
+passes, for it adds nothing. Dead letters are never refused: they were in the group before.
 
-A message counts until it is settled: ready, leased, deferred and parked ones alike.
+A message counts until it is settled: ready, leased, deferred and parked ones alike. It counts with its part
+of the batch as it is stored.
 """
 
-from typing import Any, Final
+from typing import Any, Final, NoReturn
 
 from haqactor import wire
 from haqactor.config import Limits
-from haqactor.errors import Overloaded
+from haqactor.errors import Overloaded, TooLarge
+from haqactor.ids import GroupId
 from haqactor.machine.machine import GroupMachine
 from haqactor.machine.queue import Queue
-from haqactor.nodes.line import Line
+from haqactor.nodes import bounds
+from haqactor.nodes.bounds import Bound, Bounds
+from haqactor.nodes.line import Line, Size
 from haqactor.nodes.proposals import Answer
+from haqactor.nodes.underway import Claim, UnderWay
 
 RETRY_AFTER_S: Final = 0.5
+_LOOK_AGAIN_NS: Final = 1_000_000_000
+"""How old the answer to which queue is the largest may be; finding it looks at all of them."""
 
 
 class Quota:
     """Of one group at its leader."""
 
-    def __init__(self, machine: GroupMachine, limits: Limits) -> None:
+    def __init__(self, group: GroupId, machine: GroupMachine, limits: Limits) -> None:
+        self._group = group
         self._machine = machine
         self._limits = limits
-        self._under_way: dict[int, int] = {}
+        self._bounds = bounds.of_group(limits)
+        self._under_way = UnderWay()
         self._lines: dict[int, Line] = {}
+        self._line = Line()
+        self._found: tuple[int, Bound, str] | None = None
 
-    def admit(self, message: wire.Publish, answer: Answer, asked_ns: int) -> Answer:
-        """Count this publish until it is answered: the answer to use. Raises Overloaded."""
+    def admit(self, message: wire.Publish, size_bytes: int, answer: Answer, asked_ns: int) -> Answer:
+        """Count this publish, of a batch of ``size_bytes``, until it is answered: the answer to use. Raises
+        Overloaded, and TooLarge for what does not fit into an empty queue."""
         queue = self._machine.queues[message.uid]
         if message.first <= self._machine.producers.last_seq(message.producer, message.uid):
             return answer
-        self._check(queue, message, asked_ns)
-        uid, count = message.uid, message.count
-        self._under_way[uid] = self._under_way.get(uid, 0) + count
+        claim = Claim((message.producer, message.uid), message.first)
+        size = Size(message.count, size_bytes)
+        self._check(queue, claim, size, asked_ns)
+        under_way = self._under_way
+        under_way.begin(claim, size)
 
         def answered(reply: Any, now_ns: int) -> None:
-            left = self._under_way[uid] - count
-            if left:
-                self._under_way[uid] = left
-            else:
-                del self._under_way[uid]
+            under_way.end(claim, size)
             answer(reply, now_ns)
 
         return answered
 
-    def _check(self, queue: Queue, message: wire.Publish, asked_ns: int) -> None:
-        bound = self._limits.queue_messages_max
-        own: int = queue.settings.get("max_messages", 0)
-        if own and own < bound:
-            bound = own
-        held = queue.depth + self._under_way.get(queue.uid, 0)
-        if message.count <= bound and self._admits(queue.uid, message, bound - held, asked_ns):
-            return  # what can never fit has no place that others wait behind
-        mine = own == bound
-        raised = "declare it with a higher max_messages" if mine else "raise limits.queue_messages_max"
-        raise Overloaded(
-            f"queue {queue.name!r} holds {held} of {bound} messages: consume or purge some, or {raised}",
+    def _check(self, queue: Queue, claim: Claim, size: Size, asked_ns: int) -> None:
+        own = bounds.of_queue(queue, self._limits)
+        never = own.never(size) or self._bounds.never(size)
+        if never is not None:
+            self._can_never_fit(queue, claim, size, never)
+        (who, first), uid = claim, queue.uid
+        held = _sum(Size(queue.depth, queue.bytes), self._under_way.of(uid))
+        room, line = own.room(held), self._lines.get(uid)
+        if not (size.fits(room) if line is None else line.lets(who, first, size, room, asked_ns)):
+            self._line.leave(who, first)  # it keeps no room of the group's from others meanwhile
+            (line or self._new_line(uid)).wait(who, first, size, asked_ns)
+            raise self._refusal(f"queue {queue.name!r}", own, size, held)
+        in_all = self._machine.held
+        held = _sum(Size(in_all.messages, in_all.bytes), self._under_way.total)
+        if not self._line.lets(who, first, size, self._bounds.room(held), asked_ns):
+            self._line.wait(who, first, size, asked_ns)
+            if line is not None:
+                line.wait(who, first, size, asked_ns)
+            what = f"group {self._group}, to which queue {queue.name!r} belongs,"
+            raise self._refusal(what, self._bounds, size, held, asked_ns)
+        self._line.leave(who, first)
+        if line is not None:
+            line.leave(who, first)
+            if not len(line):
+                del self._lines[uid]
+
+    def _can_never_fit(self, queue: Queue, claim: Claim, size: Size, bound: Bound) -> NoReturn:
+        """It has no place that others wait behind. While an earlier sending of the same is under way, nobody
+        may say yet that it is not stored."""
+        it, less = "a message", "smaller ones"
+        if size.messages > 1:
+            it, less = f"a batch of {size.messages} messages", "fewer at once"
+        text = (
+            f"{it} of {size.bytes} bytes as stored can never be in queue {queue.name!r}, where {bound.most} "
+            f"{bound.unit} are the limit: publish {less}, or {bound.remedy}"
+        )
+        if claim in self._under_way:
+            raise Overloaded(text, retry_after=RETRY_AFTER_S)
+        raise TooLarge(text, limit=bound.most)
+
+    def _new_line(self, uid: int) -> Line:
+        for other in [other for other in self._lines if other not in self._machine.queues]:
+            del self._lines[other]
+        line = self._lines[uid] = Line()
+        return line
+
+    def _refusal(
+        self, what: str, most: Bounds, size: Size, held: Size, asked_ns: int | None = None
+    ) -> Overloaded:
+        """``what`` holds too much; ``asked_ns``: now, where it is the group."""
+        bound, much = most.full(size, held)
+        where = "" if asked_ns is None else f", most of them in queue {self._largest(bound, asked_ns)!r}"
+        first = ", and others wait for the rest" if size.fits(most.room(held)) else ""
+        return Overloaded(
+            f"{what} holds {much} of {bound.most} {bound.unit}{where}{first}: consume or purge some, "
+            f"or {bound.remedy}",
             retry_after=RETRY_AFTER_S,
         )
 
-    def _admits(self, uid: int, message: wire.Publish, room: int, asked_ns: int) -> bool:
-        """Is there room, also for all that were refused before?"""
-        line = self._lines.get(uid)
-        if line is None:
-            if message.count <= room:
-                return True
-            for other in [other for other in self._lines if other not in self._machine.queues]:
-                del self._lines[other]
-            line = self._lines[uid] = Line()
-        admitted = line.admits(message.producer, message.first, message.count, room, asked_ns)
-        if not len(line):
-            del self._lines[uid]
-        return admitted
+    def _largest(self, bound: Bound, asked_ns: int) -> str:
+        """The queue of the group that has most of what is bounded, as of lately."""
+        known = self._found
+        if known is None or known[1] is not bound or asked_ns >= known[0] + _LOOK_AGAIN_NS:
+            by_bytes = bound is self._bounds.bytes
+            queues = self._machine.queues.values()
+            name = max(((queue.bytes if by_bytes else queue.depth), queue.name) for queue in queues)[1]
+            known = self._found = (asked_ns, bound, name)
+        return known[2]
+
+
+def _sum(one: Size, other: Size) -> Size:
+    return Size(one.messages + other.messages, one.bytes + other.bytes)

@@ -18,6 +18,7 @@ MARKS: Final[dict[str, str]] = {
     "client.overload_unknown": "",
     "client.overloaded": "",
     "client.publish_unknown": "",
+    "client.parcel_divided": "simulated queues and groups have no limits that a batch alone is above",
     "client.redirected": "",
     "client.request_again": "a lane lets go of its connection before that ends; then nothing waits on it",
     "client.request_expired": "",

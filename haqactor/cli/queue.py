@@ -43,7 +43,7 @@ def ls(url: str, output: str) -> None:
     if output == "json":
         print_json(infos)
         return
-    columns = ("name", "ready", "leased", "delayed", "dead", "consumers", "group", "leader")
+    columns = ("name", "ready", "leased", "delayed", "dead", "bytes", "consumers", "group", "leader")
     print_table(
         [*columns, "dead letter"],
         [[*(getattr(info, column) for column in columns), info.config.dead_letter] for info in infos],
@@ -63,6 +63,7 @@ def ls(url: str, output: str) -> None:
 @click.option("--backoff", type=float, help="Seconds until a failed message comes again, doubling.")
 @click.option("--backoff-max", type=float, help="At most this many seconds.")
 @click.option("--max-messages", type=int, help="Messages that it may hold; 0: as many as the nodes allow.")
+@click.option("--max-bytes", type=int, help="The same in bytes, as they are stored.")
 @url_option
 @output_option
 def declare(name: str, url: str, output: str, **given: Any) -> None:

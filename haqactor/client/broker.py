@@ -36,6 +36,7 @@ INFOS_AT_ONCE: Final = 64
 _PUBLIC: Final[dict[str, str]] = {
     "lease_ns": "lease", "max_attempts": "max_attempts", "dead_letter": "dead_letter",
     "backoff_ns": "backoff", "backoff_max_ns": "backoff_max", "max_messages": "max_messages",
+    "max_bytes": "max_bytes",
 }  # fmt: skip
 
 
@@ -85,13 +86,14 @@ class Broker:
         backoff: float | _Unset = _UNSET,
         backoff_max: float | _Unset = _UNSET,
         max_messages: int | _Unset = _UNSET,
+        max_bytes: int | _Unset = _UNSET,
     ) -> Queue:
         """Make the queue be like this: created, or changed where it differs (``.changes`` says how). By name,
         settings not given keep their value (or default); a record sets them all. Raises InvalidArgument,
         Conflict, NoQuorum."""
         options = {
             "lease": lease, "max_attempts": max_attempts, "dead_letter": dead_letter, "backoff": backoff,
-            "backoff_max": backoff_max, "max_messages": max_messages,
+            "backoff_max": backoff_max, "max_messages": max_messages, "max_bytes": max_bytes,
         }  # fmt: skip
         given: dict[str, Any] = {
             name: value for name, value in options.items() if not isinstance(value, _Unset)

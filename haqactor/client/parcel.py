@@ -41,16 +41,17 @@ UNNUMBERED: Final = 0
 class Parcel:
     """``first``: its first number, 0 until it is sealed. ``explicit``: the caller chose it. ``retry``: it was
     used before. ``doubt``: sendings that nobody refused: it may be stored. ``contents``: of one that has its
-    own boundaries; the others have ``items``."""
+    own boundaries; the others have ``items``. ``pieces``: what it was divided into, and it is done itself."""
 
     __slots__ = (
         "blob", "contents", "count", "done", "doubt", "error", "expired", "explicit", "first", "full",
-        "items", "link", "refused_ns", "retry", "rid", "runs", "signal", "since_ns", "size",
+        "items", "link", "pieces", "refused_ns", "retry", "rid", "runs", "signal", "since_ns", "size",
     )  # fmt: skip
 
     def __init__(self, explicit: int | None = None) -> None:
         self.items: list[Item] = []
         self.contents: Sequence[Content] = ()
+        self.pieces: tuple[Parcel, ...] = ()
         self.size = 0
         self.count = 0
         self.full = explicit is not None
@@ -105,6 +106,22 @@ class Parcel:
                 item.offset = offset
             contents = [item.content for item in self.items]
         self.blob = packer.pack(contents)
+
+    def divide(self, packer: Packer) -> tuple["Parcel", ...]:
+        """Two halves with the same numbers in its place. Only of one that gathered its messages and was
+        certainly not stored, so that nobody knows its old boundaries."""
+        half = len(self.items) // 2
+        pieces = (Parcel(), Parcel())
+        for piece, items, first in zip(
+            pieces, (self.items[:half], self.items[half:]), (self.first, self.first + half), strict=True
+        ):
+            for item in items:
+                item.parcel = piece
+            piece.items = items
+            piece.seal(first, packer)
+        self.pieces = pieces
+        self._finish()
+        return pieces
 
     def confirm(self, runs: Any) -> None:
         """It is stored: runs [queue_seq, count, duplicate]. Raises ProtocolError where they do not add up."""

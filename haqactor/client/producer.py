@@ -53,9 +53,10 @@ class Outstanding:
     count: int
 
 
-async def _confirmed(queue: str, parcel: Parcel, item: Item | None, *, single: bool = False) -> None:
-    """Until the parcel is decided. Raises what refused it, or OutcomeUnknown once the session's patience is
-    over; its ``retry`` gives one receipt for a ``single`` message or an item, else all."""
+async def _confirmed(queue: str, parcel: Parcel, item: Item | None, *, single: bool = False) -> Parcel:
+    """Until the parcel is decided, or the piece of it that has the item; returns that. Raises what refused
+    it, or OutcomeUnknown once the session's patience is over; its ``retry`` gives one receipt for a
+    ``single`` message or an item, else all."""
     expired = parcel.expired
     while not parcel.done:
         signal = parcel.signal
@@ -64,16 +65,19 @@ async def _confirmed(queue: str, parcel: Parcel, item: Item | None, *, single: b
         await signal.wait()
         if not parcel.done and parcel.expired != expired:
             raise _unknown(queue, parcel, item, single=single)
+    if item is not None and item.parcel is not parcel:
+        return await _confirmed(queue, item.parcel, item)
     if parcel.error is not None:
         raise copy(parcel.error)
+    return parcel
 
 
 def _unknown(queue: str, parcel: Parcel, item: Item | None, *, single: bool) -> PublishUnknown:
     async def retry() -> Receipt | Receipts:
-        await _confirmed(queue, parcel, item, single=single)
+        decided = await _confirmed(queue, parcel, item, single=single)
         if item is None and not single:
-            return Receipts(queue, [parcel])
-        return Receipt(queue, parcel, 0 if item is None else item.offset)
+            return Receipts(queue, [decided])
+        return Receipt(queue, decided, 0 if item is None else item.offset)
 
     return PublishUnknown(
         f"{queue!r}: sent, and no leader answers; it may be stored",
@@ -154,7 +158,7 @@ class Publisher:
             else:
                 parcel = stream.add_parcel([content], seq)
             try:
-                await _confirmed(queue, parcel, item, single=True)
+                decided = await _confirmed(queue, parcel, item, single=True)
             except NotFound:
                 if not again or not await self._moved(queue, stream):
                     raise
@@ -163,7 +167,7 @@ class Publisher:
             except trio.Cancelled:
                 stream.withdraw(parcel, item)
                 raise
-            return Receipt(queue, parcel, 0 if item is None else item.offset)
+            return Receipt(queue, decided, 0 if item is None else item.offset)
 
     async def _moved(self, queue: str, stream: Stream) -> bool:
         """The queue that the stream knew is gone: is there another one of that name?"""
@@ -212,11 +216,13 @@ class Publisher:
     async def settle_all(self) -> None:
         """Until the outcome of all that was sent is known."""
         for queue, stream in list(self._streams.items()):
-            for parcel in [*stream.parcels, *stream.gathering]:
+            parcels = [*stream.parcels, *stream.gathering]
+            for parcel in parcels:
                 try:
                     await _confirmed(queue, parcel, None)
                 except Error:
                     continue  # whoever published it heard of it
+                parcels += parcel.pieces
 
     def close(self) -> None:
         """Nothing more is published."""

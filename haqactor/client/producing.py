@@ -297,6 +297,9 @@ class Stream:
             self._again_from(parcel)
             self._redirect(self.lane, link, answer)
             return
+        if answer.code == "too_large" and len(parcel.items) > 1 and not parcel.doubt and not parcel.retry:
+            self._divide(parcel)
+            return
         error = from_wire(answer.code, answer.message, answer.fields)
         forgotten = answer.code == "sequence_expired" and not parcel.retry and not self.identity.epoch
         stored_yet = parcel.doubt > 0 and not parcel.retry  # perhaps; then those behind it must not move up
@@ -319,6 +322,17 @@ class Stream:
                 other.link = None
                 self.to_send += 1
         self.lane.touch(self)
+
+    def _divide(self, parcel: Parcel) -> None:
+        """Messages that only travelled together are too much together: each half goes by itself, so that in
+        the end only those fail that are too large alone."""
+        self.lane.probe.mark("client.parcel_divided")
+        at = self.parcels.index(parcel)
+        pieces = parcel.divide(self._packer)
+        self.parcels.remove(parcel)
+        for piece in reversed(pieces):
+            self.parcels.insert(at, piece)
+        self._again_from(pieces[0])
 
     def _close_hole(self, parcel: Parcel, error: Error) -> None:
         """It was refused for good: the numbers behind it move up (they were never stored: there was a hole

@@ -13,14 +13,16 @@ from haqactor.errors import ProtocolError
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QueueInfo:
-    """The leader's view of a queue. ``dead``: messages that died here, parked or moved on; ``next_seq``: the
-    place of the next one; ``leader``: a node."""
+    """The leader's view of a queue. ``dead``: messages that died here, parked or moved on; ``bytes``: what
+    ``max_bytes`` bounds, the stored ones of all that is not settled; ``next_seq``: the place of the next
+    message; ``leader``: a node."""
 
     name: str
     ready: int
     leased: int
     delayed: int
     dead: int
+    bytes: int
     first_seq: int
     next_seq: int
     consumers: int
@@ -33,7 +35,8 @@ class QueueInfo:
         """From the reply to Info. Raises ProtocolError."""
         try:
             config = QueueConfig.from_settings(name, result["settings"])
-            return cls(name=name, config=config, **{field: int(result[field]) for field in _NUMBERS})
+            numbers = {field: int(result[field]) for field in _NUMBERS}
+            return cls(name=name, config=config, bytes=int(result.get("bytes", 0)), **numbers)
         except (KeyError, TypeError, ValueError, OverflowError) as error:
             raise ProtocolError(f"the reply to Info is {result!r:.80}") from error
 

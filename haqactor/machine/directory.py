@@ -36,6 +36,9 @@ from haqactor.machine.versions import KNOWN, Agreed, Versions
 _DEPARTED_MAX: Final = 1024
 _ORDINALS: Final = 1 << 16
 _ENSURES_MAX: Final = 500
+_LATER: Final[dict[str, Any]] = {"max_bytes": 0}
+"""Settings that came after the first, and their defaults: a queue has one once it was given another value, so
+that older entries lead to the same state and the same replies as ever."""
 _ROWS_MAX: Final = 500
 _NULL: Final = NullProbe()
 _ROW_KINDS: Final[dict[str, tuple[type[Any], ...]]] = {
@@ -163,7 +166,7 @@ class DirectoryMachine:
         if self._ordinal + 2 > _ORDINALS:
             raise Overloaded("too many declarations at once")
         known = self.queues.get(name)
-        settings = _settings(name, known.settings if known else QueueConfig(name).settings(), given)
+        settings = _settings(name, known.settings if known else _defaults(name), given)
         dead_letter = settings["dead_letter"]
         also: list[list[int]] = []
         group = known.group if known else -1
@@ -180,9 +183,9 @@ class DirectoryMachine:
         else:
             row = known._replace(version=known.version + 1, settings=settings, changed=self._number())
             changes = {
-                key: [known.settings[key], value]
+                key: [known.settings.get(key, _LATER.get(key)), value]
                 for key, value in settings.items()
-                if value != known.settings[key]
+                if value != known.settings.get(key, _LATER.get(key))
             }
         self._store(row, effects)
         return _declared(row, changes, known is None, also)
@@ -201,7 +204,7 @@ class DirectoryMachine:
             return target.group, []
         group = known.group if known is not None else self._place(name)
         change = self._number()
-        settings = QueueConfig(dead_letter).settings()
+        settings = _defaults(dead_letter)
         self._store(QueueRow(dead_letter, change, group, 1, settings, change), effects)
         return group, [[change, group, 1]]
 
@@ -424,12 +427,17 @@ def wanted(directory: DirectoryMachine, group: int, machine: GroupMachine) -> Co
     return follow_directory(upto, drops, [[row.uid, row.version, row.name, row.settings] for row in rows])
 
 
+def _defaults(name: str) -> dict[str, Any]:
+    """The settings of a new queue to which nothing was given."""
+    return {key: value for key, value in QueueConfig(name).settings().items() if key not in _LATER}
+
+
 def _settings(name: str, known: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:
     """The settings that result; integers and strings only, in the fixed order. Raises InvalidArgument."""
     if not isinstance(given, dict):
         raise InvalidArgument("settings must be a map")
     for key, value in given.items():
-        if key not in known:
+        if key not in known and key not in _LATER:
             raise InvalidArgument(f"{key!r} is no setting of a queue; known are {', '.join(known)}")
         if key == "dead_letter":
             if value is not None and type(value) is not str:
@@ -439,6 +447,9 @@ def _settings(name: str, known: dict[str, Any], given: dict[str, Any]) -> dict[s
     settings = {key: given.get(key, value) for key, value in known.items()}
     if "dead_letter" in given:
         settings["dead_letter"] = given["dead_letter"]
+    for key, default in _LATER.items():
+        if key in given and (key in known or given[key] != default):
+            settings[key] = given[key]
     QueueConfig.from_settings(name, settings)
     return settings
 

@@ -49,10 +49,10 @@ Decode: TypeAlias = Callable[[Buffer, Versions], Header]
 
 
 class GroupMachine:
-    """``queues``: uid to Queue (read only for others). ``held``: the sum over them. ``time_ns``: the T of the last entry. ``index``,
-    ``term``: of the last entry applied. ``dir_index``: the change of the directory that was followed last.
-    ``known``: the versions that this release can apply. ``decode``: reads headers; what it returns is not
-    changed here, so it may return the same value to several machines."""
+    """``queues``: uid to Queue (read only for others). ``held``: the sum over them. ``time_ns``: the T of the
+    last entry. ``index``, ``term``: of the last entry applied. ``dir_index``: the change of the directory
+    that was followed last. ``known``: the versions that this release can apply. ``decode``: reads headers;
+    what it returns is not changed here, so it may return the same value to several machines."""
 
     def __init__(self, probe: Probe = _NULL, known: Versions = KNOWN, decode: Decode = decode) -> None:
         self._probe = probe

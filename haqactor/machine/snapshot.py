@@ -167,7 +167,8 @@ def restore_column(queue: Queue, name: str, code: str, data: bytes) -> None:
 
 
 def restore_totals(queue: Queue, group: Held) -> None:
-    """Once all columns of a queue are back; ``group``: what it is a part of. Raises DataDamaged where they do not fit together."""
+    """Once all columns of a queue are back; ``group``: what it is a part of. Raises DataDamaged where they do
+    not fit together."""
     lengths = [len(getattr(queue.batches, name)) for name, _code in COLUMNS]
     failures = queue.failures
     for name in _SETS:

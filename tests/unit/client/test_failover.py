@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 import trio
 
+from haqactor import batch
 from haqactor.client.broker import Broker, open_session
 from haqactor.client.errors import PublishUnknown
 from haqactor.client.options import Options
@@ -235,6 +236,65 @@ async def test_a_refused_batch_leaves_no_hole(cluster: FakeCluster, broker: Brok
         assert len(stored) == 1000 - 256
         assert (await producer.publish("orders", b"next")).producer_seq == 1000 - 256 + 1
     assert len(fake.messages) == 1000 - 256 + 1
+
+
+async def test_messages_that_only_travelled_together_are_not_too_large_together(
+    cluster: FakeCluster, broker: Broker
+) -> None:
+    """What one caller published in a batch of its own is refused whole; what the client gathered goes in
+    smaller and smaller batches, and only what is too large alone is refused."""
+    fake = cluster.add_queue("orders")
+    publish = cluster._on_publish  # pyright: ignore[reportPrivateUsage]  # the script stands before it
+    sent: list[int] = []
+
+    def scripted(connection: Any, message: Any, blob: bytes) -> Any:
+        sent.append(message.count)
+        if message.count > 2 or any(content.body == b"large" for content in batch.unpack(blob, 1 << 20)):
+            raise TooLarge("over the limit", limit=2)
+        return publish(connection, message, blob)
+
+    cluster._on_publish = scripted  # type: ignore[method-assign,assignment]  # pyright: ignore[reportPrivateUsage]
+    refused: list[bytes] = []
+    receipts: list[Any] = []
+
+    async def publish_one(producer: Any, body: bytes) -> None:
+        try:
+            receipts.append(await producer.publish("orders", body))
+        except TooLarge:
+            refused.append(body)
+
+    bodies = [b"%d" % number for number in range(9)]
+    async with broker.producer("p") as producer:
+        async with trio.open_nursery() as nursery:
+            for body in [*bodies[:5], b"large", *bodies[5:]]:
+                nursery.start_soon(publish_one, producer, body)
+        assert max(sent) > 2, "the client gathered them"
+        with pytest.raises(TooLarge):
+            await producer.publish_many("orders", [b"a", b"b", b"c"])
+        assert sent[-1] == 3, "a batch of the caller's is never divided"
+        assert await producer.last_seq("orders") == len(bodies)
+    assert refused == [b"large"]
+    assert sorted(receipt.producer_seq for receipt in receipts) == list(range(1, 10))
+    assert sorted(message.body.body for message in fake.messages) == bodies
+
+
+async def test_leaving_waits_for_the_pieces_of_what_was_divided(cluster: FakeCluster, broker: Broker) -> None:
+    fake = cluster.add_queue("orders")
+
+    def before(_node: FakeNode, message: Any) -> bool:
+        if message.count > 1:
+            scope.cancel()
+            raise TooLarge("over the limit", limit=1)
+        return False
+
+    script(cluster, before)
+    async with broker.producer("p") as producer:
+        with trio.CancelScope() as scope:
+            async with trio.open_nursery() as nursery:
+                for number in range(8):
+                    nursery.start_soon(producer.publish, "orders", b"%d" % number)
+    assert scope.cancelled_caught
+    assert len(fake.messages) == 8
 
 
 async def test_connecting_where_nobody_is(autojump_clock: trio.testing.MockClock) -> None:
