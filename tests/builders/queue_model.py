@@ -51,6 +51,9 @@ class Model:
     numbers: dict[tuple[bytes, int], list[tuple[int, int]]] = field(
         default_factory=dict[tuple[bytes, int], list[tuple[int, int]]]
     )  # (producer, queue) -> for each number stored: (its crc, its queue sequence)
+    batches: dict[tuple[int, int], tuple[int, int]] = field(
+        default_factory=dict[tuple[int, int], tuple[int, int]]
+    )  # (entry, body_at) -> (bytes as stored, messages)
 
     def apply(self, index: int, time_ns: int, commands: list[list[Any]], stored: list[bool]) -> None:
         """``stored``: for each command, was it a publish that the machine says is new?"""
@@ -76,8 +79,19 @@ class Model:
                         if 0 < message.until <= self.time_ns:
                             message.until = 0
 
+    def bytes_of(self, queue: ModelQueue) -> int:
+        """Each message's part of its batch, message by message."""
+        found = 0
+        for message in queue.messages.values():
+            if not message.gone:
+                entry, body_at, row = message.content
+                size, count = self.batches[(entry, body_at)]
+                found += size * (row + 1) // count - size * row // count
+        return found
+
     def _publish(self, queue: ModelQueue, index: int, command: list[Any]) -> None:
-        _op, uid, producer, _epoch, first, count, crc, _below, _began, body_at, _size = command
+        _op, uid, producer, _epoch, first, count, crc, _below, _began, body_at, size = command
+        self.batches[(index, body_at)] = size, count
         numbers = self.numbers.setdefault((producer, uid), [])
         assert first == len(numbers) + 1, "stored with a hole, or twice"
         for row in range(count):

@@ -176,7 +176,7 @@ class MachineAgainstModel(RuleBasedStateMachine):
         below = first if holds and kind == "new" else 0
         began = BEGAN + self.now
         self.draft.append(
-            commands.publish(uid, producer, epoch, first, count, crc, below, began, 0, 10 * count)
+            commands.publish(uid, producer, epoch, first, count, crc, below, began, 0, 10 * count + 3)
         )
         before = len(self.model.queues[uid].messages)
         self.commit()
@@ -393,6 +393,10 @@ class MachineAgainstModel(RuleBasedStateMachine):
     def replicas_agree(self) -> None:
         """Same entries, same digest."""
         assert self.machine.digest() == self.replica.digest()
+        for machine in (self.machine, self.replica):
+            queues = machine.queues.values()
+            assert machine.held.messages == sum(queue.depth for queue in queues)
+            assert machine.held.bytes == sum(queue.bytes for queue in queues)
 
     @invariant()
     def machine_is_model(self) -> None:
@@ -400,6 +404,7 @@ class MachineAgainstModel(RuleBasedStateMachine):
         for uid, queue in self.model.queues.items():
             real = self.machine.queues[uid]
             assert real.next_seq == len(queue.messages) + 1
+            assert real.bytes == self.model.bytes_of(queue)
             for seq, message in queue.messages.items():
                 assert (seq < real.low or seq in real.gone) == message.gone
                 if not message.gone:

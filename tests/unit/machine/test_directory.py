@@ -58,6 +58,23 @@ def test_declare_creates_once_and_converges() -> None:
     assert zero.machine.resolve("x") is None
 
 
+def test_a_setting_that_came_later_is_there_once_it_was_given() -> None:
+    """Entries of before it lead to the same state and the same replies, in a group's chain, as ever."""
+    zero = Zero()
+    created = zero.declare("q", max_attempts=3, max_bytes=0)
+    assert "max_bytes" not in created["settings"]
+    assert zero.declare("q", max_bytes=0)["version"] == 1
+    limited = zero.declare("q", max_bytes=1000)
+    assert limited["changes"] == {"max_bytes": [0, 1000]}
+    assert limited["version"] == 2
+    assert zero.declare("q", max_attempts=4)["settings"]["max_bytes"] == 1000
+    opened = zero.declare("q", max_bytes=0)
+    assert opened["changes"] == {"max_bytes": [1000, 0]}
+    assert opened["settings"]["max_bytes"] == 0
+    zero.follow(created["group"])
+    assert zero.owners[created["group"]].queues[created["uid"]].settings["max_bytes"] == 0
+
+
 def test_queues_are_even_over_groups_and_the_same_everywhere() -> None:
     zero, other = Zero(), Zero()
     for number in range(40):

@@ -229,6 +229,59 @@ def test_a_snapshot_is_the_state_at_its_beginning() -> None:
         GroupMachine().restore([])
 
 
+def held(machine: GroupMachine) -> list[int]:
+    """The bytes of each queue, and what the group holds in all."""
+    return [
+        *(machine.queues[uid].bytes for uid in sorted(machine.queues)),
+        machine.held.messages,
+        machine.held.bytes,
+    ]
+
+
+def test_bytes_follow_every_message_and_a_snapshot_has_them() -> None:
+    group = Group(max_attempts=1, dead_letter="q.dead")
+    group.publish(7, batches=2)
+    assert held(group.machine) == [140, 0, 14, 140]
+    group.claim(1, 3, producer=ALICE)
+    group.claim(1, 3, producer=ALICE)  # a retry
+    assert held(group.machine) == [170, 0, 17, 170]
+    group.apply(commands.settle(Q, [[2, 3], [3, 4]], [[6, 9, 0, "no"]], [], []))
+    assert held(group.machine) == [100, 40, 14, 140]
+    group.apply(commands.settle(DEAD, [[1, 1]], [], [], []), commands.purge(Q, [[1, 1]]))
+    assert held(group.machine) == [10, 30, 4, 40]
+    fresh = GroupMachine()
+    fresh.restore(group.machine.snapshot_chunks())
+    assert held(fresh) == held(group.machine)
+    group.machine = fresh
+    group.claim(4, 1, producer=ALICE)
+    group.apply(commands.settle(Q, [[1, 1]], [], [], []), commands.follow_directory(9, [DEAD], []))
+    assert held(fresh) == [10, 1, 10]
+    fresh.restore(list(fresh.snapshot_chunks()))
+    assert held(fresh) == [10, 1, 10]
+
+
+def test_the_parts_of_a_batch_add_up_in_whatever_order_they_go() -> None:
+    for order in ((1, 2, 3), (3, 1, 2), (2, 3, 1)):
+        group = Group()
+        group.apply(commands.publish(Q, PRODUCER, 0, 1, 3, 7, 1, BEGAN, 0, 100))
+        left: list[int] = []
+        for seq in order:
+            group.apply(commands.settle(Q, [[seq, seq]], [], [], []))
+            left.append(group.machine.queues[Q].bytes)
+        weights = {1: 33, 2: 33, 3: 34}
+        assert left == [100 - sum(weights[seq] for seq in order[: at + 1]) for at in range(3)]
+
+
+def test_rows_that_were_dropped_weigh_nothing() -> None:
+    group = Group()
+    group.publish(200, batches=700)
+    group.apply(commands.settle(Q, [[2, 139_800]], [], [], []))
+    assert held(group.machine) == [2010, 0, 201, 2010]
+    fresh = GroupMachine()
+    fresh.restore(group.machine.snapshot_chunks())
+    assert held(fresh) == [2010, 0, 201, 2010]
+
+
 def test_a_session_may_have_the_id_of_a_named_producer() -> None:
     """A client chooses the ids of its sessions: kept under the id alone, a snapshot lost one of the two and
     ended the node."""

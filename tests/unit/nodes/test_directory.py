@@ -132,7 +132,10 @@ async def test_all_settings_are_known() -> None:
     """Those of a queue's configuration, as they travel."""
     here = Place()
     here.lead()
-    settings = QueueConfig("q", lease=5, max_attempts=2, dead_letter="dead", backoff=1).settings()
+    config = QueueConfig(
+        "q", lease=5, max_attempts=2, dead_letter="dead", backoff=1, max_messages=9, max_bytes=99
+    )
+    settings = config.settings()
     here.answer(wire.Declare(0, "q", settings))
     assert here.answer(wire.Resolve(0, "q", True))[3] == settings
 
