@@ -38,6 +38,10 @@ def test_a_queue_config_survives_its_settings() -> None:
         {"dead_letter": "q"},
         {"dead_letter": "no good"},
         {"backoff": -1},
+        {"max_messages": -1},
+        {"max_bytes": 1 << 48},
+        {"max_bytes": 1.5},
+        {"max_bytes": True},
     ],
 )
 def test_impossible_queue_settings(settings: dict[str, Any]) -> None:
@@ -74,6 +78,8 @@ def test_an_unknown_setting_is_refused_with_the_nearest_known_one() -> None:
         ('data_dir = "x"\n[limits]\nsegment_bytes = 100', "at least 4096"),
         ('data_dir = "x"\n[limits]\nmessage_bytes_max = 33_554_433', "at most 33554432"),
         ('data_dir = "x"\n[limits]\nheartbeat = 5.0', "election_min"),
+        ('data_dir = "x"\n[limits]\nqueue_messages_max = 0', "above 0"),
+        ('data_dir = "x"\n[limits]\ngroup_bytes_max = -1', "must be a number"),
         ('data_dir = "x"\n[limits]\nlease = 1', "unknown setting"),
         ('data_dir = "x"\nlimits = 5', "must be a table"),
         ("data_dir = ", "not a TOML file"),
@@ -91,6 +97,11 @@ def test_a_good_file() -> None:
     )
     assert config.limits == Limits(grace=1.0)
     assert list(config.bootstrap) == ["127.0.0.1:7420", "127.0.0.1:7430"]
+
+
+def test_limits_that_may_be_none() -> None:
+    limits = "queue_bytes_max = 0\ngroup_messages_max = 0\ngroup_bytes_max = 0"
+    assert NodeConfig.from_toml(f'data_dir = "d"\n[limits]\n{limits}').limits == Limits()
 
 
 def test_peers_meet_on_the_next_port() -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
+from random import Random
 from typing import Any, cast
 
 import pytest
@@ -162,6 +163,25 @@ async def test_too_large() -> None:
         here.turn()
         assert here.alice.answers[fits] == [[[1, 1, False]]]
         assert here.alice.answers[large] == here.alice.answers[many] == ["too_large"]
+
+
+async def test_bytes_count_as_they_are_stored() -> None:
+    """A batch with its head and table; what was refused is not in the log, and what is held is in the
+    status."""
+    async with place(limits=Limits(group_bytes_max=500)) as here:
+        fits = here.publish(here.alice, [b"a" * 100, b"b" * 100])
+        here.turn()
+        assert here.alice.answers[fits] == [[[1, 2, False]]]
+        held = here.service.machine.held.bytes
+        assert 200 < held < 260
+        proposed = len(here.actor.proposed)
+        full = here.publish(here.alice, [bytes(range(256)) + bytes(range(99))], first=3)
+        never = here.publish(here.alice, [Random(1).randbytes(480)], first=3)
+        assert here.alice.answers[full] == ["overloaded"]
+        assert here.alice.answers[never] == ["too_large"]
+        here.turn()
+        assert len(here.actor.proposed) == proposed
+        assert (here.service.status()["messages"], here.service.status()["bytes"]) == (2, held)
 
 
 async def test_a_large_draft_is_sealed_within_the_turn() -> None:
