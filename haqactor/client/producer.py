@@ -254,8 +254,8 @@ class Producer:
     ) -> Receipt:
         """Store one message; returns once a quorum has it on disk. ``seq``: its number in this session (None:
         the next); a number already used is a retry, and gets the first receipt. Raises NoQuorum,
-        OutcomeUnknown, SequenceGap, SequenceConflict, SequenceExpired, Fenced, NotFound, TooLarge,
-        InvalidArgument."""
+        OutcomeUnknown, Overloaded, SequenceGap, SequenceConflict, SequenceExpired, Fenced, NotFound,
+        TooLarge, InvalidArgument."""
         content = content_of(body, key, headers, message_id, self._broker.session.core.message_bytes_max)
         return await self._publisher.send(
             queue, content, None if seq is None else whole("seq", seq, 1, _SEQ_MAX)
