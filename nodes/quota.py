@@ -36,6 +36,8 @@ class Quota:
         self._machine = machine
         self._limits = limits
         self._bounds = bounds.of_group(limits)
+        self._is_bounded = bool(limits.group_messages_max or limits.group_bytes_max)
+        self._of_queues: dict[int, tuple[dict[str, Any], Bounds]] = {}
         self._under_way = UnderWay()
         self._lines: dict[int, Line] = {}
         self._line = Line()
@@ -60,7 +62,7 @@ class Quota:
         return answered
 
     def _check(self, queue: Queue, claim: Claim, size: Size, asked_ns: int) -> None:
-        own = bounds.of_queue(queue, self._limits)
+        own = self._bounds_of(queue)
         never = own.never(size) or self._bounds.never(size)
         if never is not None:
             self._can_never_fit(queue, claim, size, never)
@@ -71,19 +73,37 @@ class Quota:
             self._line.leave(who, first)  # it keeps no room of the group's from others meanwhile
             (line or self._new_line(uid)).wait(who, first, size, asked_ns)
             raise self._refusal(f"queue {queue.name!r}", own, size, held)
-        in_all = self._machine.held
-        held = _sum(Size(in_all.messages, in_all.bytes), self._under_way.total)
-        if not self._line.lets(who, first, size, self._bounds.room(held), asked_ns):
-            self._line.wait(who, first, size, asked_ns)
-            if line is not None:
-                line.wait(who, first, size, asked_ns)
-            what = f"group {self._group}, to which queue {queue.name!r} belongs,"
-            raise self._refusal(what, self._bounds, size, held, asked_ns)
-        self._line.leave(who, first)
+        if self._is_bounded:
+            self._check_group(queue, claim, size, asked_ns)
         if line is not None:
             line.leave(who, first)
             if not len(line):
                 del self._lines[uid]
+
+    def _check_group(self, queue: Queue, claim: Claim, size: Size, asked_ns: int) -> None:
+        who, first = claim
+        in_all = self._machine.held
+        held = _sum(Size(in_all.messages, in_all.bytes), self._under_way.total)
+        if self._line.lets(who, first, size, self._bounds.room(held), asked_ns):
+            self._line.leave(who, first)
+            return
+        self._line.wait(who, first, size, asked_ns)
+        line = self._lines.get(queue.uid)
+        if line is not None:  # it has room there, and keeps it
+            line.wait(who, first, size, asked_ns)
+        what = f"group {self._group}, to which queue {queue.name!r} belongs,"
+        raise self._refusal(what, self._bounds, size, held, asked_ns)
+
+    def _bounds_of(self, queue: Queue) -> Bounds:
+        """Kept as long as its settings are the same ones."""
+        known = self._of_queues.get(queue.uid)
+        if known is not None and known[0] is queue.settings:
+            return known[1]
+        if len(self._of_queues) > len(self._machine.queues):
+            self._of_queues.clear()
+        found = bounds.of_queue(queue, self._limits)
+        self._of_queues[queue.uid] = (queue.settings, found)
+        return found
 
     def _can_never_fit(self, queue: Queue, claim: Claim, size: Size, bound: Bound) -> NoReturn:
         """It has no place that others wait behind. While an earlier sending of the same is under way, nobody

@@ -43,13 +43,13 @@ class UnderWay:
         self._count(claim, size, -1)
 
     def _count(self, claim: Claim, size: Size, sign: int) -> None:
-        messages, size_bytes = sign * size.messages, sign * size.bytes
-        uid, total = claim.who[1], self.total
-        self.total = Size(total.messages + messages, total.bytes + size_bytes)
-        own = self.of(uid)
-        left = Size(own.messages + messages, own.bytes + size_bytes)
-        if left.messages:
-            self._queues[uid] = left
+        messages, size_bytes = sign * size[0], sign * size[1]
+        uid = claim[0][1]
+        in_all, all_bytes = self.total
+        self.total = Size(in_all + messages, all_bytes + size_bytes)
+        in_queue, queue_bytes = self._queues.get(uid, NOTHING)
+        if in_queue + messages:
+            self._queues[uid] = Size(in_queue + messages, queue_bytes + size_bytes)
         else:
             del self._queues[uid]
         times = self._claims.get(claim, 0) + sign

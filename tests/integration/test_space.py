@@ -8,7 +8,7 @@ import trio
 
 import haqactor
 from haqactor import Broker
-from tests.builders.local_cluster import leader_of, running
+from tests.builders.local_cluster import Limits, leader_of, running
 
 QUEUE_BYTES = 10_000
 GROUP_BYTES = 16_000
@@ -31,7 +31,7 @@ async def fill(broker: Broker, queue: str, random: Random) -> tuple[int, str]:
 async def test_full_in_bytes_until_something_is_consumed(tmp_path: Path) -> None:
     """Queue and group are filled up to their limits and not above, the count outlives leaders and snapshots,
     and what is settled makes room."""
-    limits = {"group_bytes_max": GROUP_BYTES, "snapshot_entries": 5}
+    limits: Limits = {"group_bytes_max": GROUP_BYTES, "snapshot_entries": 5}
     random = Random(1)
     async with running(tmp_path, 3, limits, groups=1) as cluster, haqactor.connect(cluster.url) as broker:
         queue = await broker.declare("bounded", max_bytes=QUEUE_BYTES)
@@ -66,7 +66,7 @@ async def test_full_in_bytes_until_something_is_consumed(tmp_path: Path) -> None
 @pytest.mark.slow
 async def test_many_at_once_are_not_too_large_together(tmp_path: Path) -> None:
     """The client gathers what is published at the same time: it may travel together as far as it fits."""
-    limits = {"queue_bytes_max": 3 * BODY_BYTES}
+    limits: Limits = {"queue_bytes_max": 3 * BODY_BYTES}
     async with running(tmp_path, 1, limits, groups=1) as cluster, haqactor.connect(cluster.url) as broker:
         queue = await broker.declare("narrow")
         random = Random(2)
