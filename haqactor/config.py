@@ -14,6 +14,7 @@ from typing import Any, Final, cast
 from haqactor.errors import ConfigError, InvalidArgument
 
 MIB: Final = 1024 * 1024
+PORT_MAX: Final = 65_535
 MESSAGE_BYTES_MOST: Final = 32 * MIB
 """No node's limit for one message may be above this; so whatever was ever stored can be carried and unpacked
 by everybody, whatever their limits are by now (Q16)."""
@@ -162,23 +163,26 @@ def split_address(address: object, what: str) -> tuple[str, int]:
     """``host:port`` (or ``[v6]:port``) as its parts. Raises ConfigError."""
     if isinstance(address, str):
         host, colon, port = address.rpartition(":")
-        if colon and host and port.isdecimal() and int(port) < 65_536:
+        if colon and host and port.isdecimal() and int(port) <= PORT_MAX:
             return host.strip("[]"), int(port)
     raise ConfigError(f"{what} is {address!r}, but must be 'host:port'")
 
 
 def peer_address(address: str) -> str:
-    """The peers' port of a node whose clients' address is given: the next one."""
+    """The peers' port of a node whose clients' address is given: the next one. Raises ConfigError."""
     return _beside(address, 1)
 
 
 def gossip_address(address: str) -> str:
-    """The port, for datagrams and for streams, at which the same node gossips: the one after that."""
+    """The port, for datagrams and for streams, at which the same node gossips: the one after that. Raises
+    ConfigError."""
     return _beside(address, 2)
 
 
 def _beside(address: str, by: int) -> str:
     host, port = split_address(address, "address")
+    if port + by > PORT_MAX:
+        raise ConfigError(f"the address is {address!r}: a node needs the {by} ports above it, too")
     return f"[{host}]:{port + by}" if ":" in host else f"{host}:{port + by}"
 
 
@@ -221,12 +225,14 @@ class NodeConfig:
     def _check_listen(self) -> None:
         if self.advertise is not None:
             split_address(self.advertise, "advertise")
+            gossip_address(self.advertise)
         if self.listen is None:
             for name in ("bootstrap", "seeds"):
                 if getattr(self, name):
                     raise ConfigError(f"a node with {name} must listen: set listen to its own address")
             return
         host, _port = split_address(self.listen, "listen")
+        gossip_address(self.listen)
         if not self.insecure and not (host in ("localhost", "::1") or host.startswith("127.")):
             raise ConfigError(
                 f"listen is {self.listen!r}: beyond loopback nothing is authenticated yet; "
@@ -274,6 +280,7 @@ def _addresses(name: str, given: object) -> None:
     addresses = cast("list[object]", given)
     for address in addresses:
         split_address(address, name)
+        gossip_address(cast("str", address))
     if len(dict.fromkeys(addresses)) != len(addresses):
         raise ConfigError(f"{name} names an address twice")
 

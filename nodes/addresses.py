@@ -9,6 +9,8 @@ from typing import Final
 
 import trio
 
+from haqactor.config import gossip_address
+from haqactor.errors import ConfigError
 from haqactor.ids import NodeId
 from haqactor.journal.identity import Identity
 from haqactor.nodes.context import Context
@@ -36,6 +38,11 @@ class Addresses:
         if link is None:
             return
         if member.address != context.leaders.address(node):
+            if not _is_place(member.address):
+                context.log.warning(
+                    "a member says an address that is none", peer=node, address=member.address
+                )
+                return
             context.log.info("a member moved", peer=node, address=member.address)
             context.env.probe.mark("nodes.member_moved")
             context.leaders.moved(node, member.address)
@@ -58,3 +65,13 @@ class Addresses:
         known = self._context.leaders.address
         members = tuple((node, known(NodeId(node)) or at, nonce) for node, at, nonce in identity.members)
         return replace(identity, members=members)
+
+
+def _is_place(address: str) -> bool:
+    """Are there ports for clients, peers and gossip? Gossip itself takes any text for an address, and a link
+    to one that is none would end the node."""
+    try:
+        gossip_address(address)
+    except ConfigError:
+        return False
+    return True

@@ -10,7 +10,7 @@ import trio
 
 from haqactor.config import peer_address
 from haqactor.env import ConnectRefused, NetworkError, Stream
-from haqactor.errors import Error, NoQuorum, ProtocolError, Unauthorized
+from haqactor.errors import ConfigError, Error, NoQuorum, ProtocolError, Unauthorized
 from haqactor.frame import Decoder, Frame, encode
 from haqactor.ids import NodeId
 from haqactor.machine.versions import Versions
@@ -102,7 +102,7 @@ class PeerLink:
                     stream = await self._context.env.network.dial(peer_address(self.address))
             except ConnectRefused:
                 self._refused()
-            except NetworkError:
+            except (NetworkError, ConfigError):  # an address that is none, too, may be another one later
                 pass
             if stream is not None:
                 began = trio.current_time()

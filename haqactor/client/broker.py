@@ -270,7 +270,7 @@ class Broker:
     @asynccontextmanager
     async def producer(self, name: str) -> AsyncGenerator[Producer]:
         """A named session; an older one of that name is fenced. Leaving waits until the outcome of all that
-        was sent is known."""
+        was sent is known; for 5 s without a leader, 2 s where it was cancelled or failed, but no longer."""
         message = wire.OpenProducer(0, check_name(name, "producer"))
         reply = await self.session.ask(METADATA_GROUP, message)
         identity = Identity(bytes(reply[0]), int(reply[1]))
@@ -278,9 +278,11 @@ class Broker:
         try:
             yield Producer(self, name, publisher, identity)
             await publisher.settle_all()
-        finally:
+        except BaseException:
             with trio.move_on_after(self.session.options.grace_ns / NS, shield=True):
                 await publisher.settle_all()
+            raise
+        finally:
             publisher.close()
 
     # -- consumers' books
@@ -305,9 +307,11 @@ class Broker:
         return QueueStatistics.total(rows, self._ended.get(name, {}))
 
     async def leave(self) -> None:
-        """Stop fetching, release what is held, flush, and end the anonymous session."""
-        for consumer in [*self._consumers, *self.getters.values()]:
-            await consumer.leave_in_grace()
+        """Stop fetching, release what is held, flush, and end the anonymous session. All consumers at once:
+        each has its grace, and together they have no more."""
+        async with OpenNursery() as nursery:
+            for consumer in [*self._consumers, *self.getters.values()]:
+                nursery.start_soon(consumer.leave_in_grace)
         await self._anonymous.settle_all()
         self._anonymous.close()
         for group, producer in self._anonymous.identities:

@@ -461,9 +461,11 @@ class Subscription:
         """Take no more; decided once every settlement was judged."""
         self.closing = True
         self.holdings.forget_buffer()
-        self.drained = Outcome()
+        if self.drained is None or self.drained.done:  # several tasks may leave: all wait for the same
+            self.drained = Outcome()
+        drained = self.drained
         self._check_drained()
-        return self.drained
+        return drained
 
     def _check_drained(self) -> None:
         if self.drained is not None and not self.unanswered and not self.pending.rows:

@@ -111,7 +111,7 @@ class Message(PeekedMessage):
     """A message with a lease. ``attempt`` counts from 1. Enter it to handle it, or settle it by hand.
     ``waited_for``: its ``receive`` gave other tasks their turn, so leaving its body need not do so again."""
 
-    __slots__ = ("_consumer", "_deadline_ns", "_hold", "_part", "_row", "_verb", "waited_for")
+    __slots__ = ("_consumer", "_deadline_ns", "_hold", "_part", "_row", "_settlement", "_verb", "waited_for")
 
     def __init__(self, consumer: "Consumer", part: Part, row: int, content: Content) -> None:
         seq = part.first + row if part.seqs is None else part.seqs[row]
@@ -127,6 +127,7 @@ class Message(PeekedMessage):
         self._deadline_ns = part.deadline_ns
         self._hold: Hold | None = None
         self._verb: int | None = None
+        self._settlement: Settlement | None = None
         self.waited_for = False
 
     @property
@@ -169,11 +170,12 @@ class Message(PeekedMessage):
             subscription = self._consumer.subscription
             if error is None:
                 self._verb = ACK
+                self._settlement = subscription.pending
                 subscription.ack(self._part, self._row)
             else:
                 verb = self._verb = verdict(error)
                 more = [QUEUES_BACKOFF, reason_of(error)] if verb == NACK else []
-                subscription.settle(verb, self._part, self._row, self._row, more, False)
+                self._settlement = subscription.settle(verb, self._part, self._row, self._row, more, False)
         if error is None:
             if self.waited_for:
                 await trio.lowlevel.checkpoint_if_cancelled()
@@ -190,7 +192,9 @@ class Message(PeekedMessage):
         """Release it with the next batch, waiting for nothing."""
         if self._part.states[self._row] == HANDED:
             self._verb = RELEASE
-            self._consumer.subscription.settle(RELEASE, self._part, self._row, self._row, [], False)
+            self._settlement = self._consumer.subscription.settle(
+                RELEASE, self._part, self._row, self._row, [], False
+            )
 
     async def ack(self) -> None:
         """It is done; returns once a quorum has that on disk. Raises LeaseLost; OutcomeUnknown where no
@@ -216,17 +220,19 @@ class Message(PeekedMessage):
         if self._verb is not None and self._verb != verb:
             await trio.lowlevel.checkpoint()
             raise Conflict(f"message {self.id} was settled before: {VERBS[self._verb]}")
-        state = self._part.states[self._row]
-        if state != HANDED:
-            await trio.lowlevel.checkpoint()
-            if state == GONE and self._verb is None:
-                raise self._lost()
-            return
-        self._consumer.check_open()
-        self._verb = verb
-        await self._judged(
-            self._consumer.subscription.settle(verb, self._part, self._row, self._row, more, True)
-        )
+        if self._settlement is None:
+            state = self._part.states[self._row]
+            if state != HANDED:
+                await trio.lowlevel.checkpoint()
+                if state == GONE:
+                    raise self._lost()
+                return  # settled with its batch
+            self._consumer.check_open()
+            self._verb = verb
+            self._settlement = self._consumer.subscription.settle(
+                verb, self._part, self._row, self._row, more, True
+            )
+        await self._judged(self._settlement)  # whoever was cancelled may wait for the same verdict again
 
     async def _judged(self, settlement: Settlement) -> None:
         if self.seq in await judged((settlement,), self._consumer.queue, lambda: self._judged(settlement)):

@@ -53,18 +53,22 @@ class Outstanding:
     count: int
 
 
-async def _confirmed(queue: str, parcel: Parcel, item: Item | None, *, single: bool = False) -> Parcel:
+async def _confirmed(
+    queue: str, parcel: Parcel, item: Item | None, *, single: bool = False, expired: int | None = None
+) -> Parcel:
     """Until the parcel is decided, or the piece of it that has the item; returns that. Raises what refused
     it, or OutcomeUnknown once the session's patience is over; its ``retry`` gives one receipt for a
-    ``single`` message or an item, else all."""
-    expired = parcel.expired
+    ``single`` message or an item, else all. ``expired``: how often that was so when the caller began to
+    wait, for it or for others before it (None: that is now)."""
+    if expired is None:
+        expired = parcel.expired
     while not parcel.done:
+        if parcel.expired != expired:
+            raise _unknown(queue, parcel, item, single=single)
         signal = parcel.signal
         if signal is None:
             signal = parcel.signal = trio.Event()
         await signal.wait()
-        if not parcel.done and parcel.expired != expired:
-            raise _unknown(queue, parcel, item, single=single)
     if item is not None and item.parcel is not parcel:
         return await _confirmed(queue, item.parcel, item)
     if parcel.error is not None:
@@ -188,7 +192,7 @@ class Publisher:
         failed: Error | None = None
         for at, parcel in enumerate(parcels):
             try:
-                await _confirmed(queue, parcel, None)
+                await _confirmed(queue, parcel, None, expired=0)
             except trio.Cancelled:
                 for other in parcels[at:]:
                     stream.withdraw(other, None)
@@ -214,15 +218,18 @@ class Publisher:
         ]
 
     async def settle_all(self) -> None:
-        """Until the outcome of all that was sent is known."""
-        for queue, stream in list(self._streams.items()):
-            parcels = [*stream.parcels, *stream.gathering]
-            for parcel in parcels:
-                try:
-                    await _confirmed(queue, parcel, None)
-                except Error:
-                    continue  # whoever published it heard of it
-                parcels += parcel.pieces
+        """Until the outcome of all that was sent is known, or nobody has told it for the patience."""
+        waiting = [
+            (queue, parcel, parcel.expired)
+            for queue, stream in self._streams.items()
+            for parcel in [*stream.parcels, *stream.gathering]
+        ]
+        for queue, parcel, expired in waiting:
+            try:
+                await _confirmed(queue, parcel, None, expired=expired)
+            except Error:
+                continue  # whoever published it heard of it
+            waiting += [(queue, piece, piece.expired) for piece in parcel.pieces]
 
     def close(self) -> None:
         """Nothing more is published."""

@@ -21,7 +21,15 @@ from haqactor.client.part import Part
 from haqactor.client.statistics import QueueInfo, QueueStatistics
 from haqactor.client.structured import OpenNursery
 from haqactor.codec import are_numbers
-from haqactor.errors import InvalidArgument, LeaseLost, NoQuorum, NotFound, OutcomeUnknown, ProtocolError
+from haqactor.errors import (
+    Error,
+    InvalidArgument,
+    LeaseLost,
+    NoQuorum,
+    NotFound,
+    OutcomeUnknown,
+    ProtocolError,
+)
 
 if TYPE_CHECKING:
     from haqactor.client.broker import Broker
@@ -94,6 +102,7 @@ class Queue:
         session = self._broker.session
         for again in (True, False):
             target = await self._broker.resolve(self.name)
+            session.check_open()  # a queue that is known is found without asking anybody
             consumer = Consumer(session, self.name, target.group, target.uid, credit)
             try:
                 await consumer.start()
@@ -119,17 +128,29 @@ class Queue:
     ) -> None:
         """Call ``handler`` for each message, up to ``concurrency`` at a time, until cancelled: return
         acknowledges, an exception gives the message back as failed and is logged, and the others go on. With
-        ``nursery.start`` it is ready once subscribed."""
+        ``nursery.start`` it is ready once subscribed. Raises as ``consume`` and ``receive``."""
         count = whole("concurrency", concurrency, 1, CREDIT_MAX)
         if not callable(handler):
             raise InvalidArgument(
                 f"handler is {handler!r}, but must be an async function that takes a message"
             )
         wanted = self._broker.session.core.credit_messages if credit is None else credit
-        async with self.consume(credit=max(wanted, count)) as deliveries, OpenNursery() as nursery:
-            for _ in range(count):
-                nursery.start_soon(self._work, deliveries, handler)
-            task_status.started()
+        ended: list[Error] = []  # every worker meets the end of the consumer, and one error says it all
+        async with self.consume(credit=max(wanted, count)) as deliveries:
+            async with OpenNursery() as nursery:
+
+                async def work() -> None:
+                    try:
+                        await self._work(deliveries, handler)
+                    except Error as error:
+                        ended.append(error)
+                        nursery.cancel_scope.cancel()
+
+                for _ in range(count):
+                    nursery.start_soon(work)
+                task_status.started()
+            if ended:
+                raise ended[0]
 
     async def _work(self, deliveries: Deliveries, handler: Callable[[Message], Awaitable[object]]) -> None:
         log = self._broker.session.log

@@ -31,6 +31,11 @@ def frames(data: bytes) -> bytes:
     return bytes(done) + data
 
 
+def gossip(data: bytes) -> bytes:
+    """A gossip packet."""
+    return data[:5] + crc(data[9:]) + data[9:] if len(data) > 9 else data
+
+
 def entries(data: bytes) -> bytes:
     """Entry frames one behind the other."""
     done = bytearray()

@@ -5,7 +5,7 @@ One rule: a decoder without a target here is not finished. A new one is one ``Ta
 
 from typing import Final
 
-from tests.fuzz import clients, directory, machines, storage, streams
+from tests.fuzz import clients, directory, gossip, machines, storage, streams
 from tests.fuzz.target import Target
 
 TARGETS: Final[dict[str, Target]] = {
@@ -14,6 +14,7 @@ TARGETS: Final[dict[str, Target]] = {
         *streams.TARGETS,
         *machines.TARGETS,
         *clients.TARGETS,
+        *gossip.TARGETS,
         *storage.TARGETS,
         *directory.TARGETS,
     )

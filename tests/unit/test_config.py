@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from haqactor.config import Limits, NodeConfig, QueueConfig, check_name, peer_address
+from haqactor.config import Limits, NodeConfig, QueueConfig, check_name, gossip_address, peer_address
 from haqactor.errors import ConfigError, InvalidArgument
 
 
@@ -70,6 +70,9 @@ def test_an_unknown_setting_is_refused_with_the_nearest_known_one() -> None:
         ('data_dir = "x"\nlisten = "127.0.0.1:1"\nseeds = ["127.0.0.1:1"]', "this node itself"),
         ('data_dir = "x"\nlisten = "127.0.0.1:1"\nseeds = ["127.0.0.1:2", "127.0.0.1:2"]', "twice"),
         ('data_dir = "x"\nlisten = "127.0.0.1:1"\nseeds = ["nowhere"]', "host:port"),
+        ('data_dir = "x"\nlisten = "127.0.0.1:65534"', "ports above"),
+        ('data_dir = "x"\nlisten = "127.0.0.1:1"\nadvertise = "n1:65534"', "ports above"),
+        ('data_dir = "x"\nlisten = "127.0.0.1:1"\nseeds = ["127.0.0.1:65535"]', "ports above"),
         ('data_dir = "x"\nseed = ["127.0.0.1:2"]', "did you mean seeds"),
         ('data_dir = "x"\n[limits]\nprobe_interval = 60.0', "rejoin_max"),
         ('data_dir = "x"\ngroups = 0', "groups"),
@@ -107,3 +110,10 @@ def test_limits_that_may_be_none() -> None:
 def test_peers_meet_on_the_next_port() -> None:
     assert peer_address("127.0.0.1:7420") == "127.0.0.1:7421"
     assert peer_address("[::1]:7420") == "[::1]:7421"
+
+
+def test_the_ports_above_must_be_there() -> None:
+    assert gossip_address("n1:65533") == "n1:65535"
+    for address in ("n1:65534", "n1:65535", "n1:65536", "n1"):
+        with pytest.raises(ConfigError):
+            gossip_address(address)

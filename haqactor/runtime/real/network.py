@@ -99,7 +99,7 @@ class RealNetwork:
         host, port = split_address(address)
         try:
             found = await trio.socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-        except OSError as error:
+        except (OSError, UnicodeError) as error:  # a name that no name may be is a UnicodeError
             raise ConnectFailed(f"cannot find {address}: {error}") from error
         failures: list[OSError] = []
         for family, kind, protocol, _, name in found:
@@ -117,7 +117,7 @@ async def _bindable(address: str, kind: int) -> tuple[trio.socket.SocketType, So
         found = await trio.socket.getaddrinfo(host or None, port, type=kind, flags=socket.AI_PASSIVE)
         family, kind, protocol, _, name = found[0]
         sock = trio.socket.socket(family, kind, protocol)
-    except OSError as error:
+    except (OSError, UnicodeError) as error:
         raise ConnectFailed(f"cannot listen on {address}: {error}") from error
     try:
         if family == socket.AF_INET6:

@@ -6,6 +6,7 @@ import pytest
 import trio
 
 from haqactor.client.broker import Broker, open_session
+from haqactor.client.lane import Request
 from haqactor.errors import LeaseLost
 from tests.builders.fake_node import FakeCluster, FakeNode
 from tests.builders.fake_world import fake_environment
@@ -66,6 +67,59 @@ async def test_receive_cancelled_loses_nothing(cluster: FakeCluster, broker: Bro
             async with await deliveries.receive() as message:
                 assert (message.body, message.attempt) == (b"%d" % number, 1)
     assert [item.failures for item in fake.messages] == [0, 0, 0]
+
+
+async def test_a_cancelled_receive_takes_nothing_from_the_buffer(
+    cluster: FakeCluster, broker: Broker
+) -> None:
+    cluster.add_queue("orders")
+    await broker.publish("orders", b"x")
+    async with broker.queue("orders").consume() as deliveries:
+        await trio.testing.wait_all_tasks_blocked()
+        with trio.CancelScope() as scope:
+            scope.cancel()
+            await deliveries.receive()
+        assert scope.cancelled_caught
+        assert deliveries.receive_nowait().body == b"x"
+    async with broker.queue("orders").consume_batches() as batches:
+        await trio.testing.wait_all_tasks_blocked()
+        with trio.CancelScope() as scope:
+            scope.cancel()
+            await batches.receive()
+        assert scope.cancelled_caught
+        assert len(batches.receive_nowait()) == 1
+
+
+async def test_a_get_that_is_cancelled_while_its_message_comes_gives_it_back(
+    cluster: FakeCluster, broker: Broker
+) -> None:
+    fake = cluster.add_queue("orders")
+    queue = broker.queue("orders")
+    with trio.move_on_after(0.01):
+        await queue.get()
+    (getter,) = broker.getters.values()
+    arrived = getter.arrived
+
+    def cancelled_and_arrived() -> None:
+        scope.cancel()  # between two steps of the task that waits
+        arrived()
+
+    async def publish_once_it_waits() -> None:
+        await trio.testing.wait_all_tasks_blocked()
+        getter.arrived = cancelled_and_arrived  # type: ignore[method-assign]  # for this message
+        await broker.publish("orders", b"x")
+
+    scope = trio.CancelScope()
+    async with trio.open_nursery() as nursery:
+        with scope:
+            nursery.start_soon(publish_once_it_waits)
+            await queue.get()
+    assert scope.cancelled_caught
+    getter.arrived = arrived  # type: ignore[method-assign]  # as it was
+    with trio.fail_after(2):
+        message = await queue.get()
+    assert message.attempt == 1
+    assert fake.nacks == []
 
 
 async def test_body_cancelled_by_the_users_scope_is_released_uncharged(
@@ -204,3 +258,164 @@ async def test_clean_exit_with_a_lost_lease_is_counted_and_raised_if_asked_for(
         async with await deliveries.receive() as message:
             assert message.body == b"y"
     assert broker.queue("orders").statistics().refused == 1
+
+
+async def test_a_cancelled_acknowledgement_is_driven_on_and_can_be_waited_for_again(
+    cluster: FakeCluster, broker: Broker, nursery: trio.Nursery
+) -> None:
+    """The second call waits for the same verdict, and does not take the first for a confirmation."""
+    fake = cluster.add_queue("orders")
+    await broker.publish("orders", b"x")
+    waits = True
+    async with broker.queue("orders").consume() as deliveries:
+        message = await deliveries.receive()
+        cluster.before = lambda _node, message: waits and type(message).__name__ == "Settle"
+        for _ in range(2):
+            with trio.move_on_after(0.05) as scope:
+                await message.ack()
+            assert scope.cancelled_caught
+        assert not fake.messages[0].done
+        waits = False
+        await cluster.elect(1)
+        await message.ack()
+        assert fake.messages[0].done
+
+
+async def test_an_acknowledgement_that_was_refused_after_its_caller_left_is_told_to_the_next(
+    cluster: FakeCluster, broker: Broker
+) -> None:
+    fake = cluster.add_queue("orders")
+    await broker.publish("orders", b"x")
+    async with broker.queue("orders").consume(credit=1) as deliveries:
+        message = await deliveries.receive()
+        fake.messages[0].lease = (9, 9)  # somebody else has it by now
+        fake.messages[0].holder = None
+        with trio.CancelScope() as scope:
+            scope.cancel()
+            await message.ack()
+        assert scope.cancelled_caught
+        for _ in range(2):
+            with pytest.raises(LeaseLost):
+                await message.ack()
+
+
+async def test_after_a_clean_exit_the_acknowledgement_can_be_waited_for(
+    cluster: FakeCluster, broker: Broker
+) -> None:
+    fake = cluster.add_queue("orders")
+    await broker.publish("orders", b"x")
+    async with broker.queue("orders").consume() as deliveries:
+        async with await deliveries.receive() as message:
+            pass
+        assert not fake.messages[0].done
+        await message.ack()
+        assert fake.messages[0].done
+
+
+async def test_a_cancelled_batch_is_released_as_a_whole_but_for_what_was_settled(
+    cluster: FakeCluster, broker: Broker
+) -> None:
+    fake = cluster.add_queue("orders")
+    async with broker.producer("p") as producer:
+        await producer.publish_many("orders", [b"%d" % number for number in range(4)])
+    async with broker.queue("orders").consume_batches() as batches:
+        with trio.CancelScope() as scope:
+            async with await batches.receive() as batch:
+                await batch.ack(batch.messages[:1])
+                scope.cancel()
+                await trio.sleep_forever()
+        assert scope.cancelled_caught
+        async with await batches.receive() as batch:
+            assert [(each.seq, each.attempt) for each in batch.messages] == [(2, 1), (3, 1), (4, 1)]
+    assert fake.nacks == []
+
+
+async def test_publish_many_cancelled_drives_the_batches_that_left_and_drops_the_others(
+    cluster: FakeCluster, broker: Broker
+) -> None:
+    fake = cluster.add_queue("orders")
+    swallow = True
+    cluster.after = lambda _node, message: swallow and type(message).__name__ == "Publish"
+    async with broker.producer("p") as producer:
+        with trio.move_on_after(0.05):  # 256 batches are under way at most, and one message is a batch here
+            await producer.publish_many("orders", [bytes(200_000)] * 300)
+        left = producer.outstanding()
+        assert (left[0].producer_seq, len(left)) == (1, 256)
+        swallow = False
+        await cluster.elect(1)
+    assert len(fake.messages) == 256
+
+
+async def test_a_cancelled_declaration_may_be_done_and_is_declared_again(
+    cluster: FakeCluster, broker: Broker
+) -> None:
+    cluster.after = lambda _node, message: type(message).__name__ == "Declare"
+    with trio.move_on_after(0.05) as scope:
+        await broker.declare("orders", lease=5.0)
+    assert scope.cancelled_caught
+    lanes = broker.session.core.lanes.values()
+    assert [one for lane in lanes for one in lane.sources if isinstance(one, Request)] == []  # withdrawn
+    cluster.after = None
+    queue = await broker.declare("orders", lease=5.0)
+    assert (queue.created, queue.changes) == (False, {})
+
+
+async def test_a_cancelled_poll_gives_a_late_message_back(cluster: FakeCluster, broker: Broker) -> None:
+    fake = cluster.add_queue("orders")
+    await broker.publish("orders", b"x")
+    queue = broker.queue("orders")
+    with trio.CancelScope() as scope:
+
+        def before(_node: FakeNode, message: Any) -> bool:
+            if type(message).__name__ == "Poll":
+                scope.cancel()
+            return False
+
+        cluster.before = before
+        await queue.poll()
+    assert scope.cancelled_caught
+    with trio.fail_after(2):
+        message = await queue.get()
+    assert message.attempt == 1
+    assert fake.nacks == []
+
+
+async def test_cancelled_while_it_subscribes_it_holds_nothing(cluster: FakeCluster, broker: Broker) -> None:
+    fake = cluster.add_queue("orders")
+    await broker.publish("orders", b"x")
+    cluster.after = lambda _node, message: type(message).__name__ == "Subscribe"
+    with trio.move_on_after(0.05) as scope:
+        async with broker.queue("orders").consume():
+            pytest.fail("the leader's answer was lost")
+    assert scope.cancelled_caught
+    cluster.after = None
+    assert not cluster.consumers
+    assert fake.messages[0].lease is None
+    message = await broker.queue("orders").get()
+    assert message.attempt == 1
+
+
+async def test_leaving_a_producer_cancelled_is_bounded_by_the_grace(
+    cluster: FakeCluster, broker: Broker, autojump_clock: trio.testing.MockClock
+) -> None:
+    cluster.add_queue("orders")
+    cluster.after = lambda _node, message: type(message).__name__ == "Publish"
+    start = trio.current_time()
+    with trio.move_on_after(1):
+        async with broker.producer("p") as producer:
+            await producer.publish("orders", b"x")
+    assert 2.9 < trio.current_time() - start < 3.2
+    cluster.after = None
+
+
+async def test_a_cancelled_extension_changes_nothing_else(cluster: FakeCluster, broker: Broker) -> None:
+    fake = cluster.add_queue("orders")
+    await broker.publish("orders", b"x")
+    async with broker.queue("orders").consume() as deliveries:
+        async with await deliveries.receive() as message:
+            cluster.after = lambda _node, message: type(message).__name__ == "Extend"
+            with trio.move_on_after(0.05) as scope:
+                await message.extend(60.0)
+            assert scope.cancelled_caught
+            cluster.after = None
+    assert fake.messages[0].done

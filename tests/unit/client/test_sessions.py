@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 import trio
-from trio.testing import MockClock
+from trio.testing import MockClock, wait_all_tasks_blocked
 
 from haqactor import wire
 from haqactor.batch import Content
@@ -76,6 +76,50 @@ async def test_a_consumer_whose_queue_is_gone_ends(cluster: FakeCluster, broker:
             for _ in range(2):
                 with pytest.raises(NotFound, match="deleted"):
                     await deliveries.receive()
+
+
+async def test_everybody_who_waits_for_its_messages_hears_that_a_queue_is_gone(
+    cluster: FakeCluster, broker: Broker
+) -> None:
+    fake = cluster.add_queue("orders")
+    async with broker.queue("orders").consume() as deliveries:
+
+        async def receive() -> None:
+            with pytest.raises(NotFound, match="deleted"):
+                await deliveries.receive()
+
+        with trio.fail_after(1):
+            async with trio.open_nursery() as nursery:
+                for _ in range(3):
+                    nursery.start_soon(receive)
+                await wait_all_tasks_blocked()
+                (consumer,) = cluster.consumers
+                gone = wire.ConsumerGone(fake.group, consumer.number, "not_found", "deleted")
+                await say(cluster.nodes[0], gone)
+
+
+async def test_serving_a_queue_that_is_gone_ends_with_one_error(
+    cluster: FakeCluster, broker: Broker, nursery: trio.Nursery
+) -> None:
+    """However many workers it has: not a group of as many."""
+
+    async def never(_message: Message) -> None:
+        pytest.fail("there is nothing to serve")
+
+    fake = cluster.add_queue("orders")
+
+    async def serve(task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        with pytest.raises(NotFound, match="deleted"):
+            await broker.queue("orders").serve(never, task_status=task_status)
+        ended.set()
+
+    ended = trio.Event()
+    await nursery.start(serve)
+    await wait_all_tasks_blocked()  # every worker waits for a message
+    (consumer,) = cluster.consumers
+    await say(cluster.nodes[0], wire.ConsumerGone(fake.group, consumer.number, "not_found", "deleted"))
+    with trio.fail_after(1):
+        await ended.wait()
 
 
 async def test_a_session_that_every_node_refuses_is_lost(

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any, cast
 
+import pytest
 import trio
 from trio.testing import MockClock
 
@@ -98,3 +99,16 @@ async def test_who_moves_nothing() -> None:
     assert (link.address, link.redials) == (address_of(1), 0)
     assert context.leaders.address(NodeId(1)) == address_of(1)
     assert context.leaders.address(NodeId(0)) == address_of(0)
+
+
+@pytest.mark.parametrize("address", ["n1", "n1:x", ":7000", "n1:65534", "n1:" + "9" * 250])
+async def test_what_is_no_address_moves_nothing(address: str) -> None:
+    """Gossip takes any text; a link that were to dial this one would end the node."""
+    context, link, stored = ground()
+    addresses = Addresses(context)
+    addresses.changed(news(address), None)
+    assert (link.address, link.redials) == (address_of(1), 0)
+    assert context.leaders.address(NodeId(1)) == address_of(1)
+    addresses.changed(news(MOVED), news(address))
+    assert (link.address, link.redials) == (MOVED, 1)
+    assert stored == []

@@ -142,6 +142,20 @@ def hello(**changes: Any) -> bytes:
     return encode(PeerOp.HELLO, list({**fields, **changes}.values()))
 
 
+async def test_an_address_that_is_none_is_nobody(autojump_clock: MockClock) -> None:
+    """It may stand in an identity that was written from gossip; a link that fails ends the node."""
+    async with pair() as two:
+        two.link.address = "nowhere"
+        two.start_link()
+        await trio.sleep(5)
+        assert two.watcher.heard == []
+        await two.listen()
+        two.link.address = address_of(1)
+        two.link.redial()
+        await trio.sleep(1)
+        assert two.watcher.heard == ["up 1"]
+
+
 async def test_frames_go_over_in_order(autojump_clock: MockClock) -> None:
     """Once the handshake is done; before, they are dropped and counted."""
     async with pair() as here:

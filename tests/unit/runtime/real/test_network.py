@@ -34,6 +34,16 @@ def test_split_refuses_what_is_none(address: str) -> None:
         split_address(address)
 
 
+@pytest.mark.parametrize("host", ["x" * 70, "a..b", ".", "\ud800"])
+async def test_what_no_name_can_be_is_not_found(host: str) -> None:
+    """Addresses come from gossip and from leaders' rows, as text: a UnicodeError of a codec would end the
+    actor that dials."""
+    with pytest.raises(ConnectFailed, match="cannot find"):
+        await RealNetwork().dial(f"{host}:80")
+    with pytest.raises(ConnectFailed, match="cannot listen"):
+        await RealNetwork().listen(f"{host}:80")
+
+
 def test_join_address() -> None:
     assert join_address(("::1", 80, 0, 0)) == "[::1]:80"
     assert join_address(("127.0.0.1", 80)) == "127.0.0.1:80"
