@@ -17,7 +17,7 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
-from benchmarks import ceiling, comeback, failover, footprint, latency, plots, throughput
+from benchmarks import beside, ceiling, comeback, failover, footprint, latency, plots, throughput
 from benchmarks.clusters import OUT
 from benchmarks.result import QUICK, Result
 from haqactor.cli.groups import leaves
@@ -47,10 +47,21 @@ PROGRAMS: Final[dict[str, tuple[tuple[str, ...], Callable[[], Awaitable[list[Res
         failover.failover,
     ),
     "start": (("start_s", "rss_idle_mb"), footprint.start),
-    "memory": (("rss_1M_mb",), footprint.memory),
+    "memory": (("rss_1M_mb", "rss_1M_beside_cache_mb"), footprint.memory),
     "disk": (("disk_bytes_per_message",), footprint.disk),
     "restart": (("restart_1M_s",), comeback.restart),
     "catch-up": (("catch_up_mb_s",), comeback.catch_up),
+    "catch-up-beside-load": (
+        (
+            "beside_catch_up_mb_s",
+            "beside_load",
+            "beside_throughput",
+            "beside_p99",
+            "beside_p99_ms",
+            "beside_alone_p99_ms",
+        ),
+        beside.beside_load,
+    ),
 }
 """Program to the figures it gives, in the order in which they run."""
 

@@ -37,6 +37,15 @@ MEANING: Final = {
     "start_s": "three fresh nodes to the first confirm",
     "rss_idle_mb": "resident memory of a node, idle",
     "rss_1M_mb": "resident memory of a node that holds a million messages",
+    "rss_1M_beside_cache_mb": "the same, less the tail cache (`limits.tail_cache_bytes`), which is full then",
+    "restart_1M_s": "`kill -9` of a node with a million messages: from its start until it is level again",
+    "catch_up_mb_s": "a node that lost its journal is given 1 GB of live messages",
+    "beside_catch_up_mb_s": "the same, while others publish and consume at half of what the cluster can do",
+    "beside_load": "what they publish and consume",
+    "beside_throughput": "what they get meanwhile, by what they get without it",
+    "beside_p99": "their slowest 1 % of confirms meanwhile, by those without it",
+    "beside_p99_ms": "the same, in time",
+    "beside_alone_p99_ms": "those without it",
     "disk_bytes_per_message": "bytes on one node's disk for a 100 B record in JSON",
 }
 """What each figure is; one that is not named here is shown by its name alone."""

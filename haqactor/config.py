@@ -118,6 +118,7 @@ class Limits:
     mailbox_bytes_max: int = 16 * MIB
     peer_group_window_bytes: int = 4 * MIB
     peer_link_window_bytes: int = 32 * MIB
+    catch_up_bytes_s: int = 64 * MIB
     uncommitted_bytes_max: int = 16 * MIB
     consumer_credit_messages: int = 512
     consumer_credit_bytes: int = MIB
@@ -155,6 +156,8 @@ class Limits:
             raise ConfigError(f"limits.message_bytes_max must be at most {MESSAGE_BYTES_MOST}")
         if self.segment_bytes < 4096:
             raise ConfigError("limits.segment_bytes must be at least 4096")
+        if self.catch_up_bytes_s < MIB:  # the largest pieces would outlast their receiver's patience
+            raise ConfigError(f"limits.catch_up_bytes_s must be at least {MIB}")
         if not 0.05 <= self.probe_interval <= self.rejoin_max <= 3600:
             raise ConfigError("limits: 0.05 <= probe_interval <= rejoin_max <= 3600 must hold")
 

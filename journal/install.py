@@ -102,6 +102,22 @@ class Install:
                 last = entry.index
         await self._guarded(self._cold.add, entries)
 
+    async def begin_state(self) -> None:
+        """The state comes from its first chunk on, whatever of it is here. Raises Overloaded when the disk
+        is full."""
+        self._check()
+        if self._chunks:
+            await self._guarded(Install._new_state, self)
+
+    async def _new_state(self) -> None:
+        store, group = self._store, self._group
+        new = await SnapshotWriter.create(
+            store.disk, store.directory, group.id, group.take_number(), store.boot, store.probe
+        )
+        old, self._state, self._chunks = self._state, new, 0
+        with trio.CancelScope(shield=True):
+            await old.abandon()
+
     async def add_chunk(self, chunk: bytes) -> None:
         """The next chunk of the state. Raises Overloaded when the disk is full."""
         self._check()

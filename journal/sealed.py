@@ -24,6 +24,9 @@ TRAILER_BYTES: Final = _TRAILER.size
 FOOTER_BYTES_MAX: Final = 1 << 32
 _WRITTEN_AT_ONCE: Final = 262_144
 """Less than that is kept until there is more, or the end: a write is a journey to a thread and back."""
+_SYNCED_AT_ONCE: Final = 16 * 1024 * 1024
+"""A long file is synced every so often while it grows: one sync at the end would hold up the journal, whose
+own syncs wait for the same disk, for as long as all of it takes."""
 _NULL: Final = NullProbe()
 
 
@@ -44,6 +47,7 @@ class SealedWriter:
         self.offset = 0
         self._kept: list[Buffer] = []
         self._kept_from = 0
+        self._synced = 0
         self.probe: Probe = _NULL
 
     @classmethod
@@ -67,6 +71,9 @@ class SealedWriter:
         offset = self._keep(buffers)
         if self.offset - self._kept_from >= _WRITTEN_AT_ONCE:
             await self._write()
+            if self.offset - self._synced >= _SYNCED_AT_ONCE:
+                self._synced = self.offset
+                await self._file.sync()
         return offset
 
     def _keep(self, buffers: Sequence[Buffer]) -> int:
@@ -76,9 +83,8 @@ class SealedWriter:
         return offset
 
     async def _write(self) -> None:
-        kept, at = self._kept, self._kept_from
-        self._kept, self._kept_from = [], self.offset
-        await self._file.pwrite(at, kept)
+        await self._file.pwrite(self._kept_from, tuple(self._kept))
+        self._kept, self._kept_from = [], self.offset  # not before: who is cancelled may come again
 
     async def finish(self, footer: bytes) -> SealedRef:
         """Footer, trailer, and all of it durable under its name."""

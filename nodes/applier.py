@@ -11,8 +11,9 @@ import trio
 from haqactor.entry import Entry
 from haqactor.errors import Conflict, InvariantViolation, Overloaded
 from haqactor.ids import Index, NodeId
-from haqactor.nodes import installs
+from haqactor.nodes import sending
 from haqactor.raft.messages import InstallSnapshot
+from haqactor.raft.progress import Mode
 from haqactor.raft.ready import Fetch, SnapshotMeta
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 _READ_BYTES: Final = 1024 * 1024
 _DIGEST_EVERY: Final = 256
 _DIGESTS_KEPT: Final = 8
+_NS: Final = 1_000_000_000
 
 
 class Applier:
@@ -36,6 +38,7 @@ class Applier:
         self._snapshot_at = self.applied
         self._snapshot_bytes = 0
         self._snapshotting = False
+        self.fed_bytes = 0  #: of a snapshot, sent to followers since the last one was begun
         self.digests: dict[Index, bytes] = {}
 
     # -- memory
@@ -143,6 +146,7 @@ class Applier:
     async def _fetch_task(self, fetch: Fetch) -> None:
         actor = self.actor
         entries = await actor.context.journal.read(actor.group, fetch.first, fetch.last, fetch.bytes_max)
+        await actor.context.pace.take(sum(entry.size for entry in entries))
         del self._fetching[fetch.peer]
         actor.context.env.probe.mark("nodes.cold_fetch")
         actor.context.count("cold_fetches")
@@ -151,7 +155,7 @@ class Applier:
     def install(self, peer: NodeId, offer: InstallSnapshot) -> None:
         """Send a snapshot to a follower that is behind everything this log still has."""
         if self.nursery is not None:
-            self.nursery.start_soon(installs.send, self.actor, peer, offer)
+            self.nursery.start_soon(sending.send, self.actor, peer, offer)
 
     def restored(self, meta: SnapshotMeta) -> None:
         """The state is now that of a snapshot from the leader."""
@@ -172,8 +176,27 @@ class Applier:
         limits = self.actor.context.limits
         entries = self.applied - self._snapshot_at
         due = entries >= limits.snapshot_entries or self._snapshot_bytes >= limits.snapshot_bytes
-        if due or self.actor.context.env.probe.buggify("nodes.early_snapshot"):
+        if (due and not self._feeds()) or self.actor.context.env.probe.buggify("nodes.early_snapshot"):
             self.snapshot()
+
+    def _feeds(self) -> bool:
+        """Would a follower lose its place by a snapshot, which takes the log away behind the one that it is
+        being given? It would begin anew, and again, where what it takes is large and the group busy. Putting
+        off costs no more of the disk than what was sent: that goes faster than the log grows (``Pace``)."""
+        actor = self.actor
+        limits = actor.context.limits
+        if not actor.core.is_leader or self._snapshot_bytes >= limits.snapshot_bytes + self.fed_bytes:
+            return False
+        links = actor.context.peers
+        feeds = any(
+            (peer.mode == Mode.SNAPSHOT.value or peer.next <= self.applied)
+            and peer.silent_ns <= limits.election_max * _NS
+            and links[peer.node].connected
+            for peer in actor.core.statistics().peers
+        )
+        if feeds:
+            actor.context.env.probe.mark("nodes.snapshot_put_off")
+        return feeds
 
     def snapshot(self) -> None:
         """Begin a snapshot of the present state, unless one is being written."""
@@ -181,7 +204,7 @@ class Applier:
             return
         self._snapshotting = True
         self._snapshot_at = self.applied
-        self._snapshot_bytes = 0
+        self._snapshot_bytes = self.fed_bytes = 0
         actor = self.actor
         core = actor.core
         term = core.term_at(self.applied)
@@ -194,7 +217,8 @@ class Applier:
 
     def wanted(self, now: int) -> None:
         """The journal's oldest segment waits for a snapshot of this group."""
-        self.snapshot()
+        if not self._feeds():
+            self.snapshot()
 
     async def _snapshot_task(self, meta: SnapshotMeta, chunks: Any, live: list[tuple[Index, Index]]) -> None:
         actor = self.actor

@@ -16,6 +16,7 @@ from haqactor.journal.identity import Identity
 from haqactor.machine.versions import KNOWN, Versions
 from haqactor.nodes.leaders import Leaders
 from haqactor.nodes.outbox import Departures
+from haqactor.nodes.pacing import Pace
 from haqactor.nodes.timers import Timers
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ def _nobody() -> None:
 @dataclass(slots=True, kw_only=True)
 class Context:
     """One node's shared ground. ``beat_now`` asks for a heartbeat at once. ``versions``: of the machine,
-    those that this node's release knows."""
+    those that this node's release knows. ``pace``: of whatever others, or it, have missed."""
 
     env: Environment
     config: NodeConfig
@@ -41,6 +42,7 @@ class Context:
     tail: "TailCache"
     leaders: Leaders
     timers: Timers
+    pace: Pace
     departures: Departures = field(default_factory=Departures)
     beat_now: Callable[[], None] = _nobody
     versions: Versions = KNOWN

@@ -18,10 +18,11 @@ from haqactor.nodes.applier import Applier
 from haqactor.nodes.clockwork import clocks_heard
 from haqactor.nodes.context import Context
 from haqactor.nodes.handing import Handing
-from haqactor.nodes.installs import Receiving, Sending
+from haqactor.nodes.installs import Receiving
 from haqactor.nodes.mailbox import Mailbox
 from haqactor.nodes.peerwire import pack_raft
 from haqactor.nodes.refusal import not_leader
+from haqactor.nodes.sending import Sending
 from haqactor.nodes.service import Proposal, Service
 from haqactor.nodes.sessions import Disconnected, Request
 from haqactor.nodes.writes import Outgoing, Write, Writes
@@ -79,6 +80,7 @@ class GroupActor:
         self._due_ns = 0  #: when the service has something to do by itself
         self.installs_out: dict[NodeId, Sending] = {}
         self.installs_in: dict[NodeId, Receiving] = {}
+        self.install_kept: Receiving | None = None  #: what broke off, for whoever offers the same again
         self.installing = False  #: the journal may begin behind a snapshot before the core does
         self.service = make_service(self)
         self.applier = Applier(self)

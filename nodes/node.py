@@ -32,6 +32,7 @@ from haqactor.nodes.gossip import Gossip
 from haqactor.nodes.intake import Intake
 from haqactor.nodes.leaders import Leaders
 from haqactor.nodes.listener import ClientListener
+from haqactor.nodes.pacing import Pace
 from haqactor.nodes.peer_listener import PeerListener
 from haqactor.nodes.peers import PeerLink
 from haqactor.nodes.ports import Ports, listen
@@ -230,6 +231,7 @@ class Node:
             tail=TailCache(self.config.limits.tail_cache_bytes),
             leaders=Leaders({NodeId(node): address for node, address, _nonce in members}),
             timers=Timers(self.env.clock),
+            pace=Pace(self.env, self.config.limits.catch_up_bytes_s, lambda: journal.counters),
             versions=self.versions,
         )
         context.leaders.subscribe(lambda _rows: self._leaders_changed())

@@ -7,6 +7,7 @@ What an actor's turn, or a heartbeat, puts leaves with its end, as far as the so
 pumps is for the rest. So peers and clients have it before this node's own disk is waited for.
 """
 
+from collections import deque
 from typing import Final
 
 import trio
@@ -52,9 +53,11 @@ class Outbox:
         "_departures",
         "_ended",
         "_idle",
+        "_later",
         "_parts",
         "_space",
         "_wake",
+        "later_bytes",
         "pending_bytes",
         "sent_bytes",
     )
@@ -64,11 +67,13 @@ class Outbox:
         self._departing = False
         self._idle: Stream | None = None
         self._parts: list[bytes] = []
+        self._later: deque[bytes] = deque()
         self._wake = trio.Event()
         self._space: trio.Event | None = None
         self._closing = False
         self._ended = False
         self.pending_bytes = 0
+        self.later_bytes = 0
         self.sent_bytes = 0
 
     def put(self, frame: bytes) -> None:
@@ -80,6 +85,13 @@ class Outbox:
         elif not self._departing:
             self._departing = True
             self._departures.add(self)
+
+    def put_later(self, frame: bytes) -> None:
+        """Queue one frame that all frames of ``put`` may overtake; those of ``put_later`` keep their order.
+        They count in ``later_bytes``, not in ``pending_bytes``."""
+        self._later.append(frame)
+        self.later_bytes += len(frame)
+        self._wake.set()
 
     def depart(self) -> None:
         """Send what the socket takes now, if nothing is on its way before it; wake the pump for the rest."""
@@ -130,6 +142,12 @@ class Outbox:
 
     async def _pump(self, stream: Stream) -> None:
         while True:
+            if not self._parts and self._later:
+                frame = self._later.popleft()
+                await stream.send_all(frame)
+                self.sent_bytes += len(frame)
+                self.later_bytes -= len(frame)
+                continue
             if not self._parts:
                 if self._closing:
                     return

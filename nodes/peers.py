@@ -88,6 +88,15 @@ class PeerLink:
         self._outbox.put(frame)
         return True
 
+    def send_later(self, frame: bytes) -> bool:
+        """Queue a frame behind everything that ``send`` queues, now or before it leaves; else as ``send``,
+        with a window of its own."""
+        if not self.connected or self._outbox.later_bytes > self._context.limits.peer_link_window_bytes:
+            self.dropped += 1
+            return False
+        self._outbox.put_later(frame)
+        return True
+
     def redial(self) -> None:
         """The peer was heard of: do not wait out the back-off."""
         self._redial.set()

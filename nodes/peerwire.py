@@ -12,7 +12,7 @@ kind  name         header
 4     RAFT         [group, type, field, ...]; the blob holds an Append's entries
 5     BEAT         [wall_ns, beat]; see ``haqactor.raft.heartbeat``
 6     BEAT_ANSWER  [wall_ns, answer]
-7     INSTALL      [group, term, part, number, ...]; a snapshot on its way, see ``haqactor.nodes.installs``
+7     INSTALL      [group, term, index, step, number, ...]; a snapshot, see ``haqactor.nodes.installs``
 8     FOUND        [address, nonce]; asked by a node that has no cluster yet
 9     FOUNDED      [nonce, cluster, members, founders]; its answer, cluster empty and founders the list (empty
                    where it does not know one) while founding

@@ -45,6 +45,7 @@ TINY: Final = Limits(
     reserve_messages=32,
     producer_sessions_max=1000,
     uncommitted_bytes_max=4096,
+    catch_up_bytes_s=1024 * 1024,
     mailbox_batches_max=32,
     connection_buffer_bytes=256,
     grace=1.0,

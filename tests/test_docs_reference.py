@@ -127,7 +127,7 @@ def shown_default(item: Field[Any]) -> str:
         return "none"
     if isinstance(value, bool):
         return str(value).lower()
-    if value and isinstance(value, int) and item.name.endswith(("_bytes", "_bytes_max")):
+    if value and isinstance(value, int) and item.name.endswith(("_bytes", "_bytes_max", "_bytes_s")):
         return f"{value // 1024 // 1024} MiB" if value % (1024 * 1024) == 0 else f"{value // 1024} KiB"
     if isinstance(value, int):
         return f"{value:,}"

@@ -19,10 +19,12 @@ from haqactor.ids import GroupId, Index, NodeId
 from haqactor.journal.identity import Identity
 from haqactor.journal.journal import Journal
 from haqactor.journal.salvage import Damage
+from haqactor.journal.statistics import Counters
 from haqactor.journal.tail import TailCache
 from haqactor.journal.writer import Persist
 from haqactor.nodes.context import Context
 from haqactor.nodes.leaders import Leaders
+from haqactor.nodes.pacing import Pace
 from haqactor.nodes.timers import Timers
 from tests.builders.memory_environment import memory_environment
 
@@ -65,6 +67,7 @@ class FakeJournal:
     groups: dict[int, SimpleNamespace] = field(
         default_factory=lambda: defaultdict(lambda: SimpleNamespace(snapshot_index=0))
     )
+    counters: Counters = field(default_factory=Counters)
 
     def submit(self, persist: Persist) -> None:
         self.submitted.append(persist)
@@ -103,5 +106,6 @@ def node_context(
         tail=TailCache(1 << 20),
         leaders=Leaders({NodeId(number): address_of(number) for number in range(size)}),
         timers=Timers(env.clock),
+        pace=Pace(env, (limits or Limits()).catch_up_bytes_s, lambda: journal.counters),
     )
     return context, journal

@@ -80,6 +80,7 @@ def test_an_unknown_setting_is_refused_with_the_nearest_known_one() -> None:
         ('data_dir = "x"\nlog_level = "loud"', "log_level"),
         ('data_dir = "x"\n[limits]\nsegment_bytes = 100', "at least 4096"),
         ('data_dir = "x"\n[limits]\nmessage_bytes_max = 33_554_433', "at most 33554432"),
+        ('data_dir = "x"\n[limits]\ncatch_up_bytes_s = 1_000_000', "at least 1048576"),
         ('data_dir = "x"\n[limits]\nheartbeat = 5.0', "election_min"),
         ('data_dir = "x"\n[limits]\nqueue_messages_max = 0', "above 0"),
         ('data_dir = "x"\n[limits]\ngroup_bytes_max = -1', "must be a number"),

@@ -17,6 +17,7 @@ ENFORCED = {
     "mailbox_bytes_max": ("nodes/group.py",),
     "peer_group_window_bytes": ("nodes/assembly.py",),
     "peer_link_window_bytes": ("nodes/peers.py",),
+    "catch_up_bytes_s": ("nodes/node.py",),
     "uncommitted_bytes_max": ("nodes/assembly.py",),
     "segment_bytes": ("nodes/node.py",),
     "compress_bytes_min": ("nodes/node.py",),

@@ -9,10 +9,10 @@ from haqactor.frame import Decoder, Frame, encode
 from haqactor.ids import GroupId, Index, NodeId, Term
 from haqactor.nodes.beats import Beats
 from haqactor.nodes.group import GroupActor, RaftItem
-from haqactor.nodes.installs import Sending
 from haqactor.nodes.intake import Intake
 from haqactor.nodes.mailbox import Mailbox
 from haqactor.nodes.peerwire import PeerOp, pack_raft
+from haqactor.nodes.sending import Sending
 from haqactor.raft.messages import Append, RequestVote, Vote
 from tests.builders.node_context import node_context
 

@@ -114,6 +114,33 @@ async def test_a_turn_leaves_the_rest_to_the_pump() -> None:
         nursery.cancel_scope.cancel()
 
 
+async def test_what_may_be_later_is_overtaken() -> None:
+    """By everything else, also by what comes while it leaves; never by its own kind. It has a count of its
+    own, for whoever bounds the rest must not count it."""
+    near, far = memory_stream_pair("near", "far")
+    box = Outbox()
+    box.put_later(b"1" * 4_000_000)
+    box.put_later(b"2" * 10)
+    box.put(b"now")
+    assert (box.pending_bytes, box.later_bytes) == (3, 4_000_010)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(box.pump, near)
+        await wait_all_tasks_blocked()
+        assert box.later_bytes > 0
+        box.put(b"then")
+        got = b""
+        while len(got) < 4_000_017:
+            got += await far.receive_some(1 << 20)
+            await trio.lowlevel.checkpoint()
+        assert got == b"now" + b"1" * 4_000_000 + b"then" + b"2" * 10
+        await wait_all_tasks_blocked()
+        assert (box.pending_bytes, box.later_bytes, box.sent_bytes) == (0, 0, 4_000_017)
+        box.put_later(b"3")
+        await wait_all_tasks_blocked()
+        assert await far.receive_some() == b"3"
+        nursery.cancel_scope.cancel()
+
+
 async def test_what_waits_for_a_slow_peer_is_held_once() -> None:
     """Joined, and not as the frames that it was made of as well."""
 

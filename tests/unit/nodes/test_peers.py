@@ -188,6 +188,23 @@ async def test_the_window_bounds_what_waits(autojump_clock: MockClock) -> None:
         assert here.link.send(frame)
 
 
+async def test_what_may_be_later_has_a_window_of_its_own(autojump_clock: MockClock) -> None:
+    """However much of it waits, what may not wait is taken, and is there first."""
+    async with pair() as here:
+        await here.listen()
+        frame = encode(PeerOp.INSTALL, [bytes(1 << 20)])
+        assert not here.link.send_later(frame)
+        here.start_link()
+        await trio.sleep(1)
+        sent = [here.link.send_later(frame) for _ in range(40)]
+        assert sent.index(False) == 32
+        assert here.link.pending_bytes == 0
+        assert here.link.send(encode(PeerOp.BEAT, [1]))
+        await trio.sleep(1)
+        kinds = [kind for kind, _header in here.receiver.frames]
+        assert kinds == [PeerOp.BEAT, *[PeerOp.INSTALL] * 32]
+
+
 async def test_reset_and_then_refused_is_a_death(autojump_clock: MockClock) -> None:
     """Found out at once, told once; then dialled until it is back."""
     async with pair() as here:
