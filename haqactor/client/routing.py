@@ -1,7 +1,10 @@
 """Who leads which group, where, and which connections a client wants to have.
 
-One rule: a row with a lower term than the known one is stale. What is believed here is a hint; only a
-leader's answer is a fact.
+One rule: a row with a lower term than the known one is stale, unless nobody is known to lead. What is believed
+here is a hint; only a leader's answer is a fact.
+
+A term without a leader may never have been: a node tells its clients of a term that its disk does not know yet,
+and forgets it when it crashes.
 """
 
 from typing import Final, NamedTuple
@@ -71,7 +74,7 @@ class Routing:
                 raise ValueError("a row of another shape")
             new = self.learn_node(node, address) or new
             known = self.leader(group)
-            if term > known.term or (term == known.term and node >= 0):
+            if term > known.term or (node >= 0 and (term == known.term or known.node < 0)):
                 told = Leader(node, term, address or self._addresses.get(node, ""))
                 new = new or told != known
                 self._leaders[group] = told
@@ -80,7 +83,7 @@ class Routing:
     def refused(self, group: int, by_node: int, leader: int, term: int) -> None:
         """A node says that it does not lead ``group``, and who does (-1: it does not know)."""
         known = self.leader(group)
-        if leader >= 0 and leader != by_node and term >= known.term:
+        if leader >= 0 and leader != by_node and (term >= known.term or known.node in (-1, by_node)):
             self._leaders[group] = Leader(leader, term, self._addresses.get(leader, ""))
         elif known.node == by_node:
             self._leaders[group] = Leader(-1, max(term, known.term), "")

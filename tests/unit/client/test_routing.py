@@ -38,6 +38,24 @@ def test_a_refusal_names_the_leader_or_forgets_it() -> None:
     assert routing.leader(1).node == -1
 
 
+@pytest.mark.parametrize("told", ["refusal", "of the one that was guessed", "row"])
+def test_a_term_that_never_was_hides_no_leader(told: str) -> None:
+    """A node told of it and crashed before its disk knew of it: seed 402289 of profile swarm, where a consumer
+    asked around for ever."""
+    routing = Routing(["a:1"], 0)
+    routing.learn([[1, 0, 3, "a:1"], [9, 1, 1, "b:1"]])
+    routing.refused(1, 0, -1, 5)
+    assert routing.leader(1) == (-1, 5, "")
+    if told == "refusal":
+        routing.refused(1, 2, 1, 4)
+    elif told == "row":
+        routing.learn([[1, 1, 4, "b:1"]])
+    else:
+        routing.guess(1, 2)
+        routing.refused(1, 2, 1, 4)
+    assert routing.leader(1) == (1, 4, "b:1")
+
+
 def test_dials_back_off_and_then_a_proxy_is_due() -> None:
     routing = Routing(["a:1"], 0)
     now = 0
