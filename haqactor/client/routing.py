@@ -1,10 +1,10 @@
 """Who leads which group, where, and which connections a client wants to have.
 
-One rule: a row with a lower term than the known one is stale, unless nobody is known to lead. What is believed
-here is a hint; only a leader's answer is a fact.
+One rule: a row with a lower term than the known one is stale, unless nobody is known to lead. What is
+believed here is a hint; only a leader's answer is a fact.
 
-A term without a leader may never have been: a node tells its clients of a term that its disk does not know yet,
-and forgets it when it crashes.
+A term without a leader may never have been: a node tells its clients of a term that its disk does not know
+yet, and forgets it when it crashes.
 """
 
 from typing import Final, NamedTuple

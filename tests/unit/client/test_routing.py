@@ -40,8 +40,8 @@ def test_a_refusal_names_the_leader_or_forgets_it() -> None:
 
 @pytest.mark.parametrize("told", ["refusal", "of the one that was guessed", "row"])
 def test_a_term_that_never_was_hides_no_leader(told: str) -> None:
-    """A node told of it and crashed before its disk knew of it: seed 402289 of profile swarm, where a consumer
-    asked around for ever."""
+    """A node told of it and crashed before its disk knew: seed 402289 of profile swarm, where a consumer asked
+    around for ever."""
     routing = Routing(["a:1"], 0)
     routing.learn([[1, 0, 3, "a:1"], [9, 1, 1, "b:1"]])
     routing.refused(1, 0, -1, 5)
