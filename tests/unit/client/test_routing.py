@@ -40,7 +40,7 @@ def test_a_refusal_names_the_leader_or_forgets_it() -> None:
 
 @pytest.mark.parametrize("told", ["refusal", "of the one that was guessed", "row"])
 def test_a_term_that_never_was_hides_no_leader(told: str) -> None:
-    """A node told of it and crashed before its disk knew: seed 402289 of profile swarm, where a consumer asked
+    """A node told of it, and crashed before its disk knew: seed 402289 of profile swarm. A consumer asked
     around for ever."""
     routing = Routing(["a:1"], 0)
     routing.learn([[1, 0, 3, "a:1"], [9, 1, 1, "b:1"]])
