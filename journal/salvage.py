@@ -96,8 +96,11 @@ class Salvage(Recovery):
                     self._take(data, block)
                 elif scan.bad is None:
                     break
-                elif not await self._skip(data, scan):
-                    return
+                else:
+                    if scan.bad.header is not None:  # what it says of its file is true, whatever it holds
+                        declared = max(declared, scan.bad.header.file_bytes)
+                    if not await self._skip(data, scan):
+                        break
             except (DiskError, DataDamaged) as error:
                 # One sector cannot be read; what lies behind it may be readable.
                 self._doubts(f"{data.path} at offset {scan.offset}: {error}", data.path)

@@ -200,6 +200,26 @@ async def test_one_bad_block_harms_only_its_groups_and_only_from_there_on() -> N
         assert not journal.tail_suspect(GroupId(1))
 
 
+async def test_a_file_that_lost_its_end_in_the_middle_of_a_block_may_have_held_anything() -> None:
+    """Its header names one group; behind it there was the vote of another: seed 500684 of profile swarm."""
+    disk = MemoryDisk()
+    async with running(disk, clean=False) as journal:
+        ledger = Ledger(journal)
+        for index in range(1, 7):
+            for group in (1, 2):
+                ledger.submit(group, (entry(group, index, size=200),), hard(index))
+                await ledger.wait()
+    newest = max(name for name, inode in disk.names.items() if "/segment-" in name and any(inode.data))
+    inode = disk.names[newest]
+    assert newest != f"{DIRECTORY}/segment-{1:016d}"
+    assert bytes(inode.data[512:]).rstrip(b"\0"), "another block is behind the first"
+    del inode.data[300:]
+    inode.durable[:] = inode.data
+    async with salvaged(disk) as journal:
+        assert [journal.is_damaged(GroupId(group)) for group in (1, 2)] == [True, True]
+        assert journal.damages[-1].groups is None
+
+
 async def test_accepting_a_loss_leaves_a_tail_suspect() -> None:
     disk, _reported, _snapshots = await history(1, clean=True)
     for name in list(disk.names):
