@@ -131,7 +131,7 @@ class ClientSession:
             frames = await self._handshake()
         if scope.cancelled_caught:
             self.context.env.probe.mark("nodes.hello_late")
-            raise ProtocolError(f"no complete hello within {self.context.limits.handshake:g} s")
+            raise _too_slow("no complete hello", self.context.limits.handshake)
         unsubscribe = self.context.leaders.subscribe(self._leaders_changed)
         failure: list[Exception] = []
         try:
@@ -203,7 +203,7 @@ class ClientSession:
                 with trio.move_on_after(self.context.limits.handshake) as scope:
                     data = await self.stream.receive_some()
                 if scope.cancelled_caught:
-                    raise ProtocolError(f"a frame stayed incomplete for {self.context.limits.handshake:g} s")
+                    raise _too_slow("no complete frame", self.context.limits.handshake)
             else:
                 data = await self.stream.receive_some()
             if not data:
@@ -248,10 +248,10 @@ class ClientSession:
 
             await forward(self, group, rid, frame)
             return
-        self.served[group] = True
         if actor.mailbox.full:
             self.context.env.probe.mark("nodes.backpressure")
         await actor.mailbox.wait_space()
+        self.served[group] = True  # not before: where it never got in, the group need not hear of its end
         actor.mailbox.put(Request(self, message, frame.blob), frame.size)
 
     def _no_replica(self, group: GroupId) -> Error:
@@ -269,6 +269,14 @@ class ClientSession:
             actor = self.context.groups.get(group)
             if actor is not None:
                 actor.mailbox.put(Disconnected(self))
+
+
+def _too_slow(what: str, handshake_s: float) -> Error:
+    """Nobody broke the protocol: a client may try again, over a connection that is faster."""
+    return Overloaded(
+        f"{what} within {handshake_s:g} s: this node, the client or what is between them is too slow",
+        retry_after=0.1,
+    )
 
 
 def refuse_too_many(limit: int) -> Error:
