@@ -12,7 +12,7 @@ from haqactor.sim.watch.observed import Append, Commit, Event, Snapshot, Started
 class _Log:
     """One replica's terms by index from ``base`` on, and up to where it is durable. ``recovered``: entries up
     to there are still to be shown again after a restart, and were found on the disk. ``ghost``: what it held
-    before its disk was damaged, or its last block had to be cut (seed 601393 of profile swarm)."""
+    before its disk was damaged."""
 
     __slots__ = ("base", "durable", "ghost", "last", "recovered", "terms")
 
@@ -67,7 +67,7 @@ class CommitRule(Rule):
             before = self._log(event.host, event.group)
             log = self._logs[event.host, event.group] = _Log(event.snapshot_index, event.snapshot_term)
             log.recovered = event.last_index if event.settled else min(event.last_index, before.durable)
-            log.ghost = before if event.damaged or event.suspect else before.ghost
+            log.ghost = before if event.damaged else before.ghost
         elif isinstance(event, Snapshot) and event.installed:
             log = self._log(event.host, event.group)
             if log.terms.get(event.index) != event.term:

@@ -28,6 +28,7 @@ class Medium:
         self.name = name
         self.capacity = capacity
         self.stopped = False
+        self.rotted = False  #: a durable bit has flipped, at any time
         self.operations = 0
         self.on_operation: Callable[[int, str], None] | None = None
         self.generation = 1
@@ -192,9 +193,9 @@ class Medium:
         self._known(path).shorten(size)
         self.faults.count(Kind.SHORT_FILE, path)
 
-    @staticmethod
-    def _flip(inode: Inode, offset: int, bit: int) -> None:
+    def _flip(self, inode: Inode, offset: int, bit: int) -> None:
         if offset < len(inode.medium):
+            self.rotted = True
             inode.medium[offset] ^= 1 << bit
 
     # -- for checkers

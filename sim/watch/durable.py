@@ -83,6 +83,11 @@ class Truth:
         return log.last_index >= index and log.term_at(index) in (term, 0)
 
     @property
+    def rotted(self) -> bool:
+        """Has a bit flipped on that medium, at any time?"""
+        return self._medium.rotted
+
+    @property
     def settled(self) -> bool:
         """Is nothing of what the journal takes for written left in a cache, or lost on the way?"""
         writer = self._journal.writer

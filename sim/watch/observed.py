@@ -18,8 +18,9 @@ class Started:
     """A replica came (back) with what it found on its disk: its hard state (``voted_for``: "" for nobody),
     the last entry of its log and its snapshot's last entry (0: none). Each entry of its log follows as an
     Append. ``incarnation``: the node's boot epoch. ``suspect``: it may have lost something, it says, and
-    counts in no quorum until it is cured. ``damaged``: more than a torn tail, and it knows. ``settled``: all
-    that it found is on the medium, not only in a cache that a program left behind."""
+    counts in no quorum until it is cured. ``damaged``: more than a torn tail, and it knows; or the disk does,
+    where what looks torn has rotted (seed 601393 of profile swarm). ``settled``: all that it found is on the
+    medium, not only in a cache that a program left behind."""
 
     at_ns: int
     host: str

@@ -139,7 +139,7 @@ class Watch:
                 snapshot.term,
                 core.suspect,
                 self._truth.settled,
-                core.cure_state().damaged,
+                core.cure_state().damaged or (core.suspect and self._truth.rotted),
             )
         )
         for entry in entries:

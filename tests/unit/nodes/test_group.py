@@ -345,6 +345,11 @@ async def test_a_snapshot_that_the_next_one_has_replaced_is_passed_over(autojump
         assert (one.actor.applier.applied, one.actor.installing) == (45, False)
 
 
+def on_disk_only(core: Any, upto: Index) -> None:
+    """Its memory holds nothing up to there."""
+    core._state.log.forget(upto)
+
+
 async def test_what_an_install_takes_out_of_the_journal_is_not_read_there(
     autojump_clock: MockClock,
 ) -> None:
@@ -354,7 +359,7 @@ async def test_what_an_install_takes_out_of_the_journal_is_not_read_there(
         entries = tuple(build(GROUP, Index(at), Term(1), Kind.NOOP, b"") for at in (1, 2, 3))
         await one.step(2, Append(Term(1), Index(0), Term(0), Index(0), entries))
         await one.settle()
-        one.actor.core._state.log.forget(Index(3))  # they are on the disk only
+        on_disk_only(one.actor.core, Index(3))
         one.actor.installing = True
         one.actor.mailbox.put(lambda now: one.actor.applier.commit(Index(2), now))
         await wait_all_tasks_blocked()

@@ -212,7 +212,9 @@ async def test_a_silent_client_has_a_deadline(autojump_clock: MockClock) -> None
         assert await client.receive() == wire.Pong(1)
         began = trio.current_time()
         await client.stream.send_all(wire.pack(wire.Ping(2))[:10])
-        assert "incomplete" in (await refused(client)).message
+        late = await refused(client)
+        assert "no complete frame" in late.message
+        assert late.code == "overloaded", "nobody broke the protocol: seed 600710 of profile swarm"
         assert trio.current_time() - began == pytest.approx(2.0)
 
 
@@ -282,6 +284,25 @@ async def test_a_full_mailbox_holds_the_connection_not_the_memory() -> None:
             seen += [item.message.rid for item in await here.actor.mailbox.drain()]
             await wait_all_tasks_blocked()
         assert seen == list(range(1, 11))
+
+
+async def test_a_group_hears_only_of_the_end_of_those_who_got_in() -> None:
+    """Clients that come and go again while the actor stands still fill no mailbox: seed 601566 of profile
+    swarm."""
+    async with place() as here:
+        waiting = here.connect()
+        await waiting.greet()
+        await waiting.send(*(wire.Info(rid, 1, 7) for rid in range(1, 11)))
+        await wait_all_tasks_blocked()
+        full = len(here.actor.mailbox)
+        for _ in range(20):
+            client = here.connect()
+            await client.greet()
+            await client.send(wire.Info(1, 1, 7))
+            await wait_all_tasks_blocked()
+            client.stream.abort()
+            await wait_all_tasks_blocked()
+        assert len(here.actor.mailbox) == full
 
 
 async def test_a_client_that_does_not_read_keeps_nobody(autojump_clock: MockClock) -> None:
