@@ -146,10 +146,14 @@ class Limits:
     def __post_init__(self) -> None:
         for item in fields(self):
             value: object = getattr(self, item.name)
-            if isinstance(value, bool) or not isinstance(value, int | float) or value < 0:
-                raise ConfigError(f"limits.{item.name} is {value!r}, but must be a number")
-            if not value and item.name not in _MAY_BE_NONE:
-                raise ConfigError(f"limits.{item.name} is {value!r}, but must be a number above 0")
+            none = item.name in _MAY_BE_NONE
+            if (
+                isinstance(value, bool)
+                or not isinstance(value, int | float)
+                or not (value > 0 or (none and value == 0))
+            ):
+                least = "from 0 (none) on" if none else "above 0"
+                raise ConfigError(f"limits.{item.name} is {value!r}, but must be a number {least}")
         if not self.heartbeat * 2 < self.election_min < self.election_max:
             raise ConfigError("limits: 2 x heartbeat < election_min < election_max must hold")
         if self.message_bytes_max > MESSAGE_BYTES_MOST:
