@@ -46,14 +46,15 @@ class Lane:
     """One group's sources and its current connection."""
 
     __slots__ = (
-        "_poke", "copies", "error", "group", "hold_ns", "link", "probe", "ready", "redirects", "since_ns",
-        "sources",
+        "_poke", "avoid", "copies", "error", "group", "hold_ns", "link", "probe", "ready", "redirects",
+        "since_ns", "sources",
     )  # fmt: skip
 
     def __init__(self, group: int, poke: Callable[[], None], probe: Probe = _NULL) -> None:
         self.probe = probe
         self.group = group
         self.link: Link | None = None
+        self.avoid: Link | None = None  #: to a node that could not pass on what was asked last: others first
         self.sources: dict[Source, None] = {}
         self.ready: dict[Source, None] = {}
         self.redirects = 0
@@ -238,20 +239,22 @@ class Request:
             self._lane.touch(self)
 
 
-def pick_link(routing: Routing, group: int, links: list[Link], proxy_only: bool, now_ns: int) -> Link | None:
+def pick_link(routing: Routing, lane: Lane, links: list[Link], proxy_only: bool, now_ns: int) -> Link | None:
     """The best connection for a group now: its leader's; any, if a node is to pass it on; else None."""
     ready = [link for link in links if link.state.value == "ready"]
-    if group == ANY_NODE or proxy_only:
-        staying = [link for link in ready if not link.leaving] or ready
-        return staying[0] if staying else None
-    leader = routing.leader(group)
+    if lane.group == ANY_NODE or proxy_only:
+        return _other([link for link in ready if not link.leaving] or ready, lane.avoid)
+    leader = routing.leader(lane.group)
     if leader.node < 0:
         return None
     for link in ready:
         if link.node == leader.node:
             return link
     if routing.unreachable(leader.address, now_ns):
-        for link in ready:
-            if link.proxy:
-                return link
+        return _other([link for link in ready if link.proxy], lane.avoid)
     return None
+
+
+def _other(links: list[Link], avoid: Link | None) -> Link | None:
+    """The first one, and that to avoid only where there is no other."""
+    return next((link for link in links if link is not avoid), links[0] if links else None)

@@ -193,7 +193,7 @@ class Core:
 
     def _route(self, lane: Lane) -> None:
         if lane.hold_ns <= self.now_ns:
-            lane.attach(pick_link(self.routing, lane.group, self.links, self.options.proxy, self.now_ns))
+            lane.attach(pick_link(self.routing, lane, self.links, self.options.proxy, self.now_ns))
 
     def reroute(self) -> None:
         """Something changed: every lane takes the best connection."""
@@ -205,6 +205,8 @@ class Core:
         if link is not lane.link:
             return
         lane.redirects += 1
+        if answer.code != "overloaded":  # that says the leader, whoever passes it on
+            lane.avoid = link
         self.probe.mark("client.redirected")
         error = from_wire(answer.code, answer.message, answer.fields)
         if reason := getattr(error, "reason", ""):  # why nobody leads, for whoever gives up waiting

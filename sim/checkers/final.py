@@ -5,6 +5,7 @@ One rule: what could not be read is None, and then nothing is concluded from it.
 
 from dataclasses import dataclass, field
 
+from haqactor.ids import METADATA_GROUP
 from haqactor.machine.versions import FIRST
 
 Place = tuple[str, int, int]
@@ -57,12 +58,14 @@ class Final:
 
     @property
     def level(self) -> bool:
-        """Whether every group has a leader in the core, and its replicas have applied the same and count: one
-        of them may have found damage just now, when the rest was read (seed 601449 of profile swarm)."""
+        """Whether every group has a leader in the core, and its replicas are all there, have applied the
+        same, count, and go by the version that all know: one of them may have found damage just now, when the
+        rest was read (seed 601449 of profile swarm), or still start from a slow disk (seed 704102)."""
         able = (*self.core, *self.others)
         return all(
             end.leader in able
             and len({replica.applied for replica in end.replicas.values()}) <= 1
-            and all(replica.counts for replica in end.replicas.values())
-            for end in self.groups.values()
+            and all(replica.counts and replica.version >= self.known for replica in end.replicas.values())
+            and (group == METADATA_GROUP or len(end.replicas) == len(self.core))
+            for group, end in self.groups.items()
         )

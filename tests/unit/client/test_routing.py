@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from haqactor import wire
+from haqactor.client.lane import HOLD_NS
 from haqactor.client.options import Options
 from haqactor.client.protocol import Core
 from haqactor.client.routing import Routing
@@ -91,3 +92,24 @@ def test_a_row_of_another_shape_is_refused(row: list[Any]) -> None:
     link = core.connected("a:1", False, 0)
     with pytest.raises(ProtocolError, match="leaders"):
         core.receive(link, wire.pack(wire.Leaders([row])), 1)
+
+
+def test_a_proxy_that_cannot_pass_it_on_is_not_the_only_one_asked() -> None:
+    """A node whose disk hangs has no replica yet, and knows no leader, as long as it hangs: seed 703834 of
+    profile swarm."""
+    core = Core(b"s" * 16, ["a:1", "b:1"], Options(proxy=True), 0, 0)
+    links = [core.connected(address, True, 0) for address in ("a:1", "b:1")]
+    for node, link in enumerate(links):
+        core.receive(link, wire.pack(wire.Welcome(1, b"c", node, link.address, [], {})), 0)
+    core.request(4, wire.Info(0, 4, 7))
+    lane, now, asked = core.lanes[4], 0, list[str]()
+    for _ in range(4):
+        link = lane.link
+        assert link is not None
+        asked.append(link.address)
+        core.output(link)
+        (rid,) = link.pending
+        core.receive(link, wire.pack(wire.Failed(rid, "not_leader", "no replica yet", {"leader": -1})), now)
+        now += HOLD_NS
+        core.tick(now)
+    assert asked == ["a:1", "b:1", "a:1", "b:1"]
