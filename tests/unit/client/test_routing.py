@@ -104,12 +104,12 @@ def test_a_proxy_that_cannot_pass_it_on_is_not_the_only_one_asked() -> None:
     core.request(4, wire.Info(0, 4, 7))
     lane, now, asked = core.lanes[4], 0, list[str]()
     for _ in range(4):
-        link = lane.link
-        assert link is not None
-        asked.append(link.address)
-        core.output(link)
-        (rid,) = link.pending
-        core.receive(link, wire.pack(wire.Failed(rid, "not_leader", "no replica yet", {"leader": -1})), now)
+        taken = lane.link
+        assert taken is not None
+        asked.append(taken.address)
+        core.output(taken)
+        (rid,) = taken.pending
+        core.receive(taken, wire.pack(wire.Failed(rid, "not_leader", "no replica yet", {"leader": -1})), now)
         now += HOLD_NS
         core.tick(now)
     assert asked == ["a:1", "b:1", "a:1", "b:1"]
