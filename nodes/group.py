@@ -339,8 +339,9 @@ class GroupActor:
 
     def restored(self, meta: SnapshotMeta, chunks: list[bytes], now: int) -> None:
         """A snapshot from the leader replaced the state. Where the next one has done so already, its entries
-        are what the journal holds, and it is the one to become."""
-        if meta.index < self.context.journal.groups[self.group].snapshot_index:
+        are what the journal holds, and it is the one to become. (A newer one of this replica's own holds no
+        more than what is applied.)"""
+        if self.applier.applied < meta.index < self.context.journal.groups[self.group].snapshot_index:
             return
         self.installing = False
         if self.core.snapshot_installed(meta, now):  # else what is applied went past it meanwhile

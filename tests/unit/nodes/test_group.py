@@ -345,6 +345,24 @@ async def test_a_snapshot_that_the_next_one_has_replaced_is_passed_over(autojump
         assert (one.actor.applier.applied, one.actor.installing) == (45, False)
 
 
+async def test_an_own_snapshot_that_is_newer_ends_an_install_as_well(autojump_clock: MockClock) -> None:
+    """What had been received was behind what is applied; else its replica would take no entry ever again."""
+    async with running() as one:
+        await one.settle()
+        one.service.proposing = [b"a", b"b"]
+        one.actor.mailbox.wake()
+        await wait_all_tasks_blocked()
+        await one.settle()
+        assert one.actor.applier.applied == 3
+        one.actor.installing = True
+        one.journal.groups[GROUP].snapshot_index = 3
+        meta = SnapshotMeta(Index(2), Term(1), (NodeId(0),))
+        one.actor.mailbox.put(partial(one.actor.restored, meta, [b"old"]))
+        await wait_all_tasks_blocked()
+        assert not one.actor.installing
+        assert ("restore", b"old") not in one.service.events
+
+
 def on_disk_only(core: Any, upto: Index) -> None:
     """Its memory holds nothing up to there."""
     core._state.log.forget(upto)
