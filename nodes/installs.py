@@ -83,6 +83,7 @@ class Receiving:
         """The next offer of the same snapshot goes on with it, if one comes soon."""
         actor = self.actor
         actor.install_kept = self
+        self._chunks.clear()  # the state is sent anew
         try:
             with trio.move_on_after(KEPT_S):
                 await self._taken_over.wait()
