@@ -81,7 +81,7 @@ class GroupActor:
         self.installs_out: dict[NodeId, Sending] = {}
         self.installs_in: dict[NodeId, Receiving] = {}
         self.install_kept: Receiving | None = None  #: what broke off, for whoever offers the same again
-        self.installing = False  #: the journal may begin behind a snapshot before the core does
+        self.installing = 0  #: installs at their end: the journal may begin behind one before the core does
         self.service = make_service(self)
         self.applier = Applier(self)
 
@@ -341,9 +341,9 @@ class GroupActor:
         """A snapshot from the leader replaced the state. Where the next one has done so already, its entries
         are what the journal holds, and it is the one to become. (A newer one of this replica's own holds no
         more than what is applied.)"""
+        self.installing -= 1
         if self.applier.applied < meta.index < self.context.journal.groups[self.group].snapshot_index:
             return
-        self.installing = False
         if self.core.snapshot_installed(meta, now):  # else what is applied went past it meanwhile
             self.service.restore(chunks)
             self.applier.restored(meta)

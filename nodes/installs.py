@@ -156,11 +156,11 @@ class Receiving:
             self._chunks.append(blob)
             await self._install.add_chunk(blob)
         elif step == Step.END:
-            actor.installing = True
+            actor.installing += 1
             try:
                 await self._install.finish()
             except BaseException:
-                actor.installing = False
+                actor.installing -= 1
                 actor.mailbox.put(actor.applier.go_on)
                 raise
             meta, chunks = self._meta, self._chunks

@@ -320,7 +320,7 @@ async def test_entries_wait_while_a_snapshot_takes_their_place(autojump_clock: M
     """The journal's log may begin behind it already while the core's still ends before it; what another
     leader sends just then would leave a gap on the disk. Raft sends it again."""
     async with running(3) as one:
-        one.actor.installing = True
+        one.actor.installing = 1
         early = build(GROUP, Index(1), Term(2), Kind.NOOP, b"")
         await one.step(2, Append(Term(2), Index(0), Term(0), Index(0), (early,)))
         assert one.journal.submitted == []
@@ -332,17 +332,35 @@ async def test_entries_wait_while_a_snapshot_takes_their_place(autojump_clock: M
         assert [entry.index for write in one.journal.submitted for entry in write.entries] == [41]
 
 
+async def test_entries_wait_for_the_end_of_each_install(autojump_clock: MockClock) -> None:
+    """The second is still being written when the actor has its turn for the first."""
+    async with running(3) as one:
+        one.actor.installing = 2
+        meta = SnapshotMeta(Index(40), Term(1), (NodeId(0), NodeId(1), NodeId(2)))
+        one.actor.mailbox.put(lambda now: one.actor.restored(meta, [b"first"], now))
+        await wait_all_tasks_blocked()
+        assert (one.actor.applier.applied, one.actor.installing) == (40, 1)
+        next_one = build(GROUP, Index(41), Term(2), Kind.NOOP, b"")
+        await one.step(2, Append(Term(2), Index(40), Term(1), Index(40), (next_one,)))
+        assert one.journal.submitted == []
+        one.journal.groups[GROUP].snapshot_index = 45
+        meta_of_second = SnapshotMeta(Index(45), Term(2), meta.voters)
+        one.actor.mailbox.put(lambda now: one.actor.restored(meta_of_second, [b"second"], now))
+        await wait_all_tasks_blocked()
+        assert (one.actor.applier.applied, one.actor.installing) == (45, 0)
+
+
 async def test_a_snapshot_that_the_next_one_has_replaced_is_passed_over(autojump_clock: MockClock) -> None:
     """Both were received before the actor had a turn; the journal holds the entries of the second."""
     async with running(3) as one:
-        one.actor.installing = True
+        one.actor.installing = 2
         one.journal.groups[GROUP].snapshot_index = 45
         for index, state in ((40, b"first"), (45, b"second")):
             meta = SnapshotMeta(Index(index), Term(2), (NodeId(0), NodeId(1), NodeId(2)))
             one.actor.mailbox.put(partial(one.actor.restored, meta, [state]))
         await wait_all_tasks_blocked()
         assert [event for event in one.service.events if event[0] == "restore"] == [("restore", b"second")]
-        assert (one.actor.applier.applied, one.actor.installing) == (45, False)
+        assert (one.actor.applier.applied, one.actor.installing) == (45, 0)
 
 
 async def test_an_own_snapshot_that_is_newer_ends_an_install_as_well(autojump_clock: MockClock) -> None:
@@ -354,7 +372,7 @@ async def test_an_own_snapshot_that_is_newer_ends_an_install_as_well(autojump_cl
         await wait_all_tasks_blocked()
         await one.settle()
         assert one.actor.applier.applied == 3
-        one.actor.installing = True
+        one.actor.installing = 1
         one.journal.groups[GROUP].snapshot_index = 3
         meta = SnapshotMeta(Index(2), Term(1), (NodeId(0),))
         one.actor.mailbox.put(partial(one.actor.restored, meta, [b"old"]))
@@ -378,7 +396,7 @@ async def test_what_an_install_takes_out_of_the_journal_is_not_read_there(
         await one.step(2, Append(Term(1), Index(0), Term(0), Index(0), entries))
         await one.settle()
         on_disk_only(one.actor.core, Index(3))
-        one.actor.installing = True
+        one.actor.installing = 1
         one.actor.mailbox.put(lambda now: one.actor.applier.commit(Index(2), now))
         await wait_all_tasks_blocked()
         assert one.actor.applier.applied == 0

@@ -326,6 +326,7 @@ class FakeReceiver:
         self.peers: dict[NodeId, Any] = {}
         self.installs: list[FakeInstall] = []
         self.install_kept: Any = None
+        self.installing = 0
         self.counters = Counters()
         self.log = quiet_log()
         self.applier = self.context = self.journal = self.core = self.mailbox = self
