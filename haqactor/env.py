@@ -87,6 +87,13 @@ class Stream(Protocol):
         """The next bytes, at least one; ``b""`` when the peer closed in order. Raises StreamReset."""
         ...
 
+    def give_up_after(self, seconds: float) -> None:
+        """Break it (StreamReset) once the other machine has taken none of the bytes that are on their way for
+        so long, or, where none are, has left the system's own questions unanswered. Else a system asks ever
+        more seldom: after a partition of a minute, it may say nothing for another minute. Where a system
+        cannot do that, nothing changes. Never raises."""
+        ...
+
     async def aclose(self) -> None:
         """Close in order (bytes handed over are still sent); never raises NetworkError."""
         ...

@@ -34,10 +34,10 @@ class Intake:
     # -- frames
 
     def peer_connected(self, peer: NodeId, boot: int) -> None:
-        """A peer dialled in: dial back without waiting."""
+        """A peer dialled in: dial back without waiting, also where it was started again meanwhile."""
         link = self._context.peers.get(peer)
-        if link is not None and not link.connected:
-            link.redial()
+        if link is not None:
+            link.heard_boot(boot)
 
     def peer_frame(self, peer: NodeId, boot: int, frame: Frame) -> None:
         """A checked peer's frame. Raises ProtocolError."""

@@ -81,6 +81,7 @@ MARKS: Final[dict[str, str]] = {
     "nodes.install_received": "",
     "nodes.install_resumed": "",
     "nodes.install_sent": "",
+    "nodes.link_of_an_earlier_boot": "",
     "nodes.member_moved": "in a run every node stays where it is: tests/integration/test_gossip.py moves one",
     "nodes.no_replica_yet": "",
     "nodes.outcome_unknown": "",

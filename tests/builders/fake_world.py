@@ -22,6 +22,9 @@ class FakeStream:
         self.broken = False
         self.peer: FakeStream | None = None
 
+    def give_up_after(self, seconds: float) -> None:
+        """Nothing is ever on its way."""
+
     def send_now(self, data: Buffer) -> int:
         try:
             self._send.send_nowait(bytes(data))

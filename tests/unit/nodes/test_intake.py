@@ -66,10 +66,10 @@ class FakeLink:
 
     def __init__(self, connected: bool) -> None:
         self.connected = connected
-        self.redialled = 0
+        self.boots: list[int] = []
 
-    def redial(self) -> None:
-        self.redialled += 1
+    def heard_boot(self, boot: int) -> None:
+        self.boots.append(boot)
 
 
 def make(*actors: FakeActor) -> tuple[Intake, Any, FakeBeats]:
@@ -151,14 +151,14 @@ async def test_a_link_that_is_up() -> None:
     assert old.suspected == fresh.suspected == [1]
 
 
-def test_a_peer_that_dials_in_is_dialled_back() -> None:
-    """Unless the link is up."""
+def test_the_link_to_a_peer_that_dials_in_hears_of_it() -> None:
+    """It decides whether to dial back."""
     intake, context, _beats = make()
-    up, down = FakeLink(True), FakeLink(False)
-    context.peers = {NodeId(1): up, NodeId(2): down}
+    links = FakeLink(True), FakeLink(False)
+    context.peers = {NodeId(1): links[0], NodeId(2): links[1]}
     for peer in (1, 2, 3):
-        intake.peer_connected(NodeId(peer), 1)
-    assert (up.redialled, down.redialled) == (0, 1)
+        intake.peer_connected(NodeId(peer), peer + 4)
+    assert [link.boots for link in links] == [[5], [6]]
 
 
 def test_most_of_the_cluster_refuses_this_node() -> None:
