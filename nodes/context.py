@@ -33,7 +33,8 @@ def _nobody() -> None:
 @dataclass(slots=True, kw_only=True)
 class Context:
     """One node's shared ground. ``beat_now`` asks for a heartbeat at once. ``versions``: of the machine,
-    those that this node's release knows. ``pace``: of whatever others, or it, have missed."""
+    those that this node's release knows. ``pace``: of whatever others, or it, have missed. ``first_boot``: of
+    this program; 0: the present one is."""
 
     env: Environment
     config: NodeConfig
@@ -46,6 +47,7 @@ class Context:
     departures: Departures = field(default_factory=Departures)
     beat_now: Callable[[], None] = _nobody
     versions: Versions = KNOWN
+    first_boot: int = 0
     groups: "dict[GroupId, GroupActor]" = field(default_factory=dict)
     peers: "dict[NodeId, PeerLink]" = field(default_factory=dict)
     gauges: dict[str, int] = field(default_factory=dict)
@@ -61,6 +63,11 @@ class Context:
     def boot(self) -> int:
         """This start's epoch."""
         return self.journal.boot
+
+    @property
+    def boots(self) -> range:
+        """The epochs of this program: a node opens its directory again where it repairs it."""
+        return range(self.first_boot or self.boot, self.boot + 1)
 
     @property
     def node(self) -> NodeId:

@@ -81,7 +81,7 @@ class QueueService:
 
     def _died(self, session: bytes) -> bool:
         context = self.actor.context
-        return died(session, context.identity.nonce, context.boot)
+        return died(session, context.identity.nonce, context.boots)
 
     def follow(self, now_ns: int) -> None:
         """Stop serving: everyone who waits is told to go to the new leader."""

@@ -81,7 +81,10 @@ MARKS: Final[dict[str, str]] = {
     "nodes.install_received": "",
     "nodes.install_resumed": "",
     "nodes.install_sent": "",
-    "nodes.link_of_an_earlier_boot": "",
+    "nodes.link_of_an_earlier_boot": (
+        "a machine that lost its power resets what comes for it: "
+        "tests/unit/nodes/test_peers.py::test_a_peer_that_dials_in_anew_is_dialled_anew"
+    ),
     "nodes.member_moved": "in a run every node stays where it is: tests/integration/test_gossip.py moves one",
     "nodes.no_replica_yet": "",
     "nodes.outcome_unknown": "",
