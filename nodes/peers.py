@@ -144,8 +144,7 @@ class PeerLink:
 
     async def _use(self, stream: Stream) -> bool:
         """Serve one connection; True if it got through the handshake."""
-        if not self._context.env.probe.bug("nodes.silent_link"):
-            stream.give_up_after(SILENT_S)
+        stream.give_up_after(SILENT_S)
         try:
             with trio.move_on_after(self._context.limits.handshake) as scope:
                 decoder, more = await self._handshake(stream)
