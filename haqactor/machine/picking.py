@@ -98,7 +98,8 @@ class Picker:
         consumer.credit_messages, consumer.credit_bytes = messages, size
         if not given:
             return None
-        self._close(consumer.key)
+        if consumer.key in self._open:  # else so large that it was closed as it was filled
+            self._close(consumer.key)
         return self._ready.pop()
 
     def _place(self, window: Window) -> bool:
