@@ -16,6 +16,7 @@ from haqactor.ids import Index, Term
 from haqactor.machine import commands
 from haqactor.machine.directory import DirectoryMachine
 from haqactor.machine.epochs import producer_id
+from haqactor.machine.machine import GroupMachine
 from haqactor.nodes.missing import Missing
 from haqactor.nodes.proposals import AGAIN_NS
 from haqactor.nodes.queues import QueueService
@@ -152,6 +153,16 @@ async def test_garbage_for_a_batch() -> None:
                 "data_damaged"
             ]
         assert not here.service.draft.commands
+
+
+async def test_negative_numbers_are_never_stored() -> None:
+    """Applied they would be, and every snapshot written; but none could be read back, on any replica."""
+    async with place() as here:
+        begin = here.alice.ask(here.service, wire.Begin(0, GROUP, here.uid, PRODUCER, -1))
+        consumer = here.bob.ask(here.service, wire.Subscribe(0, GROUP, here.uid, -1, 1, 10, 1 << 20, []))
+        here.turn()
+        assert here.alice.answers[begin] == here.bob.answers[consumer] == ["protocol_error"]
+        GroupMachine().restore(here.service.snapshot_chunks())
 
 
 async def test_too_large() -> None:
