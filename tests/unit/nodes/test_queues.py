@@ -228,6 +228,27 @@ async def test_deliveries_and_settlements() -> None:
         assert here.bob.answers[never] == [[(3, 3)]]
 
 
+async def test_a_settlement_that_comes_again_over_a_new_connection_is_no_lost_lease() -> None:
+    """The first copy had not applied, nor been answered, when its connection broke."""
+    async with place() as here:
+        here.publish(here.alice, [b"a", b"b"])
+        here.subscribe(here.bob)
+        (lease,) = here.deliver(here.bob)
+        reject = wire.Settle(0, GROUP, here.uid, 1, [], [], [[*lease, "bad"]], [], [], 0, 0)
+        here.bob.ask(here.service, reject)
+        here.service.work(trio_now())
+        here.service.disconnected(Disconnected(cast(ClientSession, here.bob)), trio_now())
+        back = ServedSession(b"bob")
+        here.subscribe(back, attempt=2)
+        again = back.ask(here.service, reject)
+        assert again not in back.answers, "what is not committed is not confirmed"
+        here.turn()
+        assert back.answers[again] == [[]]
+        assert here.service.machine.queues[here.uid].depth == 0
+        later = back.ask(here.service, reject)
+        assert back.answers[later] == [[]]
+
+
 async def test_a_full_disk_refuses_publishes_only() -> None:
     """Settlements get through, for they make room."""
     async with place() as here:
