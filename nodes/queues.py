@@ -163,8 +163,8 @@ class QueueService:
 
     def _awaited(self, message: wire.Await) -> bool:
         queue = self.machine.queues.get(message.uid)
-        if message.gone:
-            return queue is None
+        if message.gone:  # a queue that the group has yet to make is not gone
+            return queue is None and self._missing.deleted(self.actor.group, message.uid)
         return queue is not None and queue.version >= message.version
 
     def _publish(self, request: Request, message: wire.Publish) -> None:

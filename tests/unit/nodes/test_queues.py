@@ -460,6 +460,28 @@ async def test_awaits() -> None:
         assert here.alice.answers[gone] == [True]
 
 
+async def test_a_queue_that_may_appear_yet_is_not_gone() -> None:
+    """Its group has not made it, for this node's copy of the directory is behind: what is published to it
+    waits, and would be confirmed, and dropped, behind a deletion that was said to be over."""
+    async with place() as here:
+        here.change(commands.declare("later", {}))
+        uid = here.row("later")
+        made = here.bob.ask(here.service, wire.Await(0, GROUP, uid, 0, True))
+        assert made not in here.bob.answers, "it is about to be made"
+        here.turn()
+        assert made not in here.bob.answers, "and was"
+        here.change(commands.delete("later", 0))
+        here.turn()
+        assert here.bob.answers[made] == [True]
+        unknown = (here.directory.index + 1) << 16
+        ahead = here.bob.ask(here.service, wire.Await(0, GROUP, unknown, 0, True))
+        here.turn()
+        assert ahead not in here.bob.answers, "nobody here knows of it"
+        here.change(commands.declare("unlucky", {}), commands.delete("unlucky", 0))
+        here.service.directory_moved(trio_now())
+        assert here.bob.answers[ahead] == [True], "made and deleted before its group heard of it"
+
+
 async def test_what_a_queue_does_not_answer() -> None:
     """A request of another kind fails; a malformed credit ends the connection."""
     async with place() as here:
