@@ -41,7 +41,6 @@ SAMPLES: list[Any] = [
     wire.Peek(1, 2, 3, 10, 7),
     wire.Purge(1, 2, 3),
 ]
-SUBSCRIBE = wire.Subscribe(1, 2, 3, 4, 1, 512, 1 << 20, [])
 
 
 def test_every_kind_has_a_sample() -> None:
@@ -83,10 +82,14 @@ def test_a_field_that_came_later_may_be_absent() -> None:
 
 def test_numbers_out_of_range_are_refused() -> None:
     """No number of the protocol is negative; what is stored of them could not be read back."""
+    messages: list[tuple[Any, str]] = [
+        (wire.Begin(1, 1, 5, b"p" * 16, 0), "epoch"),
+        (wire.Subscribe(1, 2, 3, 4, 1, 512, 1 << 20, []), "consumer"),
+    ]
     for value in (-1, 1 << 63):
         with pytest.raises(ProtocolError, match="out of range"):
             wire.parse(Frame(wire.Op.PING, [value], b""))
-        for message, name in ((wire.Begin(1, 1, 5, b"p" * 16, 0), "epoch"), (SUBSCRIBE, "consumer")):
+        for message, name in messages:
             (frame,) = Decoder(100_000).feed(wire.pack(message._replace(**{name: value})))
             with pytest.raises(ProtocolError, match=rf"{name} is .*out of range"):
                 wire.parse(frame)

@@ -67,6 +67,11 @@ def test_an_older_lease_beside_the_newer_one_is_no_refusal() -> None:
     assert judged.refused == []
 
 
+def given(verdict: str, *row: Any) -> dict[str, Any]:
+    """A settlement of one row."""
+    return {verdict: [list(row)]}
+
+
 GIVING_UP: list[tuple[str, list[Any]]] = [("nacks", [-1, "why"]), ("rejects", ["why"]), ("releases", [])]
 
 
@@ -75,7 +80,7 @@ def test_what_is_given_up_again_is_answered_as_the_first_copy(verdict: str, more
     """Its connection broke before the answer came: the first copy takes effect, so the second is no loss. It
     is answered behind the first, and changes nothing."""
     group, rows = serving()
-    copy = {verdict: [[*rows[0][:2], 2, 5, *more]]}
+    copy = given(verdict, *rows[0][:2], 2, 5, *more)
     first, again = group.judge(ALICE, **copy), group.judge(ALICE, **copy)
     assert first.command is not None
     assert again.refused == []
@@ -91,14 +96,13 @@ def test_what_is_given_up_again_is_answered_as_the_first_copy(verdict: str, more
 def test_of_a_repeat_only_what_this_very_lease_gave_up_so_is_accepted(verdict: str, more: list[Any]) -> None:
     group, rows = serving()
     lease = rows[0][:2]
-    group.settle(ALICE, **{verdict: [[*lease, 2, 5, *more]]})
-    judged = group.settle(ALICE, **{verdict: [[*lease, 4, 7, *more], [*lease, 11, 12, *more]]})
-    assert judged.refused == [(11, 12)]
-    assert group.judge(ALICE, **{verdict: [[lease[0], lease[1] + 1, 2, 5, *more]]}).refused == [(2, 5)]
-    assert group.judge(BOB, **{verdict: [[*lease, 2, 5, *more]]}).refused == [(2, 5)]
+    group.settle(ALICE, **given(verdict, *lease, 2, 5, *more))
+    assert group.settle(ALICE, **given(verdict, *lease, 4, 12, *more)).refused == [(11, 12)]
+    assert group.judge(ALICE, **given(verdict, lease[0], lease[1] + 1, 2, 5, *more)).refused == [(2, 5)]
+    assert group.judge(BOB, **given(verdict, *lease, 2, 5, *more)).refused == [(2, 5)]
     for other, extra in GIVING_UP:
         if other != verdict:
-            assert group.judge(ALICE, **{other: [[*lease, 2, 5, *extra]]}).refused == [(2, 5)]
+            assert group.judge(ALICE, **given(other, *lease, 2, 5, *extra)).refused == [(2, 5)]
 
 
 def test_a_repeat_does_not_touch_who_holds_the_message_by_now() -> None:
@@ -117,7 +121,7 @@ def test_what_an_expiry_took_is_lost_whoever_says_what_of_it() -> None:
     group, rows = serving()
     group.run(31)
     for verdict, more in GIVING_UP:
-        copy = {verdict: [[*rows[0], *more]]}
+        copy = given(verdict, *rows[0], *more)
         assert [group.judge(ALICE, **copy).refused for _ in range(2)] == [[(1, 10)], [(1, 10)]]
 
 
