@@ -8,7 +8,7 @@ from collections import OrderedDict
 from typing import TYPE_CHECKING, Any, Final
 
 from haqactor import wire
-from haqactor.errors import Conflict, Error, InvalidArgument, NotFound
+from haqactor.errors import Conflict, Error, InvalidArgument, NotFound, ProtocolError
 from haqactor.machine.actions import Action, ConsumerGone, Deliver, LeaseLost, Opened, PollAnswered, Propose
 from haqactor.machine.dispatcher import Dispatcher
 from haqactor.nodes.delivery import Delivery
@@ -73,6 +73,8 @@ class Consuming:
         if self._overtaken(session.id, message.consumer, message.attempt):
             session.fail(message.rid, Conflict("a later subscription of this consumer was here before"))
             return
+        if message.consumer < 0:
+            raise ProtocolError(f"Subscribe.consumer is {message.consumer}, and must be 0 or above")
         self._remember(session.id, message.consumer, message.attempt)
         self._polls.pop((session.id, message.consumer), None)
         self.sessions[session.id] = session

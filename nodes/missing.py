@@ -28,10 +28,15 @@ class Missing:
         self._count = 0
         self._counts: dict[ClientSession, int] = {}
 
+    def deleted(self, group: GroupId, uid: int) -> bool:
+        """Does this node's copy of the directory know that there is no such queue (any more)? The group can
+        make none of it then."""
+        return uid <= self.directory.applied and not self.directory.lists(uid, group)
+
     def wait(self, group: GroupId, uid: int, request: "Request", *, gone: bool = False) -> None:
         """Keep a request until its queue is there (``gone``: until it is not). Raises NotFound,
         Overloaded."""
-        if not gone and uid <= self.directory.applied and not self.directory.lists(uid, group):
+        if not gone and self.deleted(group, uid):
             raise NotFound("this queue was deleted (or never existed); declare it again")
         held = self._counts.get(request.session, 0)
         if self._count >= _WAITING_MAX or held >= _SESSION_MAX:

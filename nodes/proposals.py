@@ -34,6 +34,7 @@ def answer_request(request: Request) -> Answer:
 
 AGAIN_NS: Final = 10_000_000
 """After so long a draft that was kept is tried again, though nothing new has come."""
+_PUBLISH: Final = commands.Op.PUBLISH.value
 
 
 class Draft:
@@ -50,7 +51,10 @@ class Draft:
         self._ended = False
 
     def add(self, command: Command, answer: Answer | None = None, blob: bytes = b"") -> None:
-        """Append a command; ``answer`` gets its reply (or an Error)."""
+        """Append a command; ``answer`` gets its reply (or an Error). Raises InvalidArgument: it is none that
+        could be applied, and nothing was appended."""
+        if command[0] != _PUBLISH:
+            commands.check(command)
         self.commands.append(command)
         self.answers.append(answer)
         if blob:
@@ -80,7 +84,7 @@ class Draft:
         (J10)."""
         kept = Draft()
         for command, answer in zip(self.commands, self.answers, strict=True):
-            if command[0] != commands.Op.PUBLISH:
+            if command[0] != _PUBLISH:
                 kept.add(command, answer)
             elif answer is not None:
                 answer(error, 0)

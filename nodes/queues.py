@@ -163,8 +163,8 @@ class QueueService:
 
     def _awaited(self, message: wire.Await) -> bool:
         queue = self.machine.queues.get(message.uid)
-        if message.gone:
-            return queue is None
+        if message.gone:  # a queue that the group has yet to make is not gone
+            return queue is None and self._missing.deleted(self.actor.group, message.uid)
         return queue is not None and queue.version >= message.version
 
     def _publish(self, request: Request, message: wire.Publish) -> None:
@@ -184,8 +184,8 @@ class QueueService:
             self._seal(context.now())
 
     def _begin(self, request: Request, message: wire.Begin, now_ns: int) -> None:
-        if len(message.producer) != 16:
-            raise ProtocolError("Begin.producer must be 16 bytes")
+        if len(message.producer) != 16 or message.epoch < 0:
+            raise ProtocolError("Begin.producer must be 16 bytes, and its epoch 0 or above")
         if message.epoch:
             self._check_epoch(message.producer, message.epoch)
             command = commands.producer_epoch(message.producer, message.epoch, message.uid)

@@ -2,9 +2,11 @@
 
 from typing import Any, cast
 
+import pytest
+
 from haqactor import wire
 from haqactor.env import NullProbe
-from haqactor.errors import Error, NotLeader, OutcomeUnknown, Overloaded
+from haqactor.errors import Error, InvalidArgument, NotLeader, OutcomeUnknown, Overloaded
 from haqactor.ids import Index
 from haqactor.machine import commands
 from haqactor.nodes.group import GroupActor
@@ -170,3 +172,17 @@ def test_a_client_gets_a_reply_or_an_error() -> None:
     answer(["row"], 0)
     answer(NotLeader(), 0)
     assert sent == [wire.Reply(9, ["row"]), (9, "not_leader")]
+
+
+def test_what_no_replica_could_read_does_not_come_into_an_entry() -> None:
+    """Whoever asked for it hears that; what others asked for goes on."""
+    owners = Owners()
+    draft = Draft()
+    draft.add(commands.delete("x", 0), owners.named("good"))
+    with pytest.raises(InvalidArgument):
+        draft.add(commands.producer_epoch(bytes(16), -1, 0), owners.named("bad"))
+    with pytest.raises(InvalidArgument):
+        draft.add(commands.limits(1e5))  # type: ignore[arg-type]  # as a settings file may have it
+    assert draft.commands == [commands.delete("x", 0)]
+    draft.applied([True], 0)
+    assert owners.told == {"good": [True], "bad": []}

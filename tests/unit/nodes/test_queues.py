@@ -1,7 +1,5 @@
 """A data group's service: what a publish must be, who is answered when, and what survives a full house."""
 
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
 from random import Random
 from typing import Any, cast
 
@@ -9,105 +7,17 @@ import pytest
 import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
-from haqactor import batch, wire
+from haqactor import wire
 from haqactor.config import Limits
 from haqactor.errors import Overloaded
-from haqactor.ids import Index, Term
+from haqactor.ids import Term
 from haqactor.machine import commands
-from haqactor.machine.directory import DirectoryMachine
 from haqactor.machine.epochs import producer_id
-from haqactor.nodes.missing import Missing
+from haqactor.machine.machine import GroupMachine
 from haqactor.nodes.proposals import AGAIN_NS
-from haqactor.nodes.queues import QueueService
 from haqactor.nodes.sessions import ClientSession, Disconnected
-from tests.builders.service_actor import ServedSession, ServiceActor, trio_now
-
-GROUP = 1
-PRODUCER = b"producer".ljust(16)
-NOW_NS = 1_700_000_000_000_000_000
-
-
-class Place:
-    """A leader of group 1 with the queue ``q``, and its directory."""
-
-    def __init__(self, nursery: trio.Nursery, limits: Limits) -> None:
-        self.actor = ServiceActor(GROUP, nursery=nursery, limits=limits)
-        self.directory = DirectoryMachine()
-        self.missing = Missing(self.directory)
-        self.service = QueueService(self.actor.as_actor, self.missing)
-        self.alice, self.bob = ServedSession(b"alice"), ServedSession(b"bob")
-        self._directory_index = 0
-        self._next = 1
-        self.change(commands.register_node(0, "n0:7000", 1), commands.create_groups([[GROUP, [0]]]))
-        self.change(commands.declare("q", {}))
-        self.uid = self.row("q")
-
-    def change(self, *given: commands.Command) -> None:
-        """This node's copy of the directory moves on."""
-        self._directory_index += 1
-        header = commands.encode(NOW_NS, given)
-        self.directory.apply(Index(self._directory_index), Term(1), header, 0)
-
-    def row(self, name: str) -> int:
-        row = self.directory.resolve(name)
-        assert row is not None
-        uid: int = row[0]
-        return uid
-
-    def turn(self) -> None:
-        """A turn's end, with all that was proposed committed, until nothing is left to do."""
-        for _ in range(10):
-            self.service.work(trio_now())
-            if not self.actor.commit(self.service):
-                return
-
-    def lead(self) -> None:
-        self.service.lead(self.actor.core.term, trio_now())
-        self.turn()
-
-    def publish(self, session: ServedSession, contents: list[bytes], **changes: Any) -> int:
-        blob = batch.Packer().pack([batch.Content(body) for body in contents])
-        fields: dict[str, Any] = {"first": self._next, "count": len(contents), **changes}
-        self._next += len(contents)
-        message = wire.Publish(
-            0, GROUP, self.uid, PRODUCER, 0, fields["first"], fields["count"], 0, self.service.time.now(0)
-        )
-        return session.ask(self.service, message._replace(**changes), blob)
-
-    def subscribe(self, session: ServedSession, credit: int = 10, attempt: int = 1) -> int:
-        return session.ask(self.service, wire.Subscribe(0, GROUP, self.uid, 1, attempt, credit, 1 << 20, []))
-
-    def deliver(self, session: ServedSession) -> list[list[int]]:
-        """The lease rows that reach a consumer."""
-        self.turn()
-        self.actor.core.covered = self.actor.core.round
-        self.service.covered(trio_now())
-        return [
-            [part[0], part[1], low, high]
-            for message in session.take()
-            if isinstance(message, wire.Deliver)
-            for part in message.parts
-            for low, high in part[3]
-        ]
-
-    def settle(self, session: ServedSession, acks: list[list[int]]) -> int:
-        return session.ask(self.service, wire.Settle(0, GROUP, self.uid, 1, acks, [], [], [], [], 0, 0))
-
-    def confirm(self, ok: bool = True) -> None:
-        """The ReadIndex of everything asked so far."""
-        asked, self.actor.asked = tuple(self.actor.asked), []
-        self.service.reads(asked, ok, trio_now())
-
-
-@asynccontextmanager
-async def place(*, leads: bool = True, limits: Limits | None = None) -> AsyncGenerator[Place]:
-    async with trio.open_nursery() as nursery:
-        here = Place(nursery, limits or Limits())
-        if leads:
-            here.lead()
-            here.deliver(here.alice)
-        yield here
-        nursery.cancel_scope.cancel()
+from tests.builders.served_queue import GROUP, PRODUCER, place
+from tests.builders.service_actor import ServedSession, trio_now
 
 
 async def test_a_turns_publishes_are_one_entry() -> None:
@@ -152,6 +62,16 @@ async def test_garbage_for_a_batch() -> None:
                 "data_damaged"
             ]
         assert not here.service.draft.commands
+
+
+async def test_negative_numbers_are_never_stored() -> None:
+    """Applied they would be, and every snapshot written; but none could be read back, on any replica."""
+    async with place() as here:
+        begin = here.alice.ask(here.service, wire.Begin(0, GROUP, here.uid, PRODUCER, -1))
+        consumer = here.bob.ask(here.service, wire.Subscribe(0, GROUP, here.uid, -1, 1, 10, 1 << 20, []))
+        here.turn()
+        assert here.alice.answers[begin] == here.bob.answers[consumer] == ["protocol_error"]
+        GroupMachine().restore(here.service.snapshot_chunks())
 
 
 async def test_too_large() -> None:
@@ -215,6 +135,27 @@ async def test_deliveries_and_settlements() -> None:
         never = here.settle(here.bob, [[1, 99, 3, 3]])
         here.turn()
         assert here.bob.answers[never] == [[(3, 3)]]
+
+
+async def test_a_settlement_that_comes_again_over_a_new_connection_is_no_lost_lease() -> None:
+    """The first copy had not applied, nor been answered, when its connection broke."""
+    async with place() as here:
+        here.publish(here.alice, [b"a", b"b"])
+        here.subscribe(here.bob)
+        (lease,) = here.deliver(here.bob)
+        reject = wire.Settle(0, GROUP, here.uid, 1, [], [], [[*lease, "bad"]], [], [], 0, 0)
+        here.bob.ask(here.service, reject)
+        here.service.work(trio_now())
+        here.service.disconnected(Disconnected(cast(ClientSession, here.bob)), trio_now())
+        back = ServedSession(b"bob")
+        here.subscribe(back, attempt=2)
+        again = back.ask(here.service, reject)
+        assert again not in back.answers, "what is not committed is not confirmed"
+        here.turn()
+        assert back.answers[again] == [[]]
+        assert here.service.machine.queues[here.uid].depth == 0
+        later = back.ask(here.service, reject)
+        assert back.answers[later] == [[]]
 
 
 async def test_a_full_disk_refuses_publishes_only() -> None:
@@ -426,6 +367,28 @@ async def test_awaits() -> None:
         here.change(commands.delete("q", 0))
         here.turn()
         assert here.alice.answers[gone] == [True]
+
+
+async def test_a_queue_that_may_appear_yet_is_not_gone() -> None:
+    """Its group has not made it, for this node's copy of the directory is behind: what is published to it
+    waits, and would be confirmed, and dropped, behind a deletion that was said to be over."""
+    async with place() as here:
+        here.change(commands.declare("later", {}))
+        uid = here.row("later")
+        made = here.bob.ask(here.service, wire.Await(0, GROUP, uid, 0, True))
+        assert made not in here.bob.answers, "it is about to be made"
+        here.turn()
+        assert made not in here.bob.answers, "and was"
+        here.change(commands.delete("later", 0))
+        here.turn()
+        assert here.bob.answers[made] == [True]
+        unknown = (here.directory.index + 1) << 16
+        ahead = here.bob.ask(here.service, wire.Await(0, GROUP, unknown, 0, True))
+        here.turn()
+        assert ahead not in here.bob.answers, "nobody here knows of it"
+        here.change(commands.declare("unlucky", {}), commands.delete("unlucky", 0))
+        here.service.directory_moved(trio_now())
+        assert here.bob.answers[ahead] == [True], "made and deleted before its group heard of it"
 
 
 async def test_what_a_queue_does_not_answer() -> None:
