@@ -20,7 +20,7 @@ from haqactor.client.listening import Counts, Listener, PollEntry, Unheard
 from haqactor.client.outcome import Outcome
 from haqactor.client.part import BUFFERED, GONE, HANDED, SETTLING, Part
 from haqactor.client.renewing import Renewals
-from haqactor.client.settling import REJECT, RELEASE, Refused, Settlement
+from haqactor.client.settling import REJECT, RELEASE, Settlement
 from haqactor.client.stalls import Watchdog
 from haqactor.errors import Error, ProtocolError, from_wire
 
@@ -434,26 +434,21 @@ class Subscription:
     def expire(self, now_ns: int, patience_ns: int, error: Error) -> None:
         """No leader: whoever waits for a verdict, the start, a poll or an extension hears so; settlements are
         driven on."""
-        if self.since_ns is None or self.since_ns < (self.lane.since_ns or 0):
-            self.since_ns = now_ns
+        since = self.lane.since
+        self.since_ns = since(self.since_ns, now_ns)
         if now_ns - self.since_ns >= patience_ns:
             self.started.fail(error)
         for settlement in [*self.unanswered, self.pending]:
-            if settlement.since_ns is None and settlement.rows:
-                settlement.since_ns = now_ns
-            elif settlement.since_ns is not None and now_ns - settlement.since_ns >= patience_ns:
-                outcome, settlement.outcome, settlement.since_ns = (
-                    settlement.outcome,
-                    Outcome[Refused](),
-                    None,
-                )
-                outcome.fail(error)
+            if not settlement.rows:
+                continue
+            settlement.since_ns = since(settlement.since_ns, now_ns)
+            if now_ns - settlement.since_ns >= patience_ns:
+                settlement.give_up_waiting(error)
                 if self.drained is not None:
                     self.drained.fail(error)
         for entry in list(self.polls):
-            if entry.since_ns is None:
-                entry.since_ns = now_ns
-            elif now_ns - entry.since_ns >= patience_ns:
+            entry.since_ns = since(entry.since_ns, now_ns)
+            if now_ns - entry.since_ns >= patience_ns:
                 entry.ended(error)
         self.renewals.expire(now_ns, patience_ns, error)
 

@@ -216,9 +216,8 @@ class Renewals:
     def expire(self, now_ns: int, patience_ns: int, error: Error) -> None:
         """No leader: a caller who waited for long enough hears so."""
         for extension in list(self._waiting):
-            if extension.since_ns is None:
-                extension.since_ns = now_ns
-            elif now_ns - extension.since_ns >= patience_ns:
+            extension.since_ns = self._subscription.lane.since(extension.since_ns, now_ns)
+            if now_ns - extension.since_ns >= patience_ns:
                 self._waiting.remove(extension)
                 extension.outcome.fail(error)
 

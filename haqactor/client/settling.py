@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from haqactor.client.outcome import Outcome
 from haqactor.client.part import GONE, Part, joined
-from haqactor.errors import ProtocolError
+from haqactor.errors import Error, ProtocolError
 from haqactor.wire import Rows
 
 ACK, NACK, REJECT, RELEASE = 0, 1, 2, 3
@@ -111,6 +111,11 @@ class Settlement:
             if not part.open:
                 empty.append(part)
         return refused, empty
+
+    def give_up_waiting(self, error: Error) -> None:
+        """Whoever waits for the verdict now hears ``error``; the settlement itself is driven on."""
+        outcome, self.outcome, self.since_ns = self.outcome, Outcome[Refused](), None
+        outcome.fail(error)
 
     def quiet(self, refused: Refused) -> list[tuple[Part, int]]:
         """The refused rows that no caller waits for."""
