@@ -284,8 +284,9 @@ class Subscription:
             messages,
             size,
         )
-        settlement.sent, settlement.attempt = True, self._attempt
-        settlement.rid = link.ask(Judged(self, settlement), message)
+        settlement.sent, settlement.attempt, settlement.link = True, self._attempt, link
+        sending = Judged(self, settlement)
+        settlement.rid = sending.rid = link.ask(sending, message)
 
     def _poll(self, link: Link) -> None:
         for entry, sent in list(self.polls.items()):

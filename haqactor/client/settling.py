@@ -8,6 +8,7 @@ concerns that message only.
 from collections.abc import Iterable
 from typing import Any, Final
 
+from haqactor.client.link import Link
 from haqactor.client.outcome import Outcome
 from haqactor.client.part import GONE, Part, joined
 from haqactor.errors import Error, ProtocolError
@@ -23,13 +24,14 @@ Refused = dict[int, None]
 
 class Settlement:
     """Ranges of one or more verbs; one of them becomes one Settle. ``loud``: sequences whose caller waits for
-    the verdict. ``attempt``: the subscription under which it was written last."""
+    the verdict. ``attempt``: the subscription under which it was written last, by ``link`` as ``rid``."""
 
     __slots__ = (
         "acks",
         "attempt",
         "bytes",
         "gathered",
+        "link",
         "loud",
         "messages",
         "others",
@@ -50,6 +52,7 @@ class Settlement:
         self.bytes = 0
         self.rows = 0
         self.rid = 0
+        self.link: Link | None = None
         self.attempt = 0
         self.sent = False
         self.since_ns: int | None = None

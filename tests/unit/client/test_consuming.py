@@ -3,6 +3,8 @@
 from types import SimpleNamespace
 from typing import Any, cast
 
+import pytest
+
 from haqactor import wire
 from haqactor.client.consuming import Subscription
 from haqactor.client.lane import Lane
@@ -22,7 +24,7 @@ class Wire:
     def ask(self, entry: Any, message: Any) -> int:
         self.sent.append(message)
         self.waiting.append(entry)
-        return len(self.waiting)
+        return len(self.sent)
 
     def send(self, message: Any) -> None:
         self.sent.append(message)
@@ -96,6 +98,32 @@ def test_what_is_settled_again_gives_it_back_once() -> None:
     first.answer([])
     one.fill(second.link)
     assert second.sent[2:] == []
+
+
+@pytest.mark.parametrize("late", ["failed", "lost"])
+@pytest.mark.parametrize("back", [False, True], ids=["at another", "at the same again"])
+def test_what_becomes_of_an_older_sending_says_nothing_of_the_newer(late: str, back: bool) -> None:
+    """It was sent a second time for it: its credit was given twice, and a nack was refused the second
+    time."""
+    one, first = settling(2)
+    (older,) = first.waiting
+    newer = Wire()
+    for at in [newer, first] if back else [newer]:
+        newer = at
+        one.detach()
+        one.fill(newer.link)
+        newer.waiting.pop().replied(newer.link, {"lease_ns": 10**9, "lost": []}, b"")
+        one.fill(newer.link)
+    before = list(newer.sent)
+    assert isinstance(before[-1], wire.Settle)
+    if late == "failed":
+        older.failed(first.link, wire.Failed(older.rid, "not_leader", "it moved", {}))
+    else:
+        older.lost(first.link)
+    one.fill(newer.link)
+    assert newer.sent == before
+    newer.waiting.pop().replied(newer.link, [], b"")
+    assert not one.unanswered
 
 
 def test_settled_at_the_same_leader_it_is_given_with_the_settlement() -> None:
