@@ -13,10 +13,11 @@ from typing import Any, Final
 from haqactor import wire
 from haqactor.client.answers import Judged, Subscribed
 from haqactor.client.credit import Credit
+from haqactor.client.demand import Demand, PollEntry
 from haqactor.client.holdings import Holdings
 from haqactor.client.lane import TRANSIENT, Lane, Redirect
 from haqactor.client.link import Link
-from haqactor.client.listening import Counts, Listener, PollEntry, Unheard
+from haqactor.client.listening import Counts, Listener, Unheard
 from haqactor.client.outcome import Outcome
 from haqactor.client.part import BUFFERED, GONE, HANDED, SETTLING, Part
 from haqactor.client.renewing import Renewals
@@ -33,8 +34,8 @@ class Subscription:
 
     __slots__ = (
         "_attempt", "_now", "_redirect", "_subscribing", "buffer", "closing", "consumer", "counts",
-        "credit", "drained", "error", "holdings", "lane", "lease_ns", "link", "listener", "parts", "paused",
-        "pending", "polls", "received_ns", "renewals", "since_ns", "started", "uid", "unanswered", "wanted",
+        "credit", "demand", "drained", "error", "holdings", "lane", "lease_ns", "link", "listener", "parts",
+        "paused", "pending", "received_ns", "renewals", "since_ns", "started", "uid", "unanswered",
         "watchdog",
     )  # fmt: skip
 
@@ -65,8 +66,7 @@ class Subscription:
         self.paused = False
         self.link: Link | None = None
         self.lease_ns = 0
-        self.wanted = 0
-        self.polls: dict[PollEntry, bool] = {}
+        self.demand = Demand()
         self.since_ns: int | None = None
         self.received_ns = now()
         self.renewals = Renewals(self)
@@ -188,8 +188,8 @@ class Subscription:
     def subscribe_anew(self) -> None:
         """At the leader as it is known now, with a claim to what is held."""
         if self.link is not None:
-            self.link.withdraw(self.polls)
-        self.polls = dict.fromkeys(self.polls, False)
+            self.link.withdraw(self.demand.polls)
+        self.demand.detach()
         self.link = None
         self._subscribing = None
         self.lane.touch(self)
@@ -200,7 +200,7 @@ class Subscription:
         if self.error is not None or self.closing or self.paused:
             return False
         if not self.credit.messages:
-            return self.wanted > 0 or bool(self.polls)
+            return bool(self.demand)
         return not self.buffer and self.holdings.held < self.credit.messages
 
     def _whole(self) -> tuple[int, int]:
@@ -209,13 +209,13 @@ class Subscription:
 
     def want(self, messages: int) -> None:
         """More or fewer messages are asked for one by one."""
-        self.wanted += messages
+        self.demand.wanted += messages
         if messages > 0 and (self.link is not None or self._subscribing is not None):
             self._owe(messages, messages * self.credit.size)
 
     def poll(self, entry: PollEntry) -> None:
         """Ask (again) for one message, if any is ready."""
-        self.polls[entry] = False
+        self.demand.poll(entry)
         self.lane.touch(self)
 
     def _owe(self, messages: int, size: int) -> None:
@@ -246,7 +246,8 @@ class Subscription:
             if messages:
                 self.watchdog.moved(self._now())
                 link.send(wire.Credit(self.lane.group, self.consumer, messages, size))
-        self._poll(link)
+        if self.demand.polls:
+            self.demand.write(link, wire.Poll(0, self.lane.group, self.uid, self.consumer))
         return True
 
     def _subscribe(self, link: Link) -> None:
@@ -255,7 +256,7 @@ class Subscription:
             messages = size = 0
         if not self.credit.messages:  # none to begin with says so: what it settles gives none back
             messages = size = 0
-            self.credit.owe(self.wanted, self.wanted * self.credit.size)
+            self.credit.owe(self.demand.wanted, self.demand.wanted * self.credit.size)
         claims = self.holdings.claims()
         self._subscribing = link
         self._attempt += 1
@@ -287,12 +288,6 @@ class Subscription:
         settlement.sent, settlement.attempt, settlement.link = True, self._attempt, link
         sending = Judged(self, settlement)
         settlement.rid = sending.rid = link.ask(sending, message)
-
-    def _poll(self, link: Link) -> None:
-        for entry, sent in list(self.polls.items()):
-            if not sent:
-                self.polls[entry] = True
-                link.ask(entry, wire.Poll(0, self.lane.group, self.uid, self.consumer))
 
     # -- answers
 
@@ -430,7 +425,7 @@ class Subscription:
         for settlement in self.unanswered:
             settlement.sent = False
         self.renewals.detach()
-        self.polls = dict.fromkeys(self.polls, False)
+        self.demand.detach()
 
     def expire(self, now_ns: int, patience_ns: int, error: Error) -> None:
         """No leader: whoever waits for a verdict, the start, a poll or an extension hears so; settlements are
@@ -447,7 +442,7 @@ class Subscription:
                 settlement.give_up_waiting(error)
                 if self.drained is not None:
                     self.drained.fail(error)
-        for entry in list(self.polls):
+        for entry in list(self.demand.polls):
             entry.since_ns = since(entry.since_ns, now_ns)
             if now_ns - entry.since_ns >= patience_ns:
                 entry.ended(error)
@@ -484,8 +479,6 @@ class Subscription:
         self.unanswered.clear()
         if self.drained is not None:
             self.drained.fail(error)
-        for entry in list(self.polls):
-            entry.ended(error)
-        self.polls.clear()
+        self.demand.end(error)
         self.renewals.end(error)
         self.listener.arrived()

@@ -380,6 +380,66 @@ async def test_a_cancelled_poll_gives_a_late_message_back(cluster: FakeCluster, 
     assert fake.nacks == []
 
 
+async def test_after_cancelled_polls_the_next_is_answered(cluster: FakeCluster, broker: Broker) -> None:
+    """None, where nothing is ready: what came for nobody, before or after its answer, is not awaited for
+    ever."""
+    cluster.add_queue("orders")
+    queue = broker.queue("orders")
+    assert await queue.poll() is None
+    for number in range(6):
+        await broker.publish("orders", b"x")
+        with trio.CancelScope() as scope:
+            cluster.before = lambda _node, message, scope=scope: (
+                type(message).__name__ == "Poll" and scope.cancel()
+            )
+            if number % 2:
+                await queue.poll()
+            else:
+                async with trio.open_nursery() as nursery:
+                    for _ in range(3):
+                        nursery.start_soon(queue.poll)
+        assert scope.cancelled_caught
+        cluster.before = None
+        with trio.fail_after(2):
+            while (await queue.info()).leased:  # noqa: ASYNC110 - the leader is asked
+                await trio.sleep(0.01)
+            message = await queue.poll()
+            assert message is not None
+            assert message.attempt == 1
+            await message.ack()
+            assert await queue.poll() is None
+
+
+async def test_who_waits_for_a_message_that_ran_out_on_its_way_gets_another(
+    cluster: FakeCluster, broker: Broker
+) -> None:
+    cluster.add_queue("orders")
+    queue = broker.queue("orders")
+    assert await queue.poll() is None
+    await broker.publish("orders", b"x")
+    cluster.lease_ns = 0
+    with trio.fail_after(2):
+        assert await queue.poll() is None  # it is leased yet, as far as the leader knows
+
+
+async def test_polls_that_were_cancelled_unsent_are_not_sent(cluster: FakeCluster, broker: Broker) -> None:
+    fake = cluster.add_queue("orders")
+    queue = broker.queue("orders")
+    assert await queue.poll() is None
+    await broker.publish("orders", b"x")
+    await cluster.elect(-1)
+    for _ in range(10):
+        with trio.move_on_after(0.01) as scope:
+            await queue.poll()
+        assert scope.cancelled_caught
+    cluster.seen.clear()
+    await cluster.elect(1)
+    with trio.fail_after(2):
+        assert await queue.poll() is not None
+    assert len(kinds(cluster, "Poll")) == 1
+    assert fake.released == []
+
+
 async def test_cancelled_while_it_subscribes_it_holds_nothing(cluster: FakeCluster, broker: Broker) -> None:
     fake = cluster.add_queue("orders")
     await broker.publish("orders", b"x")
