@@ -208,19 +208,22 @@ class Subscription:
         return self.credit.restate(self.holdings.held, held_bytes)
 
     def want(self, messages: int) -> None:
-        """More or fewer messages are asked for one by one."""
+        """More or fewer messages are asked for one by one; 0: as many as before, and some may have been lost
+        on their way."""
         self.demand.wanted += messages
-        if messages > 0 and (self.link is not None or self._subscribing is not None):
-            self._owe(messages, messages * self.credit.size)
+        known = self.link is not None or self._subscribing is not None
+        if messages >= 0 and known and self._give():
+            self.lane.touch(self)
 
     def poll(self, entry: PollEntry) -> None:
         """Ask (again) for one message, if any is ready."""
         self.demand.poll(entry)
         self.lane.touch(self)
 
-    def _owe(self, messages: int, size: int) -> None:
-        self.credit.owe(messages, size)
-        self.lane.touch(self)
+    def _give(self) -> int:
+        more = self.demand.give()
+        self.credit.owe(more, more * self.credit.size)
+        return more
 
     # -- writing
 
@@ -256,7 +259,8 @@ class Subscription:
             messages = size = 0
         if not self.credit.messages:  # none to begin with says so: what it settles gives none back
             messages = size = 0
-            self.credit.owe(self.demand.wanted, self.demand.wanted * self.credit.size)
+            self.demand.detach()
+            self._give()
         claims = self.holdings.claims()
         self._subscribing = link
         self._attempt += 1
@@ -390,6 +394,7 @@ class Subscription:
             self.buffer.append(part)
             self.counts.delivered += part.count
             self.counts.redelivered += len(part.attempt_rows)
+            self.demand.delivered(part.count)
         if at != len(blob):
             raise ProtocolError(f"a delivery's parts hold {at} bytes of {len(blob)}")
         self.listener.arrived()

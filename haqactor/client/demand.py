@@ -1,7 +1,8 @@
-"""What tasks ask for one by one: polls, each a request of its own, and messages that they wait for.
+"""What tasks ask for one by one: messages that they wait for, with credit, and polls, each a request of its
+own.
 
-One rule: an answer to a poll counts if it came by the way by which the poll was sent last; a new way means
-that all are sent again.
+One rule: credit that was given is not taken back, it serves who comes next; so no more is given than tasks
+wait beyond it. An answer to a poll counts if it came by the way by which the poll was sent last.
 """
 
 from typing import Protocol
@@ -23,16 +24,28 @@ class PollEntry(Entry, Protocol):
 
 
 class Demand:
-    """``wanted``: tasks that wait for a message each. ``polls``: those not answered yet, oldest first."""
+    """``wanted``: tasks that wait for a message each. ``given``: messages that the leader may send for them,
+    or for others that waited before. ``polls``: those not answered yet, oldest first."""
 
-    __slots__ = ("polls", "wanted")
+    __slots__ = ("given", "polls", "wanted")
 
     def __init__(self) -> None:
         self.wanted = 0
+        self.given = 0
         self.polls: dict[PollEntry, None] = {}
 
     def __bool__(self) -> bool:
         return self.wanted > 0 or bool(self.polls)
+
+    def give(self) -> int:
+        """Messages to give credit for now."""
+        more = max(0, self.wanted - self.given)
+        self.given += more
+        return more
+
+    def delivered(self, messages: int) -> None:
+        """So many came."""
+        self.given = max(0, self.given - messages)
 
     def poll(self, entry: PollEntry) -> None:
         """To be sent (again)."""
@@ -47,7 +60,8 @@ class Demand:
                 link.ask(entry, message)
 
     def detach(self) -> None:
-        """The way changed."""
+        """The way changed: the next leader knows of nothing."""
+        self.given = 0
         for entry in self.polls:
             entry.link = None
 

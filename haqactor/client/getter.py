@@ -81,12 +81,14 @@ class Getter(Consumer):
             if taken is None:  # where one ran out on its way, somebody waits for another
                 self._ask()
                 return
+            waiter = self._waiters.popleft()
+            self._leave()
             try:
                 message = self.message(*taken)
             except ProtocolError as error:
-                self._waiters.popleft().fail(error)
+                waiter.fail(error)
             else:
-                self._waiters.popleft().resolve(message)
+                waiter.resolve(message)
         subscription.release_buffer()
 
     @property
@@ -95,10 +97,17 @@ class Getter(Consumer):
         return len(self._waiters) - len(self.subscription.demand.polls) - max(0, self._promised)
 
     def _ask(self) -> None:
-        """For whoever polls, and nothing is on its way."""
-        if self._polling:
-            for _ in range(self._unprovided):
-                self.subscription.poll(_Poll(self))
+        """For whoever waits, and nothing is on its way."""
+        if not self._polling:
+            self.subscription.want(0)
+            return
+        for _ in range(self._unprovided):
+            self.subscription.poll(_Poll(self))
+
+    def _leave(self) -> None:
+        """One fewer waits."""
+        if not self._polling:
+            self.subscription.want(-1)
 
     def subscribed(self) -> None:
         """At a new leader every waiting poll is asked again."""
@@ -125,9 +134,8 @@ class Getter(Consumer):
         finally:
             if waiter in self._waiters:
                 self._waiters.remove(waiter)
+                self._leave()
                 self.subscription.demand.shorten(len(self._waiters))
-            if not self._polling:
-                self.subscription.want(-1)
 
     def polled(self, poll: _Poll, ready: bool) -> None:
         """True: a message precedes or follows. False: a task for which none can be on its way gets

@@ -122,6 +122,44 @@ async def test_a_get_that_is_cancelled_while_its_message_comes_gives_it_back(
     assert fake.nacks == []
 
 
+async def test_gets_that_are_cancelled_one_after_the_other_ask_for_one_message(
+    cluster: FakeCluster, broker: Broker
+) -> None:
+    """Not for one each, which a burst would then bring to nobody."""
+    fake = cluster.add_queue("orders")
+    queue = broker.queue("orders")
+    for number in range(20):
+        with trio.move_on_after(0.02) as scope:
+            await queue.get()
+        assert scope.cancelled_caught
+        if number % 10 == 9:
+            await cluster.elect((cluster.leader + 1) % 3)
+    await trio.sleep(0.05)
+    assert [consumer.messages for consumer in cluster.consumers] == [0]  # nobody waits at a new leader
+    for _ in range(20):
+        with trio.move_on_after(0.02) as scope:
+            await queue.get()
+    assert [consumer.messages for consumer in cluster.consumers] == [1]
+    for _ in range(5):
+        await broker.publish("orders", b"x")
+    with trio.fail_after(2):
+        while (await queue.info()).leased:  # noqa: ASYNC110 - the leader is asked
+            await trio.sleep(0.01)
+        assert len(fake.released) == 1
+        async with trio.open_nursery() as nursery:
+
+            async def get(count: int) -> None:
+                for _ in range(count):
+                    await (await queue.get()).ack()
+
+            for count in (1, 2, 2):
+                nursery.start_soon(get, count)
+    await trio.sleep(0.05)
+    assert all(item.done for item in fake.messages)
+    assert len(fake.released) == 1
+    assert [consumer.messages for consumer in cluster.consumers] == [0]
+
+
 async def test_body_cancelled_by_the_users_scope_is_released_uncharged(
     cluster: FakeCluster, broker: Broker
 ) -> None:
@@ -413,13 +451,22 @@ async def test_after_cancelled_polls_the_next_is_answered(cluster: FakeCluster, 
 async def test_who_waits_for_a_message_that_ran_out_on_its_way_gets_another(
     cluster: FakeCluster, broker: Broker
 ) -> None:
-    cluster.add_queue("orders")
+    fake = cluster.add_queue("orders")
     queue = broker.queue("orders")
     assert await queue.poll() is None
     await broker.publish("orders", b"x")
     cluster.lease_ns = 0
     with trio.fail_after(2):
         assert await queue.poll() is None  # it is leased yet, as far as the leader knows
+        async with trio.open_nursery() as nursery:
+
+            async def get() -> None:
+                await (await queue.get()).release()
+
+            nursery.start_soon(get)
+            await trio.sleep(0.05)
+            cluster.lease_ns = 30_000_000_000
+    assert fake.released == [1]
 
 
 async def test_polls_that_were_cancelled_unsent_are_not_sent(cluster: FakeCluster, broker: Broker) -> None:
