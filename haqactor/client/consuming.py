@@ -141,14 +141,16 @@ class Subscription:
             pending.ack(part, row, row)
         self.counts.settled[0] += 1
         pending.gathered += 1
-        if not self.unanswered or (2 * pending.gathered > self.credit.messages and self._is_much()):
+        much = 2 * pending.gathered > self.credit.messages
+        if not self.unanswered or self.closing or (much and self._is_much()):
             self.lane.touch(self)
 
     def _is_much(self) -> bool:
         """Is it time to send what was gathered, though the settlement before is not answered yet?"""
         pending = self.pending
-        return len(self.unanswered) < SETTLES_IN_FLIGHT_MAX and (
-            pending.rows > ROWS_MANY or 2 * pending.gathered > self.credit.messages
+        return self.closing or (
+            len(self.unanswered) < SETTLES_IN_FLIGHT_MAX
+            and (pending.rows > ROWS_MANY or 2 * pending.gathered > self.credit.messages)
         )
 
     def release_buffer(self) -> None:
@@ -453,10 +455,17 @@ class Subscription:
                 entry.ended(error)
         self.renewals.expire(now_ns, patience_ns, error)
 
+    @property
+    def settling(self) -> bool:
+        """Is a settlement not judged yet?"""
+        return bool(self.unanswered or self.pending.rows)
+
     def drain(self) -> Outcome[None]:
-        """Take no more; decided once every settlement was judged."""
+        """Take no more; decided once every settlement was judged. All of them are sent without waiting for
+        those before."""
         self.closing = True
         self.holdings.forget_buffer()
+        self.lane.touch(self)
         if self.drained is None or self.drained.done:  # several tasks may leave: all wait for the same
             self.drained = Outcome()
         drained = self.drained
@@ -464,7 +473,7 @@ class Subscription:
         return drained
 
     def _check_drained(self) -> None:
-        if self.drained is not None and not self.unanswered and not self.pending.rows:
+        if self.drained is not None and not self.settling:
             self.drained.resolve(None)
 
     def end(self, error: Error) -> None:

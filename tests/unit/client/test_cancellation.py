@@ -7,6 +7,7 @@ import trio
 
 from haqactor.client.broker import Broker, open_session
 from haqactor.client.lane import Request
+from haqactor.client.message import Message
 from haqactor.errors import LeaseLost
 from tests.builders.fake_node import FakeCluster, FakeNode
 from tests.builders.fake_world import fake_environment
@@ -259,6 +260,106 @@ async def test_leaving_cancelled_waits_no_longer_than_the_grace(
                 scope.cancel()
     assert 1.9 < trio.current_time() - start < 2.2
     cluster.before = None
+
+
+async def test_cancelled_while_it_leaves_after_a_clean_body_nothing_stays_behind(
+    cluster: FakeCluster, broker: Broker
+) -> None:
+    """A deadline that passes just then: what was done is acknowledged, the rest is back, the leader knows."""
+    fake = cluster.add_queue("orders")
+    for _ in range(3):
+        await broker.publish("orders", b"x")
+    queue = broker.queue("orders")
+    with trio.CancelScope() as scope:
+        async with queue.consume() as deliveries:
+            for _ in range(2):
+                async with await deliveries.receive():
+                    pass
+            scope.cancel()
+    assert not cluster.consumers
+    assert [(item.done, item.lease) for item in fake.messages] == [(True, None)] * 2 + [(False, None)]
+    with trio.CancelScope() as scope:
+        async with queue.consume_batches() as batches:
+            async with await batches.receive() as batch:
+                assert [message.attempt for message in batch.messages] == [1]
+            scope.cancel()
+    assert not cluster.consumers
+    assert all(item.done for item in fake.messages)
+    await broker.publish("orders", b"y")
+    await trio.sleep(0.1)
+    assert fake.messages[3].lease is None
+    assert fake.nacks == []
+
+
+@pytest.mark.parametrize("unanswered", ["Settle", "Unsubscribe"])
+async def test_where_the_grace_runs_out_the_leader_is_told_all_the_same(
+    cluster: FakeCluster, broker: Broker, autojump_clock: trio.testing.MockClock, unanswered: str
+) -> None:
+    """It lives, and answers slowly: behind a settlement that it has not answered comes the last one, and that
+    the consumer is gone."""
+    fake = cluster.add_queue("orders")
+    for _ in range(4):
+        await broker.publish("orders", b"x")
+    cluster.after = lambda _node, message: type(message).__name__ == unanswered
+
+    async def handle(message: Message) -> None:
+        async with message:  # in a task outside the block, which has not ended yet
+            await trio.sleep(1)
+
+    async with trio.open_nursery() as handlers:
+        start = trio.current_time()
+        with trio.CancelScope() as scope:
+            async with broker.queue("orders").consume() as deliveries:
+                for _ in range(2):
+                    async with await deliveries.receive():
+                        pass
+                    await trio.sleep(0.01)
+                if unanswered == "Settle":
+                    handlers.start_soon(handle, await deliveries.receive())
+                scope.cancel()
+        assert 1.9 < trio.current_time() - start < 2.2
+    await trio.sleep(0.01)
+    assert [item.done for item in fake.messages] == [True, True, unanswered == "Settle", False]
+    assert not cluster.consumers
+    assert [item.lease for item in fake.messages] == [None] * 4
+    assert len(kinds(cluster, "Unsubscribe")) == 1
+    cluster.after = None
+
+
+async def test_a_cancelled_aclose_is_gone_on_with_when_the_block_is_left(
+    cluster: FakeCluster, broker: Broker, nursery: trio.Nursery
+) -> None:
+    fake = cluster.add_queue("orders")
+    for _ in range(2):
+        await broker.publish("orders", b"x")
+    closed: list[str] = []
+
+    async def receive_on() -> None:
+        try:
+            await deliveries.receive()
+        except trio.ClosedResourceError as error:
+            closed.append(str(error))
+
+    async with broker.queue("orders").consume() as deliveries:
+        messages = [await deliveries.receive() for _ in range(2)]
+        nursery.start_soon(receive_on)
+        async with messages[0]:
+            pass
+        await trio.testing.wait_all_tasks_blocked()
+        with trio.CancelScope() as scope:
+            scope.cancel()
+            await deliveries.aclose()
+        assert scope.cancelled_caught
+        with trio.fail_after(1), pytest.raises(trio.ClosedResourceError):
+            await deliveries.receive()
+        with pytest.raises(trio.ClosedResourceError):
+            deliveries.receive_nowait()
+        await trio.testing.wait_all_tasks_blocked()
+        assert len(closed) == 1  # whoever waited hears of it at once
+        async with messages[1]:  # and what was taken can be done yet
+            pass
+    assert [item.done for item in fake.messages] == [True, True]
+    assert not cluster.consumers
 
 
 async def test_leaving_the_broker_releases_flushes_and_closes(cluster: FakeCluster) -> None:
