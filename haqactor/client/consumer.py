@@ -158,7 +158,7 @@ class Consumer:
         drained = self.subscription.drain()
         self.waiting.unpark_all()
         await result(drained)
-        while self.subscription.error is None and self.subscription.settling:  # a body ended since then
+        while self.subscription.error is None and self.subscription.settlements:  # a body ended since then
             await result(self.subscription.drain())
 
     def _unsubscribe(self) -> None:

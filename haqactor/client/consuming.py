@@ -6,7 +6,6 @@ else is said there. Credit is what it could still take: it comes back with a mes
 lease was lost.
 """
 
-from collections import deque
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -14,6 +13,7 @@ from haqactor import wire
 from haqactor.client.answers import Judged, Subscribed
 from haqactor.client.credit import Credit
 from haqactor.client.demand import Demand, PollEntry
+from haqactor.client.gathering import Settlements
 from haqactor.client.holdings import Holdings
 from haqactor.client.lane import TRANSIENT, Lane, Redirect
 from haqactor.client.link import Link
@@ -25,8 +25,8 @@ from haqactor.client.settling import REJECT, RELEASE, Settlement
 from haqactor.client.stalls import Watchdog
 from haqactor.errors import Error, ProtocolError, from_wire
 
-SETTLES_IN_FLIGHT_MAX: Final = 4
-ROWS_MANY: Final = 1024
+CLAIMS_MAX: Final = 8192
+"""Rows of 38 bytes at most, in one frame."""
 
 
 class Subscription:
@@ -35,7 +35,7 @@ class Subscription:
     __slots__ = (
         "_attempt", "_now", "_redirect", "_subscribing", "buffer", "closing", "consumer", "counts",
         "credit", "demand", "drained", "error", "holdings", "lane", "lease_ns", "link", "listener", "parts",
-        "paused", "pending", "received_ns", "renewals", "since_ns", "started", "uid", "unanswered",
+        "paused", "received_ns", "renewals", "settlements", "since_ns", "started", "uid", "unanswered",
         "watchdog",
     )  # fmt: skip
 
@@ -57,8 +57,8 @@ class Subscription:
         self.holdings = Holdings(self.credit, self.counts)
         self.buffer = self.holdings.buffer
         self.parts = self.holdings.parts
-        self.pending = Settlement()
-        self.unanswered: deque[Settlement] = deque()
+        self.settlements = Settlements(self.credit.messages)
+        self.unanswered = self.settlements.unanswered
         self.started: Outcome[None] = Outcome()
         self.drained: Outcome[None] | None = None
         self.error: Error | None = None
@@ -113,7 +113,7 @@ class Subscription:
 
     def settle(self, verb: int, part: Part, first: int, last: int, more: list[Any], loud: bool) -> Settlement:
         """Hand rows that are handed out to the next Settle."""
-        pending = self.pending
+        pending = self.settlements.pending
         rows = last - first + 1
         part.states[first : last + 1] = bytes([SETTLING]) * rows
         part.handed -= rows
@@ -125,15 +125,15 @@ class Subscription:
         if loud:
             pending.loud.update(dict.fromkeys(part.seq(row) for row in range(first, last + 1)))
         pending.gathered += rows
-        if not self.unanswered or self._is_much():
-            self.lane.touch(self)
+        self._gathered()
         return pending
 
     def ack(self, part: Part, row: int) -> None:
         """``settle`` for the one case that is hot: a message whose body ended cleanly."""
         part.states[row] = SETTLING
         part.handed -= 1
-        pending = self.pending
+        settlements = self.settlements
+        pending = settlements.pending
         acks = pending.acks
         if acks and acks[-1][0] is part and acks[-1][2] + 1 == row:
             acks[-1][2] = row
@@ -141,17 +141,14 @@ class Subscription:
             pending.ack(part, row, row)
         self.counts.settled[0] += 1
         pending.gathered += 1
-        much = 2 * pending.gathered > self.credit.messages
-        if not self.unanswered or self.closing or (much and self._is_much()):
+        if pending.gathered > settlements.much:
+            self._gathered()
+        elif not self.unanswered:
             self.lane.touch(self)
 
-    def _is_much(self) -> bool:
-        """Is it time to send what was gathered, though the settlement before is not answered yet?"""
-        pending = self.pending
-        return self.closing or (
-            len(self.unanswered) < SETTLES_IN_FLIGHT_MAX
-            and (pending.rows > ROWS_MANY or 2 * pending.gathered > self.credit.messages)
-        )
+    def _gathered(self) -> None:
+        if self.settlements.close_full() or self.settlements.due:
+            self.lane.touch(self)
 
     def release_buffer(self) -> None:
         """Give back what was not handed out, uncharged."""
@@ -160,8 +157,11 @@ class Subscription:
             for first, last in part.runs(BUFFERED):
                 rows = last - first + 1
                 part.states[first : last + 1] = bytes([SETTLING]) * rows
-                self.pending.other(RELEASE, part, first, last, [])
+                pending = self.settlements.pending
+                pending.other(RELEASE, part, first, last, [])
+                pending.gathered += rows
                 self.counts.settled[RELEASE] += rows
+                self.settlements.close_full()
         self.buffer.clear()
         self.lane.touch(self)
 
@@ -237,15 +237,13 @@ class Subscription:
             if self._subscribing is None:
                 self._subscribe(link)
             return True
-        for settlement in self.unanswered:
-            if not settlement.sent:
-                self._write(settlement, link)
-        self.renewals.fill(link)
-        if self.pending.rows and (not self.unanswered or self._is_much()):
-            settlement, self.pending = self.pending, Settlement()
-            settlement.count_credit()
-            self.unanswered.append(settlement)
+        for settlement in self.settlements.unsent:
+            if not link.has_room:
+                return False
             self._write(settlement, link)
+        self.renewals.fill(link)
+        if self.settlements.due:
+            self._write(self.settlements.close(), link)
         elif not self.paused:
             messages, size = self.credit.take_owed()
             if messages:
@@ -256,6 +254,10 @@ class Subscription:
         return True
 
     def _subscribe(self, link: Link) -> None:
+        claims = self.holdings.claims()
+        if len(claims) > CLAIMS_MAX:  # what was not handed out can go back, and come again
+            self.holdings.forget_buffer()
+            claims = self.holdings.claims()
         messages, size = self._whole()
         if self.paused:
             messages = size = 0
@@ -263,7 +265,6 @@ class Subscription:
             messages = size = 0
             self.demand.detach()
             self._give()
-        claims = self.holdings.claims()
         self._subscribing = link
         self._attempt += 1
         message = wire.Subscribe(
@@ -377,8 +378,7 @@ class Subscription:
         """The node ended the consumer."""
         if link is self.link or link is self._subscribing:
             self._subscribing = None
-            for settlement in self.unanswered:
-                settlement.sent = False
+            self.settlements.detach()
             self._turned_away(link, wire.Failed(0, code, message, {}))
 
     def delivered(self, link: Link, lease_ns: int, rows: wire.Rows, blob: bytes) -> None:
@@ -429,8 +429,7 @@ class Subscription:
         """Another leader, or none: subscribe there, claim, and settle again."""
         self.link = None
         self._subscribing = None
-        for settlement in self.unanswered:
-            settlement.sent = False
+        self.settlements.detach()
         self.renewals.detach()
         self.demand.detach()
 
@@ -441,29 +440,19 @@ class Subscription:
         self.since_ns = since(self.since_ns, now_ns)
         if now_ns - self.since_ns >= patience_ns:
             self.started.fail(error)
-        for settlement in [*self.unanswered, self.pending]:
-            if not settlement.rows:
-                continue
-            settlement.since_ns = since(settlement.since_ns, now_ns)
-            if now_ns - settlement.since_ns >= patience_ns:
-                settlement.give_up_waiting(error)
-                if self.drained is not None:
-                    self.drained.fail(error)
+        if self.settlements.expire(since, now_ns, patience_ns, error) and self.drained is not None:
+            self.drained.fail(error)
         for entry in list(self.demand.polls):
             entry.since_ns = since(entry.since_ns, now_ns)
             if now_ns - entry.since_ns >= patience_ns:
                 entry.ended(error)
         self.renewals.expire(now_ns, patience_ns, error)
 
-    @property
-    def settling(self) -> bool:
-        """Is a settlement not judged yet?"""
-        return bool(self.unanswered or self.pending.rows)
-
     def drain(self) -> Outcome[None]:
         """Take no more; decided once every settlement was judged. All of them are sent without waiting for
         those before."""
         self.closing = True
+        self.settlements.leave()
         self.holdings.forget_buffer()
         self.lane.touch(self)
         if self.drained is None or self.drained.done:  # several tasks may leave: all wait for the same
@@ -473,7 +462,7 @@ class Subscription:
         return drained
 
     def _check_drained(self) -> None:
-        if self.drained is not None and not self.settling:
+        if self.drained is not None and not self.settlements:
             self.drained.resolve(None)
 
     def end(self, error: Error) -> None:
@@ -488,9 +477,7 @@ class Subscription:
                     self.renewals.lost(part, row)
         self.parts.clear()
         self.started.fail(error)
-        for settlement in [*self.unanswered, self.pending]:
-            settlement.outcome.fail(error)
-        self.unanswered.clear()
+        self.settlements.end(error)
         if self.drained is not None:
             self.drained.fail(error)
         self.demand.end(error)

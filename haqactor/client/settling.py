@@ -17,6 +17,11 @@ from haqactor.wire import Rows
 ACK, NACK, REJECT, RELEASE = 0, 1, 2, 3
 VERBS: Final = ("ack", "nack", "reject", "release")
 ROWS_MAX: Final = 4096
+GATHERED_MAX: Final = 4096
+"""Messages in one settlement: as many lease rows at most, of 37 bytes."""
+TEXT_BYTES_MAX: Final = 128 * 1024
+"""Of all reasons in one settlement, but for the last one. Rows, reasons and what was started stay far below
+512 KiB, the smallest bound that a node may have for frames."""
 
 Refused = dict[int, None]
 """Queue sequences whose lease was lost before the settlement came; a dict, for its order."""
@@ -40,6 +45,7 @@ class Settlement:
         "rows",
         "sent",
         "since_ns",
+        "text_bytes",
     )
 
     def __init__(self) -> None:
@@ -50,6 +56,7 @@ class Settlement:
         self.gathered = 0
         self.messages = 0
         self.bytes = 0
+        self.text_bytes = 0
         self.rows = 0
         self.rid = 0
         self.link: Link | None = None
@@ -72,6 +79,12 @@ class Settlement:
         """Add rows with what travels beside them."""
         self.others.append((verb, part, first, last, more))
         self.rows += 1
+        self.text_bytes += sum(len(each.encode()) for each in more if isinstance(each, str))
+
+    @property
+    def is_full(self) -> bool:
+        """Is it as much as one frame should hold?"""
+        return self.gathered >= GATHERED_MAX or self.text_bytes >= TEXT_BYTES_MAX
 
     def spans(self) -> Iterable[tuple[Part, int, int]]:
         for part, first, last in self.acks:
