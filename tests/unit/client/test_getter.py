@@ -111,9 +111,13 @@ async def test_after_cancelled_polls_the_next_is_answered(cluster: FakeCluster, 
     for number in range(6):
         await broker.publish("orders", b"x")
         with trio.CancelScope() as scope:
-            cluster.before = lambda _node, message, scope=scope: (
-                type(message).__name__ == "Poll" and scope.cancel()
-            )
+
+            def before(_node: FakeNode, message: Any, scope: trio.CancelScope = scope) -> bool:
+                if type(message).__name__ == "Poll":
+                    scope.cancel()
+                return False
+
+            cluster.before = before
             if number % 2:
                 await queue.poll()
             else:
