@@ -170,7 +170,7 @@ class Message(PeekedMessage):
             subscription = self._consumer.subscription
             if error is None:
                 self._verb = ACK
-                self._settlement = subscription.pending
+                self._settlement = subscription.settlements.pending
                 subscription.ack(self._part, self._row)
             else:
                 verb = self._verb = verdict(error)

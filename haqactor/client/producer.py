@@ -123,8 +123,10 @@ class Publisher:
         if stream is not None and stream.error is None:
             if self._identity.epoch or stream.waits or not self._is_idle(stream):
                 return stream
-            self._identity = Identity(self._broker.session.environment.random.token(16), 0)
             stream.lane.drop(stream)
+        if stream is not None and not self._identity.epoch:
+            # a server may still know its numbers, and nobody tells the anonymous where they go on
+            self._identity = Identity(self._broker.session.environment.random.token(16), 0)
         check_name(queue)
         target = await self._broker.resolve(queue)
         current = self._streams.get(queue)

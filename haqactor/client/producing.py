@@ -392,9 +392,8 @@ class Stream:
         unknown."""
         overdue: list[Parcel] = []
         for parcel in [*self.gathering, *self.parcels]:
-            if parcel.since_ns is None:
-                parcel.since_ns = now_ns
-            elif now_ns - parcel.since_ns >= patience_ns:
+            parcel.since_ns = self.lane.since(parcel.since_ns, now_ns)
+            if now_ns - parcel.since_ns >= patience_ns:
                 overdue.append(parcel)
         for parcel in overdue:
             if not parcel.first:
