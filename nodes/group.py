@@ -163,7 +163,7 @@ class GroupActor:
             self.service.request(request, now)
 
     def _hold(self, request: Request) -> None:
-        size = len(request.blob)
+        size = request.size
         items_max, bytes_max = self.mailbox.items_max, self.mailbox.bytes_max
         if len(self._held) < items_max and self._held_bytes + size <= bytes_max:
             self.context.env.probe.mark("nodes.request_held")
@@ -197,8 +197,8 @@ class GroupActor:
     # -- proposals and reads
 
     def propose(self, header: bytes, body: bytes, owner: Proposal, now: int) -> Index:
-        """Append one COMMAND; the owner hears of its end. Raises NotLeader, Overloaded: then the owner hears
-        nothing."""
+        """Append one COMMAND; the owner hears of its end. Raises NotLeader, Overloaded, TooLarge: then the
+        owner hears nothing."""
         entry = self.core.propose(Kind.COMMAND, header, body, now)
         self._proposals[entry.index] = owner
         return entry.index
