@@ -14,6 +14,7 @@ from haqactor.env import Environment
 from haqactor.ids import GroupId, NodeId
 from haqactor.journal.identity import Identity
 from haqactor.machine.versions import KNOWN, Versions
+from haqactor.nodes.admission import Admission
 from haqactor.nodes.leaders import Leaders
 from haqactor.nodes.outbox import Departures
 from haqactor.nodes.pacing import Pace
@@ -24,6 +25,11 @@ if TYPE_CHECKING:
     from haqactor.journal.tail import TailCache
     from haqactor.nodes.group import GroupActor
     from haqactor.nodes.peers import PeerLink
+
+
+PEEKS_AT_ONCE = 4
+"""Of one node: each holds a few MiB."""
+PEEKS_WAITING_MAX = 256
 
 
 def _nobody() -> None:
@@ -43,6 +49,7 @@ class Context:
     leaders: Leaders
     timers: Timers
     pace: Pace
+    peeks: Admission = field(default_factory=lambda: Admission(PEEKS_AT_ONCE, PEEKS_WAITING_MAX))
     departures: Departures = field(default_factory=Departures)
     beat_now: Callable[[], None] = _nobody
     versions: Versions = KNOWN
