@@ -55,7 +55,7 @@ class Install:
             if cold is not None:
                 await cold.abandon()
             raise Overloaded(
-                f"no space to receive a snapshot of group {group.id}", retry_after=5.0
+                f"no space to receive a snapshot of group {group.id}: {error}", retry_after=5.0
             ) from error
         except DiskError as error:
             store.committer.poison(StorageFailed(f"receiving a snapshot failed: {error}"))
@@ -130,7 +130,7 @@ class Install:
         except DiskFull as error:
             await self.abandon()
             raise Overloaded(
-                f"no space to receive a snapshot of group {self._group.id}", retry_after=5.0
+                f"no space to receive a snapshot of group {self._group.id}: {error}", retry_after=5.0
             ) from error
         except DiskError as error:
             self._store.committer.poison(StorageFailed(f"receiving a snapshot failed: {error}"))
@@ -156,7 +156,7 @@ class Install:
         except DiskFull as error:
             await self._remove(file)
             raise Overloaded(
-                f"no space to receive a snapshot of group {group.id}", retry_after=5.0
+                f"no space to receive a snapshot of group {group.id}: {error}", retry_after=5.0
             ) from error
         except DiskError as error:
             store.committer.poison(StorageFailed(f"receiving a snapshot failed: {error}"))

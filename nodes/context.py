@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from haqactor.nodes.peers import PeerLink
 
 
+_DESCRIPTORS_RESERVED = 64
+_DESCRIPTORS_OF_GROUP = 12
 PEEKS_AT_ONCE = 4
 """Of one node: each holds a few MiB."""
 PEEKS_WAITING_MAX = 256
@@ -79,6 +81,11 @@ class Context:
     def limits(self) -> Limits:
         """The bounds in force."""
         return self.config.limits
+
+    @property
+    def descriptors_reserved(self) -> int:
+        """Those that no client's connection may have: the journal's files and the peers need them."""
+        return _DESCRIPTORS_RESERVED + _DESCRIPTORS_OF_GROUP * self.config.groups
 
     def now(self) -> int:
         """The monotonic clock, nanoseconds."""

@@ -46,6 +46,10 @@ class MemoryStream:
         """A name for logs."""
         return self._remote
 
+    def is_among_last(self, reserve: int) -> bool:
+        """It needs no descriptor."""
+        return False
+
     def send_now(self, data: Buffer) -> int:
         """As much as there is room for."""
         pipe = self._out

@@ -286,3 +286,12 @@ def refuse_too_many(limit: int) -> Error:
     return Overloaded(
         f"this node has its {limit} connections; use another node or close some", retry_after=1.0
     )
+
+
+def refuse_without_descriptors() -> Error:
+    """The error for a connection that would take what the journal and the peers need."""
+    return Overloaded(
+        "this node has no descriptors left for connections: raise its limit of open files (ulimit -n, "
+        "LimitNOFILE=), use another node or close some",
+        retry_after=1.0,
+    )
