@@ -51,14 +51,17 @@ class Install:
             state = await SnapshotWriter.create(
                 store.disk, store.directory, group.id, number, store.boot, store.probe
             )
-        except DiskFull as error:
-            if cold is not None:
-                await cold.abandon()
-            raise Overloaded(
-                f"no space to receive a snapshot of group {group.id}: {error}", retry_after=5.0
-            ) from error
-        except DiskError as error:
-            store.committer.poison(StorageFailed(f"receiving a snapshot failed: {error}"))
+        except BaseException as error:
+            if cold is not None:  # the other one was not made: who is cancelled leaves nothing either
+                with trio.CancelScope(shield=True):
+                    await cold.abandon()
+            if isinstance(error, DiskFull):
+                raise Overloaded(
+                    f"no space to receive a snapshot of group {group.id}: {error}", retry_after=5.0
+                ) from error
+            if isinstance(error, DiskError):
+                store.committer.poison(StorageFailed(f"receiving a snapshot failed: {error}"))
+            raise
         return cls(store, group, meta, cold, state)
 
     @property
@@ -195,7 +198,8 @@ class Install:
         """Give up; again does no harm."""
         if self.open:
             self.open = False
-            await self._remove()
+            with trio.CancelScope(shield=True):
+                await self._remove()
 
     async def _remove(self, file: DataFile | None = None) -> None:
         if file is not None:  # finished, and open by now
