@@ -14,7 +14,7 @@ from haqactor.errors import Overloaded
 from haqactor.frame import encode
 from haqactor.ids import Index, NodeId, Term
 from haqactor.journal.index import Ranges
-from haqactor.nodes.installs import PATIENCE_S, WINDOW, Step
+from haqactor.nodes.installs import PATIENCE_S, WINDOW, Step, in_turn
 from haqactor.nodes.peerwire import PeerOp
 from haqactor.raft.messages import InstallSnapshot
 from haqactor.raft.ready import SnapshotMeta
@@ -128,13 +128,21 @@ async def _stream(
     base = [actor.group, offer.term, meta.index]
 
     async def put(step: Step, extra: list[Any], blob: bytes = b"") -> bool:
-        await context.pace.take(len(blob))
+        await in_turn(context.pace, len(blob), alive)
+        return push(step, extra, blob) and await sending.until(sending.has_room)
+
+    def push(step: Step, extra: list[Any], blob: bytes = b"") -> bool:
         link = context.peers.get(peer)
         frame = encode(PeerOp.INSTALL, [*base, step, sending.number + 1, *extra], blob)
         if sending.refused or link is None or not link.send_later(frame):
             return False
         sending.sent(len(frame))
-        return await sending.until(sending.has_room)
+        return True
+
+    def alive() -> None:
+        if sending.number and sending.is_level():  # else the follower has something to do
+            context.count("installs_waited")
+            push(Step.ENTRIES, [])
 
     offered = await put(Step.OFFER, [meta.term, list(meta.voters), list(meta.learners)])
     if not offered or not await sending.until(sending.is_level):
