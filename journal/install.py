@@ -76,6 +76,11 @@ class Install:
         indexes = self._cold.columns.indexes
         return Index(indexes[-1]) if indexes else Index(0)
 
+    @property
+    def entry_count(self) -> int:
+        """How many live entries are here already."""
+        return len(self._cold.columns.indexes)
+
     def have(self, index: Index) -> bool:
         """Is this live entry here already?"""
         indexes = self._cold.columns.indexes

@@ -10,7 +10,8 @@ An install that broke off is gone on with where the same snapshot is offered aga
 the follower has of its live entries is not sent again, for every leader's are the same. The state always is.
 
 Frame header: ``[group, term, index, step, number, ...]``; steps: OFFER(index_term, voters, learners),
-ENTRIES, STATE, END, ACK(the last live entry that is there already: only where it answers an OFFER), NO."""
+ENTRIES, STATE, END(how many live entries there are: what came short of that is not taken), ACK(the last live
+entry that is there already: only where it answers an OFFER), NO."""
 
 from collections.abc import Callable
 from enum import IntEnum
@@ -186,6 +187,7 @@ class Receiving:
             self._chunks.append(blob)
             await self._install.add_chunk(blob)
         elif step == Step.END:
+            await self._check_complete(header)
             actor.installing += 1
             try:
                 await self._install.finish()
@@ -198,6 +200,14 @@ class Receiving:
             actor.context.count("installs_received")
             actor.mailbox.put(lambda now: actor.restored(meta, chunks, now))
         return True
+
+    async def _check_complete(self, header: list[Any]) -> None:
+        """Has it every live entry? Older releases do not say how many there are. Raises ProtocolError; what
+        is here is not gone on with then, for nobody would send what it lacks."""
+        if len(header) > 5 and [self._install.entry_count] != header[5:6]:
+            have = self._install.entry_count
+            await self._abandon()
+            raise ProtocolError(f"{have} live entries came, and the snapshot refers to {header[5]!r:.20}")
 
 
 def check_offer(header: list[Any]) -> None:

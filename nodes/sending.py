@@ -151,7 +151,8 @@ async def _stream(
         context.env.probe.mark("nodes.install_resumed")
         context.count("installs_resumed")
     forgetful = context.env.probe.bug("nodes.install_without_entries")
-    pieces = _Pieces(actor, () if forgetful else reader.live, sending.upto)
+    live: Ranges = () if forgetful else reader.live
+    pieces = _Pieces(actor, live, sending.upto)
     while blob := await pieces.next():
         if not await put(Step.ENTRIES, [], blob):
             return False
@@ -160,7 +161,8 @@ async def _stream(
     for number in range(reader.chunk_count):
         if not await put(Step.STATE, [], await reader.chunk(number)):
             return False
-    return await put(Step.END, []) and await sending.until(sending.is_level)
+    count = sum(last - first + 1 for first, last in live)
+    return await put(Step.END, [count]) and await sending.until(sending.is_level)
 
 
 class _Pieces:

@@ -7,7 +7,8 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from haqactor.ids import NodeId
+from haqactor.entry import Entry
+from haqactor.ids import GroupId, Index, NodeId
 from haqactor.nodes.installs import PATIENCE_S, Step
 from haqactor.nodes.pacing import Pace
 from tests.unit.nodes.test_installs import LIMITS, FakeReceiver, Story
@@ -79,4 +80,55 @@ async def test_a_follower_says_that_it_is_there(autojump_clock: MockClock) -> No
             scope.cancel()
         await trio.sleep(PATIENCE_S + 0.1)
         assert not receiver.installs_in, "and then its patience begins"
+        nursery.cancel_scope.cancel()
+
+
+async def test_a_follower_counts_what_came(autojump_clock: MockClock) -> None:
+    """A snapshot whose entries are not all there is not taken, nor gone on with. An older release does not
+    say how many they are."""
+    async with trio.open_nursery() as nursery:
+        receiver = FakeReceiver(nursery)
+        receiver.peers = {NodeId(1): receiver}
+        for count, answer in (
+            ([3], Step.NO),
+            ([1], Step.NO),
+            (["x"], Step.NO),
+            ([2], Step.ACK),
+            ([], Step.ACK),
+        ):
+            await receiver.hear(1, 3, Step.OFFER, 1, 2, [0, 1, 2], [])
+            install = receiver.installs[-1]
+            assert install.entries == []
+            await receiver.hear(1, 3, Step.ENTRIES, 2, blob=b"one")
+            await receiver.hear(1, 3, Step.ENTRIES, 3, blob=b"two")
+            await receiver.hear(1, 3, Step.END, 4, *count)
+            assert receiver.answers[-1][3:] == [answer, 4]
+            assert not install.open
+            assert (receiver.installs_in, receiver.install_kept) == ({}, None)
+
+
+async def test_what_cannot_be_read_is_not_passed_over(autojump_clock: MockClock) -> None:
+    """A hole at the sender would be a loss at the follower, which nobody would ever notice."""
+    async with trio.open_nursery() as nursery:
+        story = Story(nursery)
+        await story.begin()
+        story.cluster.scopes[story.away].cancel()
+        await story.publish(100)
+        await trio.sleep(3)
+        context = story.cluster.nodes[story.leader].context
+        assert context is not None
+        read = context.journal.read
+
+        async def short(group: GroupId, first: Index, last: Index, bytes_max: int) -> tuple[Entry, ...]:
+            return tuple(entry for entry in await read(group, first, last, bytes_max) if entry.index != 50)
+
+        context.journal.read = short  # type: ignore[method-assign]  # something went wrong on its disk
+        story.cluster.start(story.away, 9)
+        await trio.sleep(10)
+        assert "installs_received" not in story.counters(story.away)
+        assert story.counters(story.leader)["installs_sent"] >= 2, "it is offered again"
+        context.journal.read = read  # type: ignore[method-assign]  # and was put right
+        await trio.sleep(10)
+        assert story.counters(story.away)["installs_received"] == 1
+        await story.check_level()
         nursery.cancel_scope.cancel()
