@@ -73,6 +73,11 @@ class Stream(Protocol):
         """The peer's address, for logs."""
         ...
 
+    def is_among_last(self, reserve: int) -> bool:
+        """Has this connection one of the last ``reserve`` descriptors that the process may have (of the last
+        quarter, where that is fewer)? Never where connections need none."""
+        ...
+
     async def send_all(self, data: Buffer) -> None:
         """Hand over all bytes; blocks while the peer does not read. Raises StreamReset. A cancelled send
         leaves the stream unusable: abort it."""
@@ -172,6 +177,10 @@ class DiskError(Exception):
 
 class DiskFull(DiskError):
     """No space left, or a quota was reached."""
+
+
+class NoDescriptors(DiskFull):
+    """No descriptor is left for another file. As with space: nothing was done, and later it may be."""
 
 
 class FileMissing(DiskError):

@@ -8,13 +8,17 @@ from typing import Final
 
 import trio
 
-from haqactor.env import Disk, DiskError, DiskFull, FileMissing, Probe
+from haqactor.env import Disk, DiskError, DiskFull, FileMissing, NoDescriptors, Probe
 from haqactor.errors import StorageFailed
 from haqactor.journal.config import JournalConfig
 from haqactor.journal.files import TEMPORARY, DataFile, segment_name
 
 FIRST_BYTES: Final = 4 * 1024 * 1024
 """A directory's first segment is small, so that a new node need not wait for a large one to be zeroed."""
+
+_TRIES: Final = 30
+_TRY_EVERY_S: Final = 1.0
+"""Where descriptors are wanting in the middle of a write, which ahead of it is waited out for ever."""
 
 
 class Segments:
@@ -66,8 +70,8 @@ class Segments:
         return False
 
     async def prepare(self, size: int = 0) -> None:
-        """Have the next segment ready, with room for ``size`` bytes. Disk full only sets ``space_low``.
-        Raises StorageFailed."""
+        """Have the next segment ready, with room for ``size`` bytes. A full disk only sets ``space_low``;
+        where descriptors are wanting the caller comes again. Raises StorageFailed."""
         async with self._lock:
             await self._prepare(size)
 
@@ -78,17 +82,28 @@ class Segments:
     async def _prepare(self, size: int) -> None:
         if self._spare is not None and self._spare.size >= size:
             return
+        small = self._spare
         try:
-            small = self._spare
             self._spare = await self._create(self.current + 1, max(size, self._config.segment_bytes))
             if small is not None:
                 await small.retire()
             await self.look()
-        except DiskFull:
+        except NoDescriptors:
+            self._probe.mark("journal.no_descriptor_for_a_segment")
+            if small is not None and self._spare is small:
+                self._spare = None  # the larger file may have its name already
+                await small.retire()
+        except DiskFull as error:
             self._probe.mark("journal.no_space_for_a_segment")
-            self.space_low = True
+            self.refused(error)
         except DiskError as error:
             raise StorageFailed(f"no new segment in {self._directory}: {error}") from error
+
+    def refused(self, error: DiskFull) -> None:
+        """The disk was full: ask callers to stop publishes, which does not help where descriptors are
+        wanting."""
+        if not isinstance(error, NoDescriptors):
+            self.space_low = True
 
     async def look(self) -> None:
         """See how much space there is. Raises DiskError."""
@@ -117,10 +132,16 @@ class Segments:
         to the current one, so that a larger one takes its place: behind an empty segment blocks would look as
         if others had been lost. Raises StorageFailed."""
         async with self._lock:
-            try:
-                file = await (self._enlarge(size) if unused else self._next(size))
-            except DiskError as error:
-                raise StorageFailed(f"no new segment in {self._directory}: {error}") from error
+            tries = 0
+            while True:
+                try:
+                    file = await (self._enlarge(size) if unused else self._next(size))
+                    break
+                except DiskError as error:
+                    tries += 1
+                    if not isinstance(error, NoDescriptors) or tries > _TRIES:
+                        raise StorageFailed(f"no new segment in {self._directory}: {error}") from error
+                await trio.sleep(_TRY_EVERY_S)  # nothing failed that was to last: somebody closes a file
             self.files[file.number] = file
             self.current = file.number
             return file

@@ -14,6 +14,7 @@ from haqactor.env import Environment
 from haqactor.ids import GroupId, NodeId
 from haqactor.journal.identity import Identity
 from haqactor.machine.versions import KNOWN, Versions
+from haqactor.nodes.admission import Admission
 from haqactor.nodes.leaders import Leaders
 from haqactor.nodes.outbox import Departures
 from haqactor.nodes.pacing import Pace
@@ -24,6 +25,13 @@ if TYPE_CHECKING:
     from haqactor.journal.tail import TailCache
     from haqactor.nodes.group import GroupActor
     from haqactor.nodes.peers import PeerLink
+
+
+_DESCRIPTORS_RESERVED = 64
+_DESCRIPTORS_OF_GROUP = 12
+PEEKS_AT_ONCE = 4
+"""Of one node: each holds a few MiB."""
+PEEKS_WAITING_MAX = 256
 
 
 def _nobody() -> None:
@@ -44,6 +52,7 @@ class Context:
     leaders: Leaders
     timers: Timers
     pace: Pace
+    peeks: Admission = field(default_factory=lambda: Admission(PEEKS_AT_ONCE, PEEKS_WAITING_MAX))
     departures: Departures = field(default_factory=Departures)
     beat_now: Callable[[], None] = _nobody
     versions: Versions = KNOWN
@@ -79,6 +88,11 @@ class Context:
     def limits(self) -> Limits:
         """The bounds in force."""
         return self.config.limits
+
+    @property
+    def descriptors_reserved(self) -> int:
+        """Those that no client's connection may have: the journal's files and the peers need them."""
+        return _DESCRIPTORS_RESERVED + _DESCRIPTORS_OF_GROUP * self.config.groups
 
     def now(self) -> int:
         """The monotonic clock, nanoseconds."""

@@ -6,7 +6,7 @@ its order, and ends; what needs waiting (disk, snapshots) runs beside it and com
 mailbox."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 import trio
 
@@ -33,6 +33,8 @@ from haqactor.raft.state import Role
 
 _LATE_TURN_S = 0.01
 """How long a turn is held up where the simulator says so; again and again, where an actor is to stall."""
+
+_NONE: Final = Index(0)
 
 
 class RaftItem:
@@ -163,7 +165,7 @@ class GroupActor:
             self.service.request(request, now)
 
     def _hold(self, request: Request) -> None:
-        size = len(request.blob)
+        size = request.size
         items_max, bytes_max = self.mailbox.items_max, self.mailbox.bytes_max
         if len(self._held) < items_max and self._held_bytes + size <= bytes_max:
             self.context.env.probe.mark("nodes.request_held")
@@ -197,8 +199,8 @@ class GroupActor:
     # -- proposals and reads
 
     def propose(self, header: bytes, body: bytes, owner: Proposal, now: int) -> Index:
-        """Append one COMMAND; the owner hears of its end. Raises NotLeader, Overloaded: then the owner hears
-        nothing."""
+        """Append one COMMAND; the owner hears of its end. Raises NotLeader, Overloaded, TooLarge: then the
+        owner hears nothing."""
         entry = self.core.propose(Kind.COMMAND, header, body, now)
         self._proposals[entry.index] = owner
         return entry.index
@@ -271,8 +273,10 @@ class GroupActor:
             if not link.send(packed[1]) and isinstance(message, Append):
                 self.core.unreachable(peer)
 
-    def _drop_proposals(self, first: Index) -> None:
-        for index in [index for index in self._proposals if index >= first]:
+    def _drop_proposals(self, first: Index, upto: Index = _NONE) -> None:
+        """From ``first`` on other entries stand there, or none; those up to ``upto`` are not applied here: a
+        snapshot stands for them. An owner holds its bodies."""
+        for index in [index for index in self._proposals if index >= first or index <= upto]:
             self.context.env.probe.mark("nodes.proposal_overwritten")
             self._proposals.pop(index).failed(
                 OutcomeUnknown("another leader took over; it may be stored yet")
@@ -347,6 +351,7 @@ class GroupActor:
         if self.core.snapshot_installed(meta, now):  # else what is applied went past it meanwhile
             self.service.restore(chunks)
             self.applier.restored(meta)
+            self._drop_proposals(Index(self.core.last_index + 1), meta.index)
         self.applier.go_on(now)
 
     def directory_moved(self, now: int) -> None:

@@ -150,6 +150,8 @@ class QueueService:
             return
         if isinstance(message, wire.Publish):
             self._publish(request, message)
+        elif self.draft.full and not isinstance(message, wire.Credit):
+            raise Overloaded("too much waits to be stored", retry_after=0.1)
         elif isinstance(message, wire.Info | wire.Peek):
             self.reading.add(request)
         elif isinstance(message, wire.Begin):
@@ -262,8 +264,8 @@ class QueueService:
 
     def _seal(self, now_ns: int) -> None:
         draft, self.draft = self.draft, Draft()
-        header = draft.header(self.time.now(now_ns), self.machine.version)
-        seal(self.actor, draft, header, self._open, now_ns, self._kept)
+        time_ns, version = self.time.now(now_ns), self.machine.version
+        seal(self.actor, draft, lambda one: one.header(time_ns, version), self._open, now_ns, self._kept)
 
     def _kept(self, draft: Draft) -> None:
         self.draft = draft

@@ -36,6 +36,7 @@ MARKS: Final[dict[str, str]] = {
     "journal.cold_files_merged": "",
     "journal.live_entries_moved": "",
     "journal.move_overtaken": "",
+    "journal.no_descriptor_for_a_segment": "a simulated host has no end of descriptors",
     "journal.no_space_for_a_segment": "",
     "journal.no_space_to_compact": "",
     "journal.poisoned": "",

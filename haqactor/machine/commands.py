@@ -149,6 +149,11 @@ def publish(
     return [Op.PUBLISH.value, uid, producer, epoch, first, count, crc, below, began_ns, body_at, body_bytes]
 
 
+def moved(command: Command, body_at: int) -> Command:
+    """The same publish, its batch at another place of another body."""
+    return [*command[:-2], body_at, command[-1]]
+
+
 def settle(
     uid: int, acks: Ranges, nacks: Sequence[Sequence[Any]], rejects: Sequence[Sequence[Any]], releases: Ranges
 ) -> Command:

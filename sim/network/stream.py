@@ -95,6 +95,10 @@ class SimStream:
         """The peer's address, for logs."""
         return self._remote
 
+    def is_among_last(self, reserve: int) -> bool:
+        """A simulated host has no end of descriptors."""
+        return False
+
     async def send_all(self, data: Buffer) -> None:
         """``env.Stream``."""
         if self._is_sending:

@@ -9,7 +9,7 @@ from typing import Final, TypeVar
 import trio
 
 from haqactor.env import DiskError, LockHeld
-from haqactor.runtime.real.fd import disk_error, fill_with_zeroes, read_all
+from haqactor.runtime.real.fd import NO_DESCRIPTORS, disk_error, fill_with_zeroes, read_all
 from haqactor.runtime.real.file import RealFile
 from haqactor.runtime.real.switching import switch_threads_fairly
 from haqactor.runtime.real.sync_process import ProcessSyncer
@@ -47,6 +47,8 @@ class _Pool:
                 try:
                     return await trio.to_thread.run_sync(ProcessSyncer.start)
                 except OSError as error:
+                    if error.errno in NO_DESCRIPTORS:
+                        return ThreadSyncer()  # which needs none; slower, until a helper is to be had again
                     raise DiskError(
                         f"cannot start the process that syncs: {error}; "
                         "choose the thread where none may be started"
@@ -54,7 +56,8 @@ class _Pool:
 
     def give_back(self, syncer: Syncer) -> None:
         """Keep one for the next file; one that failed, or is too many, ends."""
-        if self._free or (isinstance(syncer, ProcessSyncer) and syncer.broken):
+        stopgap = self._sync == "process" and not isinstance(syncer, ProcessSyncer)
+        if self._free or stopgap or (isinstance(syncer, ProcessSyncer) and syncer.broken):
             syncer.close()
         else:
             self._free.append(syncer)
