@@ -22,7 +22,7 @@ EVERY_NS = 250_000_000
 
 MAILBOX_SPARE = 64
 """What may be put into a full mailbox without waiting: notices of this node's own, but for the journal's, of
-which there is one for each write under way."""
+which there is one for each write under way: those are bounded in bytes, by Raft's windows."""
 ENTRY_BYTES_MIN = 32
 SEGMENTS_MAX = 96
 COLD_FILES_EACH_MAX = 48
@@ -84,9 +84,6 @@ def readings(node: SimNode, server: Node, context: Context) -> Iterable[Reading]
         box: Any = actor.mailbox
         reports = sum(isinstance(item, Write) for item in box._items)
         yield "mailbox items", len(box) - reports, limits.mailbox_batches_max + MAILBOX_SPARE
-        writes: Any = actor
-        under_way = len(writes._writes._under_way)
-        yield "writes under way", under_way, limits.uncommitted_bytes_max // ENTRY_BYTES_MIN
         yield "requests held for a new leader", len(actor._held), limits.mailbox_batches_max
         yield "proposals under way", len(actor._proposals), limits.uncommitted_bytes_max // ENTRY_BYTES_MIN
         if isinstance(actor.service, QueueService):
