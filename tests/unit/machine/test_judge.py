@@ -87,6 +87,7 @@ def test_what_is_given_up_again_is_answered_as_the_first_copy(verdict: str, more
     assert again.command == commands.settle(Q, [], [], [], []), "the answer waits for the first copy"
     group.apply(first.command)
     state = fingerprint(group.machine.queues[Q])
+    assert again.command is not None
     group.apply(again.command)
     assert fingerprint(group.machine.queues[Q]) == state
     assert group.judge(ALICE, **copy) == Judged(None, []), "and at once from then on"

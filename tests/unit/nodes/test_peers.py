@@ -151,7 +151,11 @@ async def test_both_ends_give_up_a_silent_connection(
 ) -> None:
     """The system would be silent for as long again as a partition lasted."""
     bounds: list[float] = []
-    monkeypatch.setattr(MemoryStream, "give_up_after", lambda _stream, seconds: bounds.append(seconds))
+
+    def note(_stream: MemoryStream, seconds: float) -> None:
+        bounds.append(seconds)
+
+    monkeypatch.setattr(MemoryStream, "give_up_after", note)
     async with pair() as here:
         await here.listen()
         here.start_link()

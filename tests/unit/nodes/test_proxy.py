@@ -318,7 +318,11 @@ class Unreachable:
 
 async def test_a_hop_does_not_take_the_last_descriptors(monkeypatch: pytest.MonkeyPatch) -> None:
     """The client hears that its request was never made."""
-    monkeypatch.setattr(MemoryStream, "is_among_last", lambda _stream, reserve: reserve > 64)
+
+    def few(_stream: MemoryStream, reserve: int) -> bool:
+        return reserve > 64
+
+    monkeypatch.setattr(MemoryStream, "is_among_last", few)
     async with place() as (session, _accept):
         await session.forward(wire.Purge(3, GROUP, 7))
         await wait_all_tasks_blocked()

@@ -239,9 +239,14 @@ async def test_no_connection_takes_the_last_descriptors() -> None:
     async with place() as here:
         await here.connect().greet()
         said: list[dict[str, Any]] = []
-        cast(Any, here.context).log = SimpleNamespace(
-            warning=lambda _event, **fields: said.append(fields), info=lambda *_event, **_fields: None
-        )
+
+        def warning(_event: str, **fields: Any) -> None:
+            said.append(fields)
+
+        def info(_event: str, **_fields: Any) -> None:
+            """Of no interest here."""
+
+        cast(Any, here.context).log = SimpleNamespace(warning=warning, info=info)
         asked: list[int] = []
 
         def few(reserve: int) -> bool:
