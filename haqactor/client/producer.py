@@ -120,6 +120,10 @@ class Publisher:
 
     async def _stream(self, queue: str) -> Stream:
         stream = self._streams.get(queue)
+        if stream is not None and not stream.waits and self._broker.is_superseded(queue, stream.uid):
+            stream.lane.drop(stream)  # it was declared anew: no need to be told that the former one is gone
+            del self._streams[queue]
+            stream = None
         if stream is not None and stream.error is None:
             if self._identity.epoch or stream.waits or not self._is_idle(stream):
                 return stream

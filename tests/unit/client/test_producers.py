@@ -209,6 +209,20 @@ async def test_publish_many_follows_a_queue_that_was_declared_anew(
         assert [receipt.producer_seq for receipt in receipts] == list(range(1, 601))
 
 
+async def test_who_deletes_and_declares_a_queue_publishes_to_the_new_one_at_once(
+    cluster: FakeCluster, broker: Broker
+) -> None:
+    """Not to the former one first: where the answer to that was lost, nobody could tell the publisher that
+    another queue has the name (seed 848449 of profile swarm)."""
+    cluster.add_queue("orders")
+    await broker.publish("orders", b"a")
+    await broker.delete_queue("orders")
+    await broker.declare("orders")
+    await broker.publish("orders", b"b")
+    first, second = kinds(cluster, "Publish")
+    assert second.uid != first.uid
+
+
 async def test_no_batch_unpacks_to_more_than_256_kib_unless_it_is_one_message(
     cluster: FakeCluster, broker: Broker
 ) -> None:
