@@ -5,7 +5,7 @@ One rule: actors meet only here; what is in here is either immutable or has one 
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from structlog.typing import FilteringBoundLogger
 
@@ -27,11 +27,11 @@ if TYPE_CHECKING:
     from haqactor.nodes.peers import PeerLink
 
 
-_DESCRIPTORS_RESERVED = 64
-_DESCRIPTORS_OF_GROUP = 12
-PEEKS_AT_ONCE = 4
+_DESCRIPTORS_RESERVED: Final = 64
+_DESCRIPTORS_OF_GROUP: Final = 12
+PEEKS_AT_ONCE: Final = 4
 """Of one node: each holds a few MiB."""
-PEEKS_WAITING_MAX = 256
+PEEKS_WAITING_MAX: Final = 256
 
 
 def _nobody() -> None:

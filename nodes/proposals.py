@@ -36,8 +36,6 @@ def answer_request(request: Request) -> Answer:
 AGAIN_NS: Final = 10_000_000
 """After so long a draft that was kept is tried again, though nothing new has come."""
 _PUBLISH: Final = commands.Op.PUBLISH.value
-
-
 HEADER_BYTES_MAX: Final = MIB
 """Of the commands beside publishes in one entry, about; more of them are several entries."""
 DRAFT_BYTES_MAX: Final = 16 * MIB
@@ -104,7 +102,7 @@ class Draft:
             if piece.header_bytes >= HEADER_BYTES_MAX:
                 piece = Draft()
                 found.append(piece)
-            if command[0] == commands.Op.PUBLISH:
+            if command[0] == _PUBLISH:
                 piece.add(commands.moved(command, piece.body_bytes), answer, next(parts))
             else:
                 piece.add(command, answer)
