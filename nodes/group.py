@@ -6,6 +6,7 @@ its order, and ends; what needs waiting (disk, snapshots) runs beside it and com
 mailbox."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, Final
 
 import trio
@@ -45,6 +46,17 @@ class RaftItem:
     def __init__(self, sender: NodeId, message: Message) -> None:
         self.sender = sender
         self.message = message
+
+
+@dataclass(frozen=True, slots=True)
+class LostSight:
+    """What was in flight to a peer is lost: the core is to look for its place again."""
+
+    core: RaftCore
+    peer: NodeId
+
+    def __call__(self, _now: int) -> None:
+        self.core.unreachable(self.peer)
 
 
 Item = Request | Disconnected | RaftItem | Write | Callable[[int], None]
@@ -367,14 +379,14 @@ class GroupActor:
         """Hand leadership to the preferred voter."""
         self._handing.back(now)
 
-    def lost_sight(self, peer: NodeId) -> Callable[[int], None]:
-        """The item that makes the core look for a peer's place again."""
-        return lambda _now: self.core.unreachable(peer)
+    def lost_sight(self, peer: NodeId) -> None:
+        """The core is to look for a peer's place again."""
+        self.mailbox.put_once(LostSight(self.core, peer))
 
     def suspect(self, peer: NodeId) -> None:
         """The peer's process died before our eyes."""
         if self.core.leader == peer:
-            self.mailbox.put(self.core.suspect_leader)
+            self.mailbox.put_once(self.core.suspect_leader)
 
     def status(self) -> dict[str, Any]:
         """What the admin sees."""

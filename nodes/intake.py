@@ -74,9 +74,9 @@ class Intake:
             if sending is not None:
                 self._context.env.probe.mark("nodes.install_cut")
                 sending.cut()
-            actor.mailbox.put(actor.lost_sight(peer))
+            actor.lost_sight(peer)
             if actor.core.term == 0:
-                actor.mailbox.put(actor.core.campaign_soon)
+                actor.mailbox.put_once(actor.core.campaign_soon)
 
     def link_died(self, peer: NodeId) -> None:
         """Groups that it led look for another leader at once."""

@@ -322,7 +322,7 @@ class Node:
             return
         for group, actor in context.groups.items():
             if group != METADATA_GROUP and actor.leading:
-                actor.mailbox.put(actor.directory_moved)
+                actor.mailbox.put_once(actor.directory_moved)
         self._leaders_changed()
 
     def _leaders_changed(self) -> None:
@@ -347,7 +347,7 @@ class Node:
             for group in context.journal.wanted_snapshots():
                 actor = context.groups.get(group)
                 if actor is not None:
-                    actor.mailbox.put(actor.applier.wanted)
+                    actor.mailbox.put_once(actor.applier.wanted)
             while await context.journal.compact():
                 context.count("compactions")
 

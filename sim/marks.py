@@ -27,6 +27,7 @@ MARKS: Final[dict[str, str]] = {
     "client.stale_subscription": "",
     "client.stalled": "",
     "client.subscribe_overtaken": "",
+    "client.verdict_awaited": "",
     "dispatcher.claim_kept": "",
     "dispatcher.claim_lost": "",
     "dispatcher.claim_overtaken": "",
@@ -102,6 +103,7 @@ MARKS: Final[dict[str, str]] = {
     "nodes.raise_waits": "",
     "nodes.redirect": "",
     "nodes.request_held": "",
+    "nodes.settled_elsewhere": "",
     "nodes.slow_disk": "",
     "nodes.snapshot_put_off": "",
     "nodes.too_many_held": "",
@@ -141,6 +143,10 @@ RARE: Final[dict[str, str]] = {
     "client.overload_unknown": (
         "an overload that is longer than a client's patience follows a lost answer to the same publish: "
         "tests/unit/client/test_failover.py::test_overload_after_a_lost_answer_moves_no_numbers"
+    ),
+    "client.verdict_awaited": (
+        "an acknowledgement is refused over a connection that was left, and on its way over another: "
+        "tests/unit/client/test_consuming.py::test_what_an_older_sending_was_refused_the_newer_may_be_granted"
     ),
     "dispatcher.claim_overtaken": (
         "two consumers claim one message from the second new leader in a row, the one with the older lease "

@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 
 
 class Judged:
-    """The answer to one sending of a settlement; a verdict is one, whichever sending it is of."""
+    """The answer to one sending of a settlement. What it accepts is settled, whichever sending it is of; what
+    it refuses is refused where it is the last one."""
 
     __slots__ = ("rid", "settlement", "subscription")
 
@@ -28,7 +29,7 @@ class Judged:
 
     def replied(self, link: Link, result: Any, blob: bytes) -> None:
         """Judged, message by message."""
-        self.subscription.judged(self.settlement, result)
+        self.subscription.judged(self.settlement, result, final=self._is_last(link))
 
     def failed(self, link: Link, answer: wire.Failed) -> None:
         """Not judged."""
@@ -40,7 +41,7 @@ class Judged:
         if self._is_last(link):
             self.settlement.sent = False
         if self.subscription.lane.probe.bug("client.lost_settlement_counts"):
-            self.subscription.judged(self.settlement, [])
+            self.subscription.judged(self.settlement, [], final=True)
 
 
 class Subscribed:

@@ -342,11 +342,15 @@ class Subscription:
         self._subscribing = None
         self.lane.touch(self)
 
-    def judged(self, settlement: Settlement, result: Any) -> None:
-        """A settlement was judged."""
+    def judged(self, settlement: Settlement, result: Any, *, final: bool) -> None:
+        """A settlement was judged: its last sending (``final``) or an earlier one."""
         if settlement not in self.unanswered:
             return
-        refused, empty = settlement.judged(result)
+        refused = settlement.judged(result, final=final)
+        if refused is None:
+            self.lane.probe.mark("client.verdict_awaited")
+            return
+        empty = settlement.close()
         self.unanswered.remove(settlement)
         if settlement.attempt != self._attempt and self.credit.messages and not self.paused:
             # The answer was on its way when we subscribed anew, and counted as held what it was about.

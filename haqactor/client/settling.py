@@ -29,7 +29,8 @@ Refused = dict[int, None]
 
 class Settlement:
     """Ranges of one or more verbs; one of them becomes one Settle. ``loud``: sequences whose caller waits for
-    the verdict. ``attempt``: the subscription under which it was written last, by ``link`` as ``rid``."""
+    the verdict. ``attempt``: the subscription under which it was written last, by ``link`` as ``rid``.
+    ``refused``: by every sending that was judged, while a later one may still be accepted."""
 
     __slots__ = (
         "acks",
@@ -41,6 +42,7 @@ class Settlement:
         "messages",
         "others",
         "outcome",
+        "refused",
         "rid",
         "rows",
         "sent",
@@ -52,6 +54,7 @@ class Settlement:
         self.acks: list[list[Any]] = []
         self.others: list[tuple[int, Part, int, int, list[Any]]] = []
         self.outcome: Outcome[Refused] = Outcome()
+        self.refused: Refused | None = None
         self.loud: dict[int, None] = {}
         self.gathered = 0
         self.messages = 0
@@ -109,9 +112,9 @@ class Settlement:
             columns[verb].extend([*span, *more] for span in part.spans(first, last))
         return columns
 
-    def judged(self, result: Any) -> tuple[Refused, list[Part]]:
-        """The leader's answer: ranges refused. Every row is gone; returns the refused and the parts that are
-        empty now."""
+    def judged(self, result: Any, *, final: bool) -> Refused | None:
+        """The leader's answer: ranges refused. What one sending had accepted is settled; what was refused may
+        be accepted yet (a late acknowledgement) unless this is the last sending (``final``). None: it may."""
         refused: Refused = {}
         try:
             for first, last in result:
@@ -120,13 +123,20 @@ class Settlement:
                 refused.update(dict.fromkeys(range(first, last + 1)))
         except (TypeError, ValueError) as error:
             raise ProtocolError(f"the reply to Settle is no list of ranges: {result!r:.80}") from error
+        if self.refused is not None:
+            refused = {seq: None for seq in refused if seq in self.refused}
+        self.refused = refused
+        return refused if final or not refused else None
+
+    def close(self) -> list[Part]:
+        """It was judged: every row is gone. Returns the parts that are empty now."""
         empty: list[Part] = []
         for part, first, last in self.spans():
             part.states[first : last + 1] = bytes([GONE]) * (last - first + 1)
             part.open -= last - first + 1
             if not part.open:
                 empty.append(part)
-        return refused, empty
+        return empty
 
     def give_up_waiting(self, error: Error) -> None:
         """Whoever waits for the verdict now hears ``error``; the settlement itself is driven on."""

@@ -78,6 +78,37 @@ def test_what_becomes_of_an_older_sending_says_nothing_of_the_newer(late: str, b
     assert not one.unanswered
 
 
+@pytest.mark.parametrize("late", [False, True], ids=["refused again", "accepted late"])
+def test_what_an_older_sending_was_refused_the_newer_may_be_granted(late: bool) -> None:
+    """The message was leased anew over a connection that was left, so that the first acknowledgement was
+    refused; then that lease went back, and the second was good. Whoever had been told that it was not would
+    have waited for the message for ever: seed 850948 of the swarm profile."""
+    one, first = settling(2)
+    (older,) = first.waiting
+    (settlement,) = one.unanswered
+    newer = Wire()
+    one.detach()
+    subscribe(one, newer)
+    one.fill(newer.link)
+    older.replied(first.link, [[1, 1]], b"")
+    assert not settlement.outcome.done
+    newer.waiting.pop().replied(newer.link, [] if late else [[1, 1]], b"")
+    assert list(settlement.outcome.get()) == ([] if late else [1])
+    assert not one.unanswered
+
+
+def test_a_refusal_is_final_where_nothing_was_sent_since() -> None:
+    """The way has changed, but the leader's verdict is there already."""
+    one, first = settling(2)
+    (settlement,) = one.unanswered
+    one.detach()
+    first.answer([[1, 1]])
+    assert list(settlement.outcome.get()) == [1]
+    subscribe(one, newer := Wire())
+    one.fill(newer.link)
+    assert not [message for message in newer.sent if isinstance(message, wire.Settle)]
+
+
 def test_settled_at_the_same_leader_it_is_given_with_the_settlement() -> None:
     one, first = settling(1)
     first.answer([])

@@ -347,6 +347,35 @@ async def test_credit_of_an_older_connection_is_not_added_to_the_newer_ones() ->
         assert len(here.deliver(here.alice)) == 1
 
 
+async def test_a_settlement_comes_by_the_way_of_its_subscription() -> None:
+    """What an older connection, or a node's hop, still brings is said again over the newer one, and the
+    verdict there stays the last: a refused acknowledgement must not be taken late behind it."""
+    async with place() as here:
+        old = ServedSession(b"alice")
+        here.subscribe(old, attempt=1)
+        here.publish(here.bob, [b"a"])
+        (lease,) = here.deliver(old)
+        here.subscribe(here.alice, attempt=2)  # without a claim: it goes back
+        here.turn()
+        (again,) = here.deliver(here.alice)
+        late = here.settle(old, [lease])
+        refused = here.settle(here.alice, [lease])
+        here.turn()
+        assert (old.answers[late], here.alice.answers[refused]) == (["not_leader"], [[(1, 1)]])
+        here.service.disconnected(Disconnected(cast(Any, here.alice)), trio_now())
+        later = here.settle(old, [lease])
+        here.turn()
+        assert old.answers[later] == ["not_leader"]
+        here.subscribe(here.alice, attempt=3)
+        here.turn()
+        (again,) = here.deliver(here.alice)
+        here.alice.ask(here.service, wire.Unsubscribe(0, GROUP, 1))
+        here.turn()
+        after = here.settle(here.alice, [again])
+        here.turn()
+        assert here.alice.answers[after] == [[]]
+
+
 async def test_a_connection_that_ended_is_not_subscribed() -> None:
     """Its leases would have nobody to lose them."""
     async with place() as here:
