@@ -151,6 +151,10 @@ class Consuming:
         if judged.later:
             self.wait(message.uid, request)
             return
+        if judged.command is None and judged.refused:  # a leader that is none any more may not know the lease
+            request.verdict = judged.refused
+            self._service.reading.add(request)
+            return
         if judged.command is None:
             session.send(wire.Reply(message.rid, judged.refused))
             return

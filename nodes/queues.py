@@ -282,7 +282,7 @@ class QueueService:
             self.consuming.delivery.release()
 
     def reads(self, contexts: tuple[int, ...], ok: bool, now_ns: int) -> None:
-        """Answer Info, Peek and empty polls."""
+        """Answer Info, Peek, empty polls and refused settlements."""
         for request in self.reading.take(contexts, ok):
             self._answer_read(request)
 
@@ -291,6 +291,8 @@ class QueueService:
         queue = self.machine.queues.get(message.uid)
         if isinstance(message, wire.Poll):
             request.session.send(wire.Reply(message.rid, False))
+        elif isinstance(message, wire.Settle):
+            request.session.send(wire.Reply(message.rid, request.verdict))
         elif queue is None:
             request.session.fail(message.rid, NotFound("the queue was deleted"))
         elif isinstance(message, wire.Info):

@@ -39,15 +39,17 @@ _GROUPED: Final = (
 
 
 class Request:
-    """A client's message on its way to a group actor. ``size``: bytes that it holds, about."""
+    """A client's message on its way to a group actor. ``size``: bytes that it holds, about. ``verdict``: what
+    it is answered once this leader is known to lead."""
 
-    __slots__ = ("blob", "message", "session", "size")
+    __slots__ = ("blob", "message", "session", "size", "verdict")
 
     def __init__(self, session: "ClientSession", message: Any, blob: bytes, size: int = 0) -> None:
         self.session = session
         self.message = message
         self.blob = blob
         self.size = size or len(blob)
+        self.verdict: Any = None
 
 
 class Disconnected:
