@@ -144,6 +144,10 @@ RARE: Final[dict[str, str]] = {
         "an overload that is longer than a client's patience follows a lost answer to the same publish: "
         "tests/unit/client/test_failover.py::test_overload_after_a_lost_answer_moves_no_numbers"
     ),
+    "client.stale_subscription": (
+        "a leader falls without telling a consumer whose watchdog is asking just then: "
+        "tests/unit/client/test_stalls.py::test_a_leader_that_leads_no_more_and_did_not_say_so"
+    ),
     "client.verdict_awaited": (
         "an acknowledgement is refused over a connection that was left, and on its way over another: "
         "tests/unit/client/test_consuming.py::test_what_an_older_sending_was_refused_the_newer_may_be_granted"
@@ -151,6 +155,10 @@ RARE: Final[dict[str, str]] = {
     "dispatcher.claim_overtaken": (
         "two consumers claim one message from the second new leader in a row, the one with the older lease "
         "first: tests/unit/machine/test_dispatcher.py::test_of_two_claims_the_higher_lease_wins"
+    ),
+    "journal.segment_enlarged": (
+        "the first block of a segment is larger than it, and nothing was written to it before: "
+        "tests/unit/journal/test_segments.py::test_a_segment_that_nothing_was_written_to_makes_place_for_a_larger_one"
     ),
 }
 """Marks that thousands of seeds may miss, what has to meet in them, and the test that surely takes each."""
