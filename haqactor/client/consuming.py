@@ -350,7 +350,7 @@ class Subscription:
         if refused is None:
             self.lane.probe.mark("client.verdict_awaited")
             return
-        empty = settlement.close()
+        empty = settlement.retire()
         self.unanswered.remove(settlement)
         if settlement.attempt != self._attempt and self.credit.messages and not self.paused:
             # The answer was on its way when we subscribed anew, and counted as held what it was about.

@@ -128,7 +128,7 @@ class Settlement:
         self.refused = refused
         return refused if final or not refused else None
 
-    def close(self) -> list[Part]:
+    def retire(self) -> list[Part]:
         """It was judged: every row is gone. Returns the parts that are empty now."""
         empty: list[Part] = []
         for part, first, last in self.spans():

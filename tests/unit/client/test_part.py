@@ -110,7 +110,7 @@ def test_a_verdict_names_what_nobody_waits_for() -> None:
     assert refused is not None
     assert list(refused) == [2, 3]
     assert settlement.quiet(refused) == [(found, 2)]
-    assert settlement.close() == [found]
+    assert settlement.retire() == [found]
 
 
 def test_a_refusal_is_final_with_the_last_sending() -> None:
