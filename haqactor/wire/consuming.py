@@ -38,8 +38,8 @@ class Settle(NamedTuple):
     reason]. ``rejects``: lease rows + [reason]. ``started``: ranges whose handling began and is not settled.
     ``credit_*``: as in Credit. Reply: ranges refused (lease lost). Over the connection of the consumer's
     newest Subscribe only; over another one it is ``not_leader``, so that a refusal there stays the last word;
-    a majority confirms first that whoever refuses leads. What came before, by whatever connection, is no loss:
-    it is answered as the first copy is, by the leader that took that."""
+    a majority confirms first that whoever refuses leads. What came before, by whatever connection, is no
+    loss: it is answered as the first copy is, by the leader that took that."""
 
     rid: int
     group: int
