@@ -102,7 +102,7 @@ class Consumer:
 
     def _name(self, part: Part, row: int) -> str:
         try:
-            return message_id_of(part.content(row, UNPACKED_BYTES_MAX), self.uid, part.seq(row))
+            return message_id_of(part.content(row, UNPACKED_BYTES_MAX).extras, self.uid, part.seq(row))
         except ProtocolError:
             return f"{self.uid}-{part.seq(row)}"
 
@@ -110,14 +110,14 @@ class Consumer:
         """The message of a row. Raises ProtocolError where the batch does not unpack: all of it is rejected
         then."""
         try:
-            content = part.content(row, UNPACKED_BYTES_MAX)
+            body = part.body(row, UNPACKED_BYTES_MAX)
         except ProtocolError as error:
             self.subscription.reject_part(part, reason_of(error))
             self.session.log.warning(
                 "rejected a batch that does not unpack", queue=self.queue, first=part.first, error=str(error)
             )
             raise
-        return Message(self, part, row, content)
+        return Message(self, part, row, body)
 
     async def leave(self) -> None:
         """Take no more, wait for all verdicts, and tell the leader. Whoever is cancelled here goes on with
