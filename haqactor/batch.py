@@ -46,6 +46,7 @@ Not the limit of today, or lowering it would make unreadable what was stored bef
 ZSTD, EQUAL, FLAGS, KEYS = 1, 2, 4, 8
 EXTRAS: Final = 1
 _COMPRESS_FROM: Final = 256
+_PAUSE_MAX: Final = 16
 _TEXT: Final = (str, type(None))
 _MAP: Final = (dict, type(None))
 
@@ -91,10 +92,12 @@ def key_hash(key: str) -> int:
 class Packer:
     """Packs batches. Owned by one task: a zstd compressor must never be shared between threads."""
 
-    __slots__ = ("_compressor",)
+    __slots__ = ("_compressor", "_passed", "_pause")
 
     def __init__(self, level: int = 1) -> None:
         self._compressor = zstandard.ZstdCompressor(level=level, write_content_size=True)
+        self._pause = 0  # batches that are not tried after one that did not shrink: 1, 2, 4, ...
+        self._passed = 0
 
     def pack(self, contents: Contents) -> bytes:
         """The bytes of a batch of 1..256 messages."""
@@ -113,17 +116,30 @@ class Packer:
             lengths = lengths[:1]
         table = b"".join((lengths.tobytes(), marks, hashes.tobytes() if flags & KEYS else b""))
         raw = b"".join(pieces)
-        stored = raw
-        if len(raw) >= _COMPRESS_FROM:
-            packed = self._compressor.compress(raw)
-            if len(packed) < len(raw) - len(raw) // 16:
-                stored = packed
-                flags |= ZSTD
+        stored = self._compressed(raw) if len(raw) >= _COMPRESS_FROM else None
+        if stored is None:
+            stored = raw
+        else:
+            flags |= ZSTD
         fixed = _HEAD.pack(
             VERSION, flags, len(pieces), len(table), len(stored), len(raw), google_crc32c.value(raw), 0
         )[:20]
         check = google_crc32c.extend(google_crc32c.value(fixed), table)
         return b"".join((fixed, check.to_bytes(4, "little"), table, stored))
+
+    def _compressed(self, raw: bytes) -> bytes | None:
+        """None where that is not worth it. Who publishes what does not shrink (pictures, ciphertext) mostly
+        goes on so, and trying would be a third of a producer's work: so it is tried ever more rarely."""
+        if self._passed < self._pause:
+            self._passed += 1
+            return None
+        packed = self._compressor.compress(raw)
+        self._passed = 0
+        if len(packed) < len(raw) - len(raw) // 16:
+            self._pause = 0
+            return packed
+        self._pause = min(2 * self._pause or 1, _PAUSE_MAX)
+        return None
 
 
 def _with_extras(contents: Sequence[Content]) -> tuple[list[bytes], bytes, "array[int]"]:
