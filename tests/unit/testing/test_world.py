@@ -2,7 +2,7 @@
 
 import signal
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from itertools import count
 
 import pytest
@@ -380,6 +380,15 @@ def test_mistakes_are_told() -> None:
         run(scene, 1, profile="beyond")
 
 
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """Ctrl-C as at a terminal: a shell that starts this in the background has it ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("interruptible")
 def test_ctrl_c_ends_the_world() -> None:
     async def scene(_world: World) -> None:
         await trio.sleep(1)
