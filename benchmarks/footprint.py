@@ -75,16 +75,16 @@ async def disk() -> list[Result]:
     bodies = employee_bodies(_RECORDS)
     async with started() as cluster, haqactor.connect(cluster.url) as broker:
         queue = await broker.declare("records")
-        before = [_written(node.data) for node in cluster.nodes]
+        before = [written(node.data) for node in cluster.nodes]
         await send_batches(broker, queue.name, bodies)
-        after = [_written(node.data) for node in cluster.nodes]
+        after = [written(node.data) for node in cluster.nodes]
         await drain(queue, bodies)
     used = max(new - old for new, old in zip(after, before, strict=True))
     return [Result("disk_bytes_per_message", used / len(bodies), "B")]
 
 
-def _written(directory: Path) -> int:
-    """Bytes up to each file's last one that is not zero."""
+def written(directory: Path) -> int:
+    """Bytes of all files below, each up to its last one that is not zero."""
     return sum(_without_zeros(path) for path in directory.rglob("*") if path.is_file())
 
 

@@ -1,0 +1,141 @@
+"""The peers' servers as processes: started in sessions of their own, measured, and ended.
+
+One rule: a process is ended through the handle of the one that started it, with all that it started itself; no
+name is ever looked for.
+"""
+
+import os
+import signal
+import socket
+import subprocess
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from haqactor.cli.process import resident_bytes
+
+_LOG_LINES: Final = 15
+_FIRST_PORT: Final = 10_000
+_LAST_PORT: Final = 30_000  # below those that outgoing connections use
+
+
+@dataclass(slots=True)
+class Server:
+    """One node of a peer. ``directory``: its data, settings and log; it is made, and deleted by its cluster.
+    ``port``: where clients connect. ``environment``: all that it gets, beside the path."""
+
+    number: int
+    port: int
+    directory: Path
+    arguments: list[str]
+    environment: dict[str, str] = field(default_factory=dict[str, str])
+    _process: "subprocess.Popen[bytes] | None" = None
+    _spent_s: float = 0.0
+
+    @property
+    def log(self) -> Path:
+        """Its outputs, of all its runs."""
+        return self.directory / "log"
+
+    @property
+    def alive(self) -> bool:
+        """Whether its process runs."""
+        return self._process is not None and self._process.poll() is None
+
+    def start(self) -> None:
+        """Start it; it must not run."""
+        assert not self.alive
+        environment = {"PATH": os.environ.get("PATH", os.defpath), "LANG": "C.UTF-8", **self.environment}
+        with self.log.open("ab") as log:
+            self._process = subprocess.Popen(
+                self.arguments,
+                cwd=self.directory,
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+
+    def kill(self) -> None:
+        """SIGKILL to it and whatever it started, at once."""
+        if self._process is None:
+            return
+        self._spent_s += cpu_seconds(self._process.pid)
+        families = {self._process.pid, *map(os.getpgid, living(descendants(self._process.pid)))}
+        for family in families:  # a child may have made a process group of its own
+            try:
+                os.killpg(family, signal.SIGKILL)
+            except ProcessLookupError:
+                pass
+        self._process.wait()
+        self._process = None
+
+    def cpu_s(self) -> float:
+        """User and system time so far, of all its runs, children included."""
+        return self._spent_s + (cpu_seconds(self._process.pid) if self._process is not None else 0.0)
+
+    def resident_mb(self) -> float:
+        """Resident memory, children included."""
+        return resident_bytes(self._process.pid) / 1e6 if self._process is not None else 0.0
+
+    def last_log_lines(self) -> str:
+        """The end of its log, for an error's text."""
+        try:
+            text = self.log.read_text(encoding="utf-8", errors="replace")
+        except FileNotFoundError:
+            return "(no log)"
+        return "\n".join(text.splitlines()[-_LOG_LINES:]) or "(the log is empty)"
+
+
+def cpu_seconds(pid: int) -> float:
+    """User and system time of a process, its living descendants, and those it has waited for."""
+    return sum(map(_own_seconds, [pid, *descendants(pid)]))
+
+
+def _own_seconds(pid: int) -> float:
+    fields = stat_fields(pid)
+    return sum(map(int, fields[11:15])) / os.sysconf("SC_CLK_TCK") if fields else 0.0
+
+
+def stat_fields(pid: int) -> list[str]:
+    """``/proc/PID/stat`` from the state on; empty if it is gone."""
+    try:
+        text = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
+    except (FileNotFoundError, ProcessLookupError):
+        return []
+    return text.rpartition(")")[2].split()  # the name before it may hold anything
+
+
+def descendants(pid: int) -> list[int]:
+    """Its children and theirs."""
+    found: list[int] = []
+    try:
+        for task in Path(f"/proc/{pid}/task").iterdir():
+            for child in map(int, (task / "children").read_text(encoding="ascii").split()):
+                found += [child, *descendants(child)]
+    except (FileNotFoundError, ProcessLookupError):
+        return found
+    return found
+
+
+def living(pids: list[int]) -> list[int]:
+    """Those that still exist."""
+    return [pid for pid in pids if stat_fields(pid)]
+
+
+def free_ports(count: int) -> list[int]:
+    """Ports of the loopback interface that nobody listens on now."""
+    found: list[int] = []
+    span = _LAST_PORT - _FIRST_PORT
+    for attempt in range(span):
+        port = _FIRST_PORT + (os.getpid() * 64 + attempt) % span
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+        found.append(port)
+        if len(found) == count:
+            return found
+    raise OSError(f"no {count} free ports")
