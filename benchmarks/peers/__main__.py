@@ -1,8 +1,8 @@
 """``python -m benchmarks.peers``: measure the peers that are installed, print the table, write
 ``out/peers.json``.
 
-One rule: row by row, every peer in turn, so that figures that are compared are close in time; a peer that is not
-installed is named, with what to do about it.
+One rule: row by row, every peer in turn, so that figures that are compared are close in time; a peer that is
+not installed is named, with what to do about it.
 """
 
 import argparse
@@ -37,6 +37,7 @@ class Figure:
 
 
 _PEERS_FILE: Final = "peers.json"
+_WIDTH: Final = 160  # of a table that goes into a file
 
 
 def chosen(only: list[str], rows: list[str]) -> tuple[list[Peer], list[str]]:
@@ -138,6 +139,9 @@ def _run(
 def _show(peers: list[Peer], figures: list[Figure]) -> None:
     names = list(dict.fromkeys(figure.name for figure in figures))
     values = {(figure.peer, figure.name): figure.value for figure in figures}
+    console = Console()
+    if not console.is_terminal:
+        console = Console(width=_WIDTH)
     units = {figure.name: figure.unit for figure in figures}
     for group in ([peer for peer in peers if peer.module is None], [peer for peer in peers if peer.module]):
         shown = [peer.name for peer in group if any(figure.peer == peer.name for figure in figures)]
@@ -152,7 +156,7 @@ def _show(peers: list[Peer], figures: list[Figure]) -> None:
             row = [values.get((peer, name)) for peer in shown]
             if any(value is not None for value in row):
                 table.add_row(name, units[name], *("" if value is None else _text(value) for value in row))
-        Console().print(table)
+        console.print(table)
 
 
 def _text(value: float) -> str:

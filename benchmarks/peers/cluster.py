@@ -1,7 +1,7 @@
 """What a peer's cluster offers to those who measure it, whichever peer it is.
 
-One rule: three processes on loopback with directories of their own below ``benchmarks/out``; whatever happens,
-neither process nor file is left behind.
+One rule: three processes on loopback with directories of their own below ``benchmarks/out``; whatever
+happens, neither process nor file is left behind.
 """
 
 import shutil
@@ -35,8 +35,8 @@ class Cluster(Protocol):
         ...
 
     def command(self, mode: str, first: int = 0) -> list[str]:
-        """The fastest client at hand, and the arguments that tell it of this cluster. ``first``: the server that
-        it connects to, if it has a choice."""
+        """The fastest client at hand, and the arguments that tell it of this cluster. ``first``: the server
+        that it connects to, if it has a choice."""
         ...
 
     async def wait_ready(self) -> None:
@@ -74,8 +74,8 @@ async def laid_out(make: Callable[[Path], Cluster]) -> AsyncGenerator[Cluster]:
 
 
 async def start(cluster: Cluster) -> None:
-    """Start every process and wait until they serve. Raises BenchmarkWrong, with the end of the log of one that
-    does not."""
+    """Start every process and wait until they serve. Raises BenchmarkWrong, with the end of the log of one
+    that does not."""
     for server in [*cluster.helpers, *cluster.servers]:
         server.start()
     await cluster.wait_ready()
@@ -89,7 +89,10 @@ async def wait_until(servers: list[Server], what: str, seconds: float, look: Cal
                 return
             ended = [server for server in servers if not server.alive]
             if ended:
-                raise BenchmarkWrong(f"node {ended[0].number} ended; {ended[0].log}:\n{ended[0].last_log_lines()}")
+                raise BenchmarkWrong(f"node {ended[0].number} ended\n{_last_lines(ended)}")
             await trio.sleep(_LOOK_S)
-    logs = "\n".join(f"{server.log}:\n{server.last_log_lines()}" for server in servers)
-    raise BenchmarkWrong(f"{what}: not after {seconds:g} s\n{logs}")
+    raise BenchmarkWrong(f"{what}: not after {seconds:g} s\n{_last_lines(servers)}")
+
+
+def _last_lines(servers: list[Server]) -> str:
+    return "\n".join(f"{server.log}:\n{server.last_log_lines()}" for server in servers)

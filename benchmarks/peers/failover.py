@@ -1,11 +1,10 @@
 """A peer's leader is killed with -9, again and again, as ``benchmarks.failover`` does it.
 
-One rule: what counts is the first confirm of a publish that began after the kill, by the clock that all processes
-share; one that was on its way does not.
+One rule: what counts is the first confirm of a publish that began after the kill, by the clock that all
+processes share; one that was on its way does not.
 """
 
 import subprocess
-import time
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -14,8 +13,7 @@ import trio
 from benchmarks.bodies import random_bodies
 from benchmarks.peers import places
 from benchmarks.peers.cluster import Cluster
-from benchmarks.peers.jobs import arguments, parse, run, written
-from benchmarks.peers.registry import Peer
+from benchmarks.peers.jobs import Bodies, Driver, arguments, parse, written
 from benchmarks.result import QUICK, BenchmarkWrong, Result, median
 
 KILLS: Final = 2 if QUICK else 5
@@ -23,13 +21,14 @@ _QUEUE: Final = "failover"
 _SETTLE_CONFIRMS: Final = 100
 _BODIES: Final = 1_000_000
 _BODY_BYTES: Final = 16
+_LEAST: Final = 20_000
 _BOUND_S: Final = 120.0
 
 
 @dataclass(slots=True)
 class Stream:
-    """What a client's endless single publishes tell: the newest one's beginning and confirm, in nanoseconds, and
-    how many there were. ``rest``: its last line."""
+    """What a client's endless single publishes tell: the newest one's beginning and confirm, in nanoseconds,
+    and how many there were. ``rest``: its last line."""
 
     confirmed: int = 0
     begun_ns: int = 0
@@ -69,31 +68,29 @@ class Stream:
         return self.confirmed_ns
 
 
-async def measure(peer: Peer, cluster: Cluster, scale: float) -> list[Result]:
+async def measure(driver: Driver, scale: float) -> list[Result]:
     """``failover_ms_median`` and ``_max``, and what was lost or stored twice. Raises BenchmarkWrong."""
     gaps: list[float] = []
     stream = Stream()
-    await run(peer, cluster, "declare", _QUEUE)
-    async with written(random_bodies(max(20_000, round(_BODIES * scale)), _BODY_BYTES)) as bodies:
-        settings: dict[str, Any] = {"queue": _QUEUE, **bodies.arguments()}
-        command = [*peer.command(cluster, "stream"), *arguments(settings)]
+    await driver.declare(_QUEUE)
+    async with written(random_bodies(max(_LEAST, round(_BODIES * scale)), _BODY_BYTES)) as bodies:
+        job = arguments({"queue": _QUEUE, **bodies.arguments()})
         async with trio.open_nursery() as nursery:
+            command = [*driver.peer.command(driver.cluster, "stream", driver.first), *job]
             process: trio.Process = await nursery.start(_spawn, command)
             assert process.stdout is not None
             assert process.stdin is not None
             nursery.start_soon(stream.read, process.stdout)
             for number in range(max(1, round(KILLS * min(1.0, scale)))):
                 with trio.move_on_after(_BOUND_S) as scope:
-                    gaps.append(await _kill_once(cluster, stream))
+                    gaps.append(await _kill_once(driver.cluster, stream))
                 if scope.cancelled_caught:
-                    raise BenchmarkWrong(f"{peer.name}: no confirm within {_BOUND_S:g} s of kill {number + 1}")
+                    raise BenchmarkWrong(f"no confirm within {_BOUND_S:g} s of kill {number + 1}")
             await process.stdin.aclose()
             await process.wait()
-        confirmed = parse(stream.rest)["confirmed"]
-        first = (await cluster.leader(_QUEUE)).number
-        settings["count"] = confirmed
-        del settings["queue"]
-        found = await run(peer, cluster, "consume", _QUEUE, first=first, **settings, audit=1)
+        sent = Bodies(bodies.path, parse(stream.rest)["confirmed"], bodies.size)
+        await driver.find(_QUEUE)
+        found = await driver.run("consume", _QUEUE, sent, audit=1)
     return [
         Result("failover_ms_median", median(gaps), "ms"),
         Result("failover_ms_max", max(gaps), "ms"),
@@ -106,7 +103,13 @@ async def _spawn(command: list[str], task_status: trio.TaskStatus[trio.Process])
     """The client, killed if this is cancelled. Raises BenchmarkWrong where it fails."""
     pipe = subprocess.PIPE
     done: Any = await trio.run_process(
-        command, cwd=places.ROOT, stdin=pipe, stdout=pipe, capture_stderr=True, check=False, task_status=task_status
+        command,
+        cwd=places.ROOT,
+        stdin=pipe,
+        stdout=pipe,
+        capture_stderr=True,
+        check=False,
+        task_status=task_status,
     )
     if done.returncode != 0:
         raise BenchmarkWrong(f"the client: {done.stderr.decode(errors='replace').strip()}")
@@ -116,8 +119,7 @@ async def _kill_once(cluster: Cluster, stream: Stream) -> float:
     """Milliseconds from the kill to the next confirm; the killed node is back at the end."""
     await stream.wait_more(_SETTLE_CONFIRMS)
     victim = await cluster.leader(_QUEUE)
-    killed = time.monotonic_ns()
-    victim.kill()
+    killed = victim.kill()
     gap = await stream.wait_confirm_of_publish_after(killed) - killed
     victim.start()
     await cluster.wait_whole(_QUEUE)

@@ -17,17 +17,18 @@ from typing import Final
 from benchmarks.peers import places
 
 PACKAGES: Final[dict[str, tuple[str, ...]]] = {
-    "rabbitmq-server": ("rabbitmq-server", "epmd"),
-    "redis-server": ("redis-server",),
+    "rabbitmq-server": ("rabbitmq-server.service", "epmd.service", "epmd.socket"),
+    "redis-server": ("redis-server.service",),
     "gcc": (),
     "libc6-dev": (),
 }
-"""Debian's packages, and the services that each would start."""
+"""Debian's packages, and the units of systemd that each would start."""
 
 LOCK: Final = places.HERE / "requirements.lock"
 _UNITS: Final = Path("/etc/systemd/system")
 _POLICY: Final = Path("/usr/sbin/policy-rc.d")
-_SUFFIXES: Final = (".service", ".socket")
+_BUILDER: Final = "setuptools"
+_SHOWN: Final = {"aio_pika": "aio-pika", "nats_py": "nats-py", "pysyncobj": "PySyncObj", "redis": "redis-py"}
 _CFLAGS: Final = ("-std=gnu11", "-O2", "-Wall", "-Wextra", "-Werror")
 
 
@@ -53,8 +54,7 @@ def _debian() -> list[str]:
         return [f"not a Debian: install {', '.join(wanted)} by hand, their services stopped"]
     if os.geteuid() != 0:
         return [f"needs root: {' '.join(command)} (then stop and disable their services)"]
-    services = [service for name in wanted for service in PACKAGES[name]]
-    with _kept_down(services):
+    with _kept_down([unit for name in wanted for unit in PACKAGES[name]]):
         environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
         if not _run(command, environment):
             _run(["apt-get", "update"], environment)
@@ -71,15 +71,15 @@ def _installed(package: str) -> bool:
 
 
 @contextmanager
-def _kept_down(services: list[str]) -> Generator[None]:
-    """Debian starts a service as its package is installed, and at each boot: mask them for systemd, and forbid
-    it to the older scripts while it lasts."""
+def _kept_down(units: list[str]) -> Generator[None]:
+    """Debian starts a service as its package is installed, and at each boot: mask them for systemd, and
+    forbid it to the older scripts while it lasts."""
     if _UNITS.is_dir():
-        for service in services:
-            for unit in (_UNITS / f"{service}{suffix}" for suffix in _SUFFIXES):
-                if not unit.exists() and not unit.is_symlink():
-                    unit.symlink_to("/dev/null")
-                    print(f"masked {unit} (to have the service: systemctl unmask {unit.name})")
+        for unit in units:
+            mask = _UNITS / unit
+            if not mask.exists() and not mask.is_symlink():
+                mask.symlink_to("/dev/null")
+                print(f"masked {mask} (to have it: systemctl unmask {unit})")
     ours = not _POLICY.exists()
     if ours:
         _POLICY.write_text("#!/bin/sh\nexit 101\n")
@@ -89,10 +89,19 @@ def _kept_down(services: list[str]) -> Generator[None]:
     finally:
         if ours:
             _POLICY.unlink(missing_ok=True)
-        if shutil.which("update-rc.d") is not None:
-            for service in services:
-                if Path(f"/etc/init.d/{service}").exists():
-                    _run(["update-rc.d", service, "disable"])
+        for service in (unit.removesuffix(".service") for unit in units):
+            if Path(f"/etc/init.d/{service}").exists() and shutil.which("update-rc.d") is not None:
+                _run(["update-rc.d", service, "disable"])
+
+
+def block(lock: str, package: str) -> str:
+    """What a lock file says of one package: its line and those that belong to it."""
+    lines = lock.splitlines(keepends=True)
+    begin = next(number for number, line in enumerate(lines) if line.startswith(f"{package}=="))
+    end = begin + 1
+    while end < len(lines) and lines[end].startswith(" "):
+        end += 1
+    return "".join(lines[begin:end])
 
 
 def _venv() -> list[str]:
@@ -105,8 +114,11 @@ def _venv() -> list[str]:
     pip = [str(places.python()), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
     if not _run([sys.executable, "-m", "venv", str(places.VENV)]):
         return ["could not make the peers' venv (Debian: python3-venv)"]
-    if not _run([*pip, "--require-hashes", "-r", str(LOCK)]):
-        return [f"pip could not install {LOCK.relative_to(places.ROOT)}"]
+    builder = places.PLACE / "builder.txt"
+    builder.write_text(block(LOCK.read_text(), _BUILDER))
+    for what, more in ((builder, ()), (LOCK, ("--no-build-isolation", "--use-pep517"))):
+        if not _run([*pip, "--require-hashes", *more, "-r", str(what)]):
+            return [f"pip could not install what is in {what.relative_to(places.ROOT)}"]
     stamp.write_bytes(LOCK.read_bytes())
     return []
 
@@ -138,8 +150,8 @@ def versions() -> dict[str, str]:
         found["NATS"] = _answer([str(places.nats_server()), "--version"])
     for info in sorted(places.VENV.glob("lib/python3*/site-packages/*.dist-info")):
         name, _, version = info.name.removesuffix(".dist-info").rpartition("-")
-        if name in ("aio_pika", "nats_py", "pysyncobj", "redis"):
-            found[name] = version
+        if name in _SHOWN:
+            found[_SHOWN[name]] = version
     return found
 
 

@@ -99,7 +99,9 @@ def _ask(port: int, subject: str) -> dict[str, Any]:
     """The answer to an empty request; empty where none comes."""
     try:
         with socket.create_connection(("127.0.0.1", port), timeout=3) as link, link.makefile("rb") as lines:
-            link.sendall(f'CONNECT {{"verbose":false}}\r\nSUB {_INBOX} 1\r\nPUB {subject} {_INBOX} 0\r\n\r\n'.encode())
+            link.sendall(
+                f'CONNECT {{"verbose":false}}\r\nSUB {_INBOX} 1\r\nPUB {subject} {_INBOX} 0\r\n\r\n'.encode()
+            )
             for line in lines:
                 if line.startswith(b"MSG "):
                     answer: dict[str, Any] = json.loads(lines.read(int(line.split()[-1])))

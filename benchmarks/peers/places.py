@@ -50,18 +50,15 @@ def rabbitmq_sbin(library: Path = Path("/usr/lib/rabbitmq/lib")) -> Path | None:
     return found[-1] if found else None
 
 
-def package(name: str) -> bool:
-    """Whether the peers' venv has a Python package."""
-    return any(VENV.glob(f"lib/python3*/site-packages/{name}"))
+def _package(name: str) -> Callable[[], bool]:
+    return lambda: any(VENV.glob(f"lib/python3*/site-packages/{name}"))
 
 
 def _client(name: str) -> Callable[[], bool]:
     def found() -> bool:
         binary = client(name)
         sources = [SOURCES / f"{name}.c", *SOURCES.glob("*.h")]
-        return binary.exists() and all(
-            binary.stat().st_mtime >= source.stat().st_mtime for source in sources
-        )
+        return binary.exists() and all(binary.stat().st_mtime >= source.stat().st_mtime for source in sources)
 
     return found
 
@@ -71,7 +68,7 @@ _PARTS: Final[dict[str, Callable[[], bool]]] = {
     "redis-server": lambda: redis_server() is not None,
     "nats-server": lambda: nats_server().exists(),
     **{f"the client {name}.c, compiled": _client(name) for name in CLIENTS},
-    **{name: (lambda name=name: package(name)) for name in ("aio_pika", "nats", "pysyncobj", "redis")},
+    **{name: _package(name) for name in ("aio_pika", "nats", "pysyncobj", "redis")},
 }
 
 

@@ -1,13 +1,14 @@
 """The peers' servers as processes: started in sessions of their own, measured, and ended.
 
-One rule: a process is ended through the handle of the one that started it, with all that it started itself; no
-name is ever looked for.
+One rule: a process is ended through the handle of the one that started it, with all that it started itself;
+no name is ever looked for.
 """
 
 import os
 import signal
 import socket
 import subprocess
+import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -57,19 +58,21 @@ class Server:
                 start_new_session=True,
             )
 
-    def kill(self) -> None:
-        """SIGKILL to it and whatever it started, at once."""
+    def kill(self) -> int:
+        """SIGKILL to it and whatever it started. Returns when that was, in nanoseconds of the clock that all
+        processes share."""
         if self._process is None:
-            return
+            return time.monotonic_ns()
         self._spent_s += cpu_seconds(self._process.pid)
-        families = {self._process.pid, *map(os.getpgid, living(descendants(self._process.pid)))}
-        for family in families:  # a child may have made a process group of its own
-            try:
-                os.killpg(family, signal.SIGKILL)
-            except ProcessLookupError:
-                pass
+        own = self._process.pid  # a group of its own, as it was started; a child may have made another one
+        others = {group for child in descendants(own) if (group := _group(child)) not in (None, own)}
+        os.killpg(own, signal.SIGKILL)
+        killed = time.monotonic_ns()
+        for group in others:
+            _kill_group(group)
         self._process.wait()
         self._process = None
+        return killed
 
     def cpu_s(self) -> float:
         """User and system time so far, of all its runs, children included."""
@@ -119,9 +122,19 @@ def descendants(pid: int) -> list[int]:
     return found
 
 
-def living(pids: list[int]) -> list[int]:
-    """Those that still exist."""
-    return [pid for pid in pids if stat_fields(pid)]
+def _group(pid: int) -> int | None:
+    try:
+        return os.getpgid(pid)
+    except ProcessLookupError:
+        return None
+
+
+def _kill_group(group: int | None) -> None:
+    try:
+        if group is not None:
+            os.killpg(group, signal.SIGKILL)
+    except ProcessLookupError:
+        pass  # it ended with its parent
 
 
 def free_ports(count: int) -> list[int]:

@@ -1,7 +1,7 @@
 """RabbitMQ with quorum queues: three nodes, every queue with three members, fsync as it comes.
 
-One rule: nothing of the settings is tuned for or against it, but that everything stays on loopback; plugins that
-nobody needs here are off.
+One rule: nothing of the settings is tuned for or against it, but that everything stays on loopback; plugins
+that nobody needs here are off.
 """
 
 import secrets
@@ -26,7 +26,8 @@ _CREDIT: Final = 2_000  # the most that its documentation lets a quorum queue's 
 def settings(port: int) -> str:
     """``rabbitmq.conf`` of a node that listens on ``port``."""
     nodes = "".join(
-        f"cluster_formation.classic_config.nodes.{number + 1} = {node_name(number)}\n" for number in range(NODES)
+        f"cluster_formation.classic_config.nodes.{number + 1} = {node_name(number)}\n"
+        for number in range(NODES)
     )
     return (
         f"listeners.tcp.1 = 127.0.0.1:{port}\n"
@@ -58,7 +59,9 @@ class RabbitMQ:
             port, distribution = ports[2 * number], ports[2 * number + 1]
             place = directory / f"n{number}"
             environment = _lay_out(place, number, port, cookie, distribution, mapper)
-            self.servers.append(Server(number, port, place, [str(sbin / "rabbitmq-server"), "-noinput"], environment))
+            self.servers.append(
+                Server(number, port, place, [str(sbin / "rabbitmq-server"), "-noinput"], environment)
+            )
         place = directory / "epmd"
         place.mkdir()
         self.helpers = [Server(0, mapper, place, [epmd, "-port", str(mapper), "-address", "127.0.0.1"])]

@@ -1,7 +1,8 @@
-"""Redis streams: a master and two replicas, the append-only file synced always or every second; three sentinels
-where a failover is wanted.
+"""Redis streams: a master and two replicas, the append-only file synced always or every second; three
+sentinels where a failover is wanted.
 
-One rule: a client's WAIT 1 is what makes a write replicated; the servers' settings only say when it is on a disk.
+One rule: a client's WAIT 1 is what makes a write replicated; the servers' settings only say when it is on a
+disk.
 """
 
 import socket
@@ -35,7 +36,7 @@ def settings(port: int, master: int | None, fsync: Fsync) -> str:
 
 
 def sentinel_settings(port: int, master: int) -> str:
-    """``sentinel.conf``: the master is down after a second without an answer, and two of three have to agree."""
+    """``sentinel.conf``: the master is down after a second without an answer, and two have to agree."""
     return (
         f"bind 127.0.0.1\nport {port}\ndaemonize no\n"
         f"sentinel monitor {_MASTER} 127.0.0.1 {master} 2\n"
@@ -120,8 +121,8 @@ class Redis:
 
 def fields(info: str) -> dict[str, str]:
     """The ``name:value`` lines of an INFO answer."""
-    pairs = (line.split(":", 1) for line in info.splitlines() if ":" in line)
-    return dict((name, value) for name, value in pairs)
+    parts = (line.partition(":") for line in info.splitlines())
+    return {name: value for name, colon, value in parts if colon}
 
 
 def ask(port: int, *words: str) -> str:

@@ -27,10 +27,10 @@ _CLIENT: Final = ("publish-await", "consume-each")
 
 @dataclass(frozen=True, slots=True)
 class Peer:
-    """``client``: ``C`` or ``Python``. ``parts``: of ``places``, what has to be installed. ``programs``: the rows
-    that it has. ``tuning``: arguments for its client. ``single_is_same``: it has no batches of its own, so one
-    figure stands for both. ``share``: of the number of messages that others get, for a slow one. ``module``: the
-    Python client's program, where that is what is measured."""
+    """``client``: ``C`` or ``Python``. ``parts``: of ``places``, what has to be installed. ``programs``: the
+    rows that it has. ``tuning``: arguments for its client. ``single_is_same``: it has no batches of its own,
+    so one figure stands for both. ``share``: of the number of messages that others get, for a slow one.
+    ``module``: the Python client's program, where that is what is measured."""
 
     name: str
     client: Literal["C", "Python"]
@@ -48,7 +48,14 @@ class Peer:
         if self.module is None or mode == "declare":
             return [*cluster.command(mode, first), *(tuning if self.module is None else ())]
         program = f"benchmarks.peers.programs.{self.module}"
-        return [str(places.python()), "-m", program, mode, f"ports={ports_from(cluster.servers, first)}", *tuning]
+        return [
+            str(places.python()),
+            "-m",
+            program,
+            mode,
+            f"ports={ports_from(cluster.servers, first)}",
+            *tuning,
+        ]
 
     def missing(self) -> list[str]:
         """What is not installed."""
@@ -90,7 +97,9 @@ PEERS: Final[dict[str, Peer]] = {
         Peer("nats-r3", "C", _NATS, _SERVER, _nats),
         Peer("nats-r3-always", "C", _NATS, _SERVER, _nats_always),
         Peer("redis-wait1-always", "C", _REDIS, _SERVER, _redis_always, {"links": 2}, single_is_same=True),
-        Peer("redis-wait1-everysec", "C", _REDIS, _SERVER, _redis_everysec, {"links": 2}, single_is_same=True),
+        Peer(
+            "redis-wait1-everysec", "C", _REDIS, _SERVER, _redis_everysec, {"links": 2}, single_is_same=True
+        ),
         Peer(
             "pysyncobj",
             "Python",
@@ -101,10 +110,19 @@ PEERS: Final[dict[str, Peer]] = {
             share=0.1,
         ),
         Peer(
-            "aio-pika", "Python", (*_RABBITMQ, "aio_pika"), _CLIENT, _rabbitmq, {"credit": 2_000}, module="aio_pika_client"
+            "aio-pika",
+            "Python",
+            (*_RABBITMQ, "aio_pika"),
+            _CLIENT,
+            _rabbitmq,
+            {"credit": 2_000},
+            module="aio_pika_client",
         ),
-        Peer("nats-py", "Python", (*_NATS, "nats"), _CLIENT, _nats, {"credit": 10_000}, module="nats_py_client"),
+        Peer(
+            "nats-py", "Python", (*_NATS, "nats"), _CLIENT, _nats, {"credit": 10_000}, module="nats_py_client"
+        ),
         Peer("redis-py", "Python", (*_REDIS, "redis"), _CLIENT, _redis_everysec, module="redis_py_client"),
     )
 }
-"""In the order of the table. A Python client's server is set as it comes: NATS and Redis sync now and then."""
+"""In the order of the table. A Python client's server is set as it comes: NATS and Redis sync now and then.
+"""

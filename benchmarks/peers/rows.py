@@ -3,8 +3,8 @@
 One rule: each row has a fresh cluster, and nothing else runs while it is measured.
 """
 
-from collections.abc import Awaitable, Callable
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from typing import Any, Final
 
 import trio
@@ -13,7 +13,7 @@ from benchmarks.footprint import written as written_bytes
 from benchmarks.latency import RATE
 from benchmarks.peers import failover
 from benchmarks.peers.cluster import Cluster, laid_out, start
-from benchmarks.peers.jobs import Bodies, employee_file, random_file, run
+from benchmarks.peers.jobs import Bodies, Driver, employee_file, random_file
 from benchmarks.peers.registry import PEERS, Peer, Purpose
 from benchmarks.result import QUICK, BenchmarkWrong, Result, median
 
@@ -30,7 +30,7 @@ _QUEUES: Final = 1_000
 _STARTS: Final = 1 if QUICK else 3
 _IDLE_S: Final = 2.0
 _LEAST: Final = 100
-_LARGE_CREDIT: Final = 256  # 16 MiB of 64 KiB each: a server drops a consumer that it cannot send as much to
+_LARGE: Final = {"window": 256, "credit": 256}  # 16 MiB each way; servers bound what they hold for a client
 _OWN_BATCHES: Final = {"batches": 1}
 
 Program = Callable[[Peer, float], Awaitable[list[Result]]]
@@ -40,9 +40,12 @@ def _count(peer: Peer, count: int, scale: float) -> int:
     return max(_LEAST, round(count * peer.share * scale))
 
 
-def started(peer: Peer, purpose: Purpose = "load") -> AbstractAsyncContextManager[Cluster]:
-    """A cluster of the peer, laid out and not yet started."""
-    return laid_out(lambda directory: peer.make(directory, purpose))
+@asynccontextmanager
+async def running(peer: Peer, purpose: Purpose = "load") -> AsyncGenerator[Driver]:
+    """A fresh cluster that serves, and the peer's clients on it."""
+    async with laid_out(lambda directory: peer.make(directory, purpose)) as cluster:
+        await start(cluster)
+        yield Driver(peer, cluster)
 
 
 def _own(peer: Peer) -> dict[str, int]:
@@ -55,21 +58,27 @@ async def _publish(
 ) -> list[Result]:
     """The clock stops at the last confirm; then everything is consumed and compared."""
     rates: list[float] = []
-    async with started(peer) as cluster:
-        await start(cluster)
+    async with running(peer) as driver:
         for number in range(RUNS):
             queue = f"run-{number}"
-            await run(peer, cluster, "declare", queue)
-            found = await run(peer, cluster, "publish", queue, **bodies.arguments(), **settings)
+            await driver.declare(queue)
+            found = await driver.run("publish", queue, bodies, **settings)
             rates.append(bodies.count / found["seconds"])
-            await _drain(peer, cluster, queue, bodies)
+            await _drain(driver, queue, bodies)
     return [Result(each, median(rates), "msg/s") for each in (name, same) if each]
 
 
-async def _drain(peer: Peer, cluster: Cluster, queue: str, bodies: Bodies) -> None:
-    found = await run(peer, cluster, "consume", queue, **bodies.arguments())
+async def _drain(driver: Driver, queue: str, bodies: Bodies) -> float:
+    """Everything arrives and is acknowledged, nothing twice; how long that takes. Raises BenchmarkWrong."""
+    found = await driver.run("consume", queue, bodies)
+    _check(found)
+    seconds: float = found["seconds"]
+    return seconds
+
+
+def _check(found: dict[str, Any]) -> None:
     if found["duplicates"]:
-        raise BenchmarkWrong(f"{peer.name}: {found['duplicates']} messages were stored twice")
+        raise BenchmarkWrong(f"{found['duplicates']} messages were stored twice")
 
 
 async def _end_to_end(
@@ -78,17 +87,15 @@ async def _end_to_end(
     """Published, consumed and acknowledged at once."""
     rates: list[float] = []
     spent: list[float] = []
-    async with started(peer) as cluster:
-        await start(cluster)
+    async with running(peer) as driver:
         for number in range(RUNS):
             queue = f"run-{number}"
-            await run(peer, cluster, "declare", queue)
-            before = _cpu_s(cluster)
-            found = await run(peer, cluster, "both", queue, **bodies.arguments(), **settings)
-            spent.append((_cpu_s(cluster) - before) / bodies.count * 1e6)
+            await driver.declare(queue)
+            before = _cpu_s(driver.cluster)
+            found = await driver.run("both", queue, bodies, **settings)
+            spent.append((_cpu_s(driver.cluster) - before) / bodies.count * 1e6)
             rates.append(bodies.count / found["seconds"])
-            if found["duplicates"]:
-                raise BenchmarkWrong(f"{peer.name}: {found['duplicates']} messages were stored twice")
+            _check(found)
     results = [Result(each, median(rates), "msg/s") for each in (name, same) if each]
     if cpu:
         results.append(Result("broker_cpu_s_per_1M", median(spent), "s"))
@@ -137,7 +144,7 @@ async def end_to_end_1kib(peer: Peer, scale: float) -> list[Result]:
 
 async def end_to_end_64kib(peer: Peer, scale: float) -> list[Result]:
     """``end_to_end_64KiB``."""
-    settings = {**_own(peer), "credit": _LARGE_CREDIT}
+    settings = {**_own(peer), **_LARGE}
     async with random_file(_count(peer, _64KIB, scale), 64 * 1024) as bodies:
         return await _end_to_end(peer, "end_to_end_64KiB", bodies, settings)
 
@@ -151,25 +158,22 @@ async def publish_await(peer: Peer, scale: float) -> list[Result]:
 async def consume_each(peer: Peer, scale: float) -> list[Result]:
     """``consume_each``: a Python client; the queue is filled first."""
     rates: list[float] = []
-    async with random_file(_count(peer, _PYTHON, scale), 100) as bodies, started(peer) as cluster:
-        await start(cluster)
+    async with random_file(_count(peer, _PYTHON, scale), 100) as bodies, running(peer) as driver:
         for number in range(RUNS):
             queue = f"run-{number}"
-            await run(peer, cluster, "declare", queue)
-            await run(peer, cluster, "publish", queue, **bodies.arguments())
-            found = await run(peer, cluster, "consume", queue, **bodies.arguments())
-            rates.append(bodies.count / found["seconds"])
+            await driver.declare(queue)
+            await driver.run("publish", queue, bodies)
+            rates.append(bodies.count / await _drain(driver, queue, bodies))
     return [Result("consume_each", median(rates), "msg/s")]
 
 
 async def latency(peer: Peer, scale: float) -> list[Result]:
     """``confirm_p50_ms`` and ``confirm_p99_ms``."""
     count = max(_LEAST, round(_WAITS * scale)) + _WARM
-    async with random_file(count, 100) as bodies, started(peer, "latency") as cluster:
-        await start(cluster)
-        await run(peer, cluster, "declare", "latency")
-        found = await run(peer, cluster, "latency", "latency", **bodies.arguments(), rate=RATE, warm=_WARM)
-        await _drain(peer, cluster, "latency", bodies)
+    async with random_file(count, 100) as bodies, running(peer, "latency") as driver:
+        await driver.declare("latency")
+        found = await driver.run("latency", "latency", bodies, rate=RATE, warm=_WARM)
+        await _drain(driver, "latency", bodies)
     waits: list[float] = sorted(found["waits_ms"])
     return [
         Result(f"confirm_p{percent}_ms", waits[len(waits) * percent // 100], "ms") for percent in (50, 99)
@@ -178,24 +182,25 @@ async def latency(peer: Peer, scale: float) -> list[Result]:
 
 async def losing_leaders(peer: Peer, scale: float) -> list[Result]:
     """``failover_ms_median`` and the others."""
-    async with started(peer, "failover") as cluster:
-        await start(cluster)
-        return await failover.measure(peer, cluster, scale)
+    async with running(peer, "failover") as driver:
+        return await failover.measure(driver, scale)
 
 
-async def start_up(peer: Peer, scale: float) -> list[Result]:
+async def start_up(peer: Peer, _scale: float) -> list[Result]:
     """``start_s``: three fresh nodes to the first confirm; ``rss_idle_mb`` after two idle seconds."""
     seconds: list[float] = []
     idle = 0.0
     async with random_file(1, 100) as bodies:
         for _ in range(_STARTS):
-            async with started(peer) as cluster:
+            async with laid_out(lambda directory: peer.make(directory, "load")) as cluster:
+                driver = Driver(peer, cluster)
                 begun = trio.current_time()
                 await start(cluster)
-                await run(peer, cluster, "declare", "first")
-                await run(peer, cluster, "publish", "first", **bodies.arguments())
+                await driver.run("declare", "first")
+                await driver.run("publish", "first", bodies)
                 seconds.append(trio.current_time() - begun)
-                await _drain(peer, cluster, "first", bodies)
+                await driver.find("first")
+                await _drain(driver, "first", bodies)
                 await trio.sleep(_IDLE_S)
                 idle = _resident_mb(cluster)
     return [Result("start_s", median(seconds), "s"), Result("rss_idle_mb", idle, "MB")]
@@ -207,37 +212,34 @@ def _resident_mb(cluster: Cluster) -> float:
 
 async def memory(peer: Peer, scale: float) -> list[Result]:
     """``rss_1M_mb``: the highest of the three with a million messages of 100 bytes queued."""
-    async with random_file(_count(peer, _QUEUED, scale), 100) as bodies, started(peer) as cluster:
-        await start(cluster)
-        await run(peer, cluster, "declare", "million")
-        await run(peer, cluster, "publish", "million", **bodies.arguments(), **_own(peer))
-        used = _resident_mb(cluster)
-        await _drain(peer, cluster, "million", bodies)
+    async with random_file(_count(peer, _QUEUED, scale), 100) as bodies, running(peer) as driver:
+        await driver.declare("million")
+        await driver.run("publish", "million", bodies, **_own(peer))
+        used = _resident_mb(driver.cluster)
+        await _drain(driver, "million", bodies)
     return [Result("rss_1M_mb", used, "MB")]
 
 
 async def disk(peer: Peer, scale: float) -> list[Result]:
     """``disk_bytes_per_message``: as haqactor's, the most that one of the three wrote."""
-    async with employee_file(_count(peer, _RECORDS, scale)) as bodies, started(peer) as cluster:
-        await start(cluster)
-        await run(peer, cluster, "declare", "records")
-        before = [written_bytes(server.directory) for server in cluster.servers]
-        await run(peer, cluster, "publish", "records", **bodies.arguments(), **_own(peer))
-        after = [written_bytes(server.directory) for server in cluster.servers]
-        await _drain(peer, cluster, "records", bodies)
+    async with employee_file(_count(peer, _RECORDS, scale)) as bodies, running(peer) as driver:
+        await driver.declare("records")
+        before = [written_bytes(server.directory) for server in driver.cluster.servers]
+        await driver.run("publish", "records", bodies, **_own(peer))
+        after = [written_bytes(server.directory) for server in driver.cluster.servers]
+        await _drain(driver, "records", bodies)
     used = max(new - old for new, old in zip(after, before, strict=True))
     return [Result("disk_bytes_per_message", used / bodies.count, "B")]
 
 
 async def queues(peer: Peer, scale: float) -> list[Result]:
     """``declare_1000_queues_s``, and by how much the largest node grew: ``rss_1000_queues_mb``."""
-    async with started(peer) as cluster:
-        await start(cluster)
-        await run(peer, cluster, "declare", "first")
-        before = _resident_mb(cluster)
+    async with running(peer) as driver:
+        await driver.declare("first")
+        before = _resident_mb(driver.cluster)
         count = max(1, round(_QUEUES * scale))
-        found = await run(peer, cluster, "declare", "queue", count=count)
-        grown = _resident_mb(cluster) - before
+        found = await driver.run("declare", "queue", count=count)
+        grown = _resident_mb(driver.cluster) - before
     return [
         Result("declare_1000_queues_s", found["seconds"], "s"),
         Result("rss_1000_queues_mb", grown, "MB"),
@@ -275,8 +277,8 @@ def program_of(row: str) -> str:
 
 
 async def measure(peer: str, row: str, *, scale: float = 1.0) -> list[Result] | None:
-    """One row (or one of its figures) of one peer, all its figures; None where the peer has no such row or is not
-    installed. ``scale``: of the number of messages, for a look at whether it works.
+    """One row (or one of its figures) of one peer, all its figures; None where the peer has no such row or is
+    not installed. ``scale``: of the number of messages, for a look at whether it works.
 
     Raises KeyError for an unknown name, BenchmarkWrong where what arrived is not what was sent."""
     entrant, program = PEERS[peer], program_of(row)

@@ -90,7 +90,8 @@ static bool message_next(Link *link, Message *message)
     }
 }
 
-/* The answer to a request, in `answer`; false where there is none in time, or it tells an error. */
+/* The answer to a request, in `answer`; false where there is none in time, or it tells an error. What is asked
+ * while nobody leads is not answered at all: it is asked again soon, and says the same again. */
 static bool request(Link *link, const char *subject, const char *text)
 {
     static uint64_t number;
@@ -99,8 +100,8 @@ static bool request(Link *link, const char *subject, const char *text)
     put_format(link, "PUB %s %s %zu\r\n", subject, inbox, strlen(text));
     put_text(link, text);
     put_text(link, "\r\n");
-    int64_t begun = now();
-    while (link->fd >= 0 && now() - begun < 5 * SECOND) {
+    int64_t until = now() + SECOND / 2;
+    while (link->fd >= 0 && now() < until) {
         Message message;
         link_move(link);
         while (message_next(link, &message)) {
@@ -111,7 +112,7 @@ static bool request(Link *link, const char *subject, const char *text)
             answer[length] = 0;
             return length > 0 && strstr(answer, "\"error\":") == NULL;
         }
-        links_wait(link, 1, now() + SECOND / 10, false);
+        links_wait(link, 1, until, false);
     }
     snprintf(answer, sizeof answer, "no answer");
     return false;

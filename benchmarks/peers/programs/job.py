@@ -1,7 +1,8 @@
-"""A client program's job and its account of what arrived: the same arguments and the same JSON as our C programs.
+"""A client program's job and its account of what arrived: the same arguments and the same JSON as our C
+programs.
 
-One rule: every body is compared with what was sent, byte by byte; what comes twice is counted, what is missing is
-an error.
+One rule: every body is compared with what was sent, byte by byte; what comes twice is counted, what is
+missing is an error.
 """
 
 import json
@@ -17,7 +18,7 @@ class Wrong(Exception):
 
 @dataclass(slots=True)
 class Job:
-    """``MODE name=value ...``; ``window``: in flight at once; ``batch``: asked for or acknowledged at once."""
+    """``MODE name=value ...``; ``window``: in flight at once; ``batch``: acknowledged at once."""
 
     mode: str
     queue: str = ""

@@ -1,8 +1,8 @@
-"""Brings a job to a node of PySyncObj and passes on what that prints: the same arguments and JSON as the other
-clients.
+"""Brings a job to a node of PySyncObj and passes on what that prints: the same arguments and JSON as the
+other clients.
 
-One rule: a load goes to the leader, which is fastest there; a stream that is to survive the leader goes to a node
-that is not.
+One rule: a load goes to the leader, which is fastest there; a stream that is to survive the leader goes to a
+node that is not.
 """
 
 import json
@@ -34,7 +34,8 @@ def place(ports: list[int], *, leader: bool) -> int:
     while now() - begun < _PATIENCE_S:
         known = {port: found for port in ports if (found := status(port)) is not None}
         whole = len(known) == len(ports) and all(
-            found["ready"] and found["leader"] and found["connected"] == len(ports) - 1 for found in known.values()
+            found["ready"] and found["leader"] and found["connected"] == len(ports) - 1
+            for found in known.values()
         )
         for port, found in known.items():
             if whole and (found["leader"] == found["self"]) == leader:
@@ -53,15 +54,19 @@ def run(arguments: list[str]) -> None:
     with socket.create_connection(("127.0.0.1", port)) as link:
         link.sendall(json.dumps(arguments).encode() + b"\n")
         if job.mode == "stream":
-            threading.Thread(
-                target=lambda: (sys.stdin.buffer.read(), link.shutdown(socket.SHUT_WR)), daemon=True
-            ).start()
+            threading.Thread(target=_end_with_input, args=(link,), daemon=True).start()
         last = b""
         for last in link.makefile("rb"):
             sys.stdout.buffer.write(last)
             sys.stdout.buffer.flush()
     if b'"error"' in last or not last:
         raise Wrong(last.decode() or "the node is gone")
+
+
+def _end_with_input(link: socket.socket) -> None:
+    """Tells the node once standard input ends."""
+    sys.stdin.buffer.read()
+    link.shutdown(socket.SHUT_WR)
 
 
 def main() -> None:

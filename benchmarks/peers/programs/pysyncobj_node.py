@@ -1,8 +1,8 @@
-"""A node of a PySyncObj cluster with one ReplQueue, and what measures it: PySyncObj has no clients, an application
-is a node itself.
+"""A node of a PySyncObj cluster with one ReplQueue, and what measures it: PySyncObj has no clients, an
+application is a node itself.
 
-One rule: a load runs inside the node that it is asked for, driven by the callbacks of its own commands, so that
-no other thread stands between.
+One rule: a load runs inside the node that it is asked for, driven by the callbacks of its own commands, so
+that no other thread stands between.
 
 A connection to the control port brings one line, a job's arguments as JSON, and gets what the job prints.
 """
@@ -25,13 +25,15 @@ _AGAIN_S = 2.0
 
 
 class Node:
-    """One member. ``batched``: its default, entries wait for the next of its periodic messages; better for many
-    commands, worse for one."""
+    """One member. ``batched``: its default, entries wait for the next of its periodic messages; better for
+    many commands, worse for one."""
 
     def __init__(self, own: str, others: list[str], directory: str, *, batched: bool) -> None:
         self.queue: Any = batteries.ReplQueue()
         conf = pysyncobj.SyncObjConf(
-            journalFile=f"{directory}/journal", fullDumpFile=f"{directory}/dump", appendEntriesUseBatch=batched
+            journalFile=f"{directory}/journal",
+            fullDumpFile=f"{directory}/dump",
+            appendEntriesUseBatch=batched,
         )
         self.member: Any = pysyncobj.SyncObj(own, others, conf, consumers=[self.queue])
 
@@ -177,7 +179,7 @@ def stream(node: Node, job: Job, connection: socket.socket) -> dict[str, Any]:
     Ends between two of them once the other end sends no more."""
     bodies = job.load()
     stopping = threading.Event()
-    threading.Thread(target=lambda: (connection.recv(1), stopping.set()), daemon=True).start()
+    threading.Thread(target=_set_at_end, args=(connection, stopping), daemon=True).start()
     number = 0
     for body in bodies:
         begun = time.monotonic_ns()
@@ -188,6 +190,12 @@ def stream(node: Node, job: Job, connection: socket.socket) -> dict[str, Any]:
         if stopping.is_set():
             break
     return {"confirmed": number}
+
+
+def _set_at_end(connection: socket.socket, event: threading.Event) -> None:
+    """Once the other end sends no more."""
+    connection.recv(1)
+    event.set()
 
 
 def _put_once(node: Node, body: bytes) -> bool:

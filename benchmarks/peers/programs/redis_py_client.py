@@ -34,7 +34,7 @@ def consume(job: Job, bodies: list[bytes], connection: Any) -> None:
     begun = now()
     while not arrivals.complete:
         found = connection.xreadgroup(_GROUP, "c", {job.queue: ">"}, count=job.credit, block=1_000)
-        entries = found[0][1] if isinstance(found, list) else next(iter(found.values()))[0]
+        ((_, entries),) = found
         pipeline = connection.pipeline(transaction=False)
         for number, values in entries:
             arrivals.take(values[b"b"])
