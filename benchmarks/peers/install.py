@@ -54,7 +54,7 @@ def _debian() -> list[str]:
         return [f"not a Debian: install {', '.join(wanted)} by hand, their services stopped"]
     if os.geteuid() != 0:
         return [f"needs root: {' '.join(command)} (then stop and disable their services)"]
-    with _kept_down([unit for name in wanted for unit in PACKAGES[name]]):
+    with kept_down([unit for name in wanted for unit in PACKAGES[name]]):
         environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
         if not _run(command, environment):
             _run(["apt-get", "update"], environment)
@@ -71,7 +71,7 @@ def _installed(package: str) -> bool:
 
 
 @contextmanager
-def _kept_down(units: list[str]) -> Generator[None]:
+def kept_down(units: list[str]) -> Generator[None]:
     """Debian starts a service as its package is installed, and at each boot: mask them for systemd, and
     forbid it to the older scripts while it lasts."""
     if _UNITS.is_dir():

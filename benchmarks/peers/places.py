@@ -3,6 +3,7 @@
 One rule: nothing is looked for anywhere else, and nothing is started to find out.
 """
 
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -46,8 +47,10 @@ def redis_server() -> Path | None:
 def rabbitmq_sbin(library: Path = Path("/usr/lib/rabbitmq/lib")) -> Path | None:
     """The folder of RabbitMQ's own scripts; the newest of several. Those on the path refuse to run under
     another user than theirs."""
-    found = sorted(path.parent for path in library.glob("rabbitmq_server-*/sbin/rabbitmq-server"))
-    return found[-1] if found else None
+    found = [path.parent for path in library.glob("rabbitmq_server-*/sbin/rabbitmq-server")]
+    return max(
+        found, key=lambda sbin: [int(part) for part in re.findall(r"\d+", sbin.parent.name)], default=None
+    )
 
 
 def _package(name: str) -> Callable[[], bool]:

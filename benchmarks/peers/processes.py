@@ -40,8 +40,11 @@ class Server:
 
     @property
     def alive(self) -> bool:
-        """Whether its process runs."""
-        return self._process is not None and self._process.poll() is None
+        """Whether its process runs. One that ended is let go only by ``kill``; nobody else gets its
+        number until then."""
+        if self._process is None:
+            return False
+        return os.waitid(os.P_PID, self._process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None
 
     def start(self) -> None:
         """Start it; it must not run."""
