@@ -84,7 +84,6 @@ def main() -> None:
     if wanted.list:
         _list(peers, rows, absent)
         return
-    signal.signal(signal.SIGTERM, signal.getsignal(signal.SIGINT))  # so that every server is stopped
     console = Console(stderr=True)
     for reason in absent.values():
         console.print(reason, style="yellow", markup=False, highlight=False)
@@ -119,7 +118,12 @@ def _run(
     before = os.times().elapsed
 
     async def one() -> list[Result]:
-        return await measure(peer.name, row, scale=scale) or []
+        found: list[Result] = []
+        async with trio.open_nursery() as nursery:
+            await nursery.start(_interrupted)
+            found += await measure(peer.name, row, scale=scale) or []
+            nursery.cancel_scope.cancel()
+        return found
 
     try:
         found = trio.run(one)
@@ -134,6 +138,14 @@ def _run(
     told = ", ".join(f"{each.name} {each.value:,.4g} {each.unit}" for each in found)
     seconds = os.times().elapsed - before
     console.print(f"{peer.name}: {told}  [{seconds:.0f} s]", highlight=False, markup=False)
+
+
+async def _interrupted(task_status: trio.TaskStatus[None]) -> None:
+    """SIGTERM ends this program as SIGINT does: every server is killed, every file deleted."""
+    with trio.open_signal_receiver(signal.SIGTERM) as signals:
+        task_status.started()
+        async for _ in signals:
+            raise KeyboardInterrupt
 
 
 def _show(peers: list[Peer], figures: list[Figure]) -> None:

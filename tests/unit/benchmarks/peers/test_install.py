@@ -16,16 +16,16 @@ def test_the_lock_names_no_index_and_hashes_all() -> None:
         assert "==" in lines[number]
         assert lines[number + 1].lstrip().startswith("--hash=sha256:")
     text = (places.HERE / "requirements.in").read_text()
-    text = (places.HERE / "requirements.in").read_text()
     asked = [line for line in text.splitlines() if not line.startswith("#")]
     pinned = {lines[number].split("==")[0] for number in pins}
     assert {line.split("[")[0] for line in asked} <= pinned
 
 
 def test_a_block_is_one_package() -> None:
-    lock = "# a\na==1 \\\n    --hash=sha256:1 \\\n    --hash=sha256:2\n    # via b\nb==2 \\\n    --hash=sha256:3\n"
-    assert block(lock, "a") == "a==1 \\\n    --hash=sha256:1 \\\n    --hash=sha256:2\n    # via b\n"
-    assert block(lock, "b") == "b==2 \\\n    --hash=sha256:3\n"
+    first = "a==1 \\\n    --hash=sha256:1 \\\n    --hash=sha256:2\n    # via b\n"
+    second = "b==2 \\\n    --hash=sha256:3\n"
+    assert block(f"# lock\n{first}{second}", "a") == first
+    assert block(f"# lock\n{first}{second}", "b") == second
 
 
 def test_services_are_kept_down_while_packages_are_installed(
