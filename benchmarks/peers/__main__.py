@@ -130,7 +130,7 @@ def _run(
     except BaseException as error:  # a row that fails must not hide what the others measured
         errors = leaves(error)
         if any(isinstance(each, KeyboardInterrupt) for each in errors):
-            raise
+            sys.exit(130)
         reason = str(errors[0]) if isinstance(errors[0], BenchmarkWrong) else repr(errors[0])
         failures.append(f"{peer.name}, {row} failed: {reason}")
         return

@@ -182,7 +182,8 @@ static bool peer_declare(Link *link, const char *queue)
     }
     snprintf(subject, sizeof subject, "$JS.API.STREAM.INFO.%s", queue);
     snprintf(step_down, sizeof step_down, "$JS.API.STREAM.LEADER.STEPDOWN.%s", queue);
-    lead(link, subject, step_down);
+    if (!job.anywhere)
+        lead(link, subject, step_down);
     return true;
 }
 

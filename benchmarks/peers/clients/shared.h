@@ -62,6 +62,7 @@ static struct {
     uint64_t count, size, window, batch, credit, links, rate, warm;
     bool batches;  /* the peer's own batches, where it has them */
     bool audit;    /* report what is missing instead of failing */
+    bool anywhere; /* a queue may be led by whichever server it is */
 } job = {.window = 1000, .batch = 100, .credit = 10000, .links = 1, .rate = 100};
 
 static int numbers(const char *text, int *into)
@@ -115,6 +116,8 @@ static void job_read(int argc, char **argv)
             job.batches = number != 0;
         else if (strcmp(name, "audit") == 0)
             job.audit = number != 0;
+        else if (strcmp(name, "anywhere") == 0)
+            job.anywhere = number != 0;
         else
             die("unknown: %s", name);
     }

@@ -32,6 +32,7 @@ class Job:
     rate: int = 100
     warm: int = 0
     audit: bool = False
+    anywhere: bool = False
 
     @classmethod
     def parse(cls, arguments: list[str]) -> "Job":
