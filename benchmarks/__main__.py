@@ -46,6 +46,10 @@ PROGRAMS: Final[dict[str, tuple[tuple[str, ...], Callable[[], Awaitable[list[Res
         ("failover_ms_median", "failover_ms_max", "failover_lost", "failover_duplicates"),
         failover.failover,
     ),
+    "failover-stop": (
+        ("failover_stop_ms_median", "failover_stop_ms_max", "failover_stop_lost", "failover_stop_duplicates"),
+        failover.failover_stop,
+    ),
     "start": (("start_s", "rss_idle_mb"), footprint.start),
     "memory": (("rss_1M_mb", "rss_1M_beside_cache_mb"), footprint.memory),
     "disk": (("disk_bytes_per_message",), footprint.disk),

@@ -1,11 +1,12 @@
-"""The leader is killed with -9, again and again: how long until the next confirm, is anything lost, is
-anything stored twice.
+"""The leader is killed with -9, or stopped with SIGSTOP, again and again: how long until the next confirm, is
+anything lost, is anything stored twice.
 
-One rule: what counts is the first confirm of a publish that began after the kill; one that was on its way
+One rule: what counts is the first confirm of a publish that began after the signal; one that was on its way
 does not.
 """
 
 import signal
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -17,10 +18,13 @@ from benchmarks.clusters import started
 from benchmarks.result import QUICK, BenchmarkWrong, Result, median
 from haqactor.cli.launcher import LocalCluster
 
-KILLS: Final = 5 if QUICK else 20
+KILLS: Final = 5 if QUICK else 50
+STOPS: Final = 2 if QUICK else 20
 _QUEUE: Final = "failover"
 _SETTLE_CONFIRMS: Final = 100 if QUICK else 500
 _BOUND_SECONDS: Final = 30
+Once = Callable[[LocalCluster, int, "_Stream"], Awaitable[float]]
+
 _RETRIED: Final = (
     haqactor.NoQuorum,
     haqactor.OutcomeUnknown,
@@ -81,39 +85,59 @@ async def _certainly(producer: "haqactor.Producer", body: bytes, seq: int) -> No
 
 async def failover() -> list[Result]:
     """``failover_ms_median`` and ``_max`` over all kills, and what was lost or stored twice."""
+    return await _again_and_again("failover", KILLS, _kill_once)
+
+
+async def failover_stop() -> list[Result]:
+    """The same with leaders that are stopped and go on later, ``failover_stop_*``: no connection of theirs
+    breaks.
+    """
+    return await _again_and_again("failover_stop", STOPS, _stop_once)
+
+
+async def _again_and_again(name: str, times: int, once: Once) -> list[Result]:
     stream = _Stream()
     gaps: list[float] = []
     async with started() as cluster, haqactor.connect(cluster.url) as broker:
         queue = await broker.declare(_QUEUE)
         async with trio.open_nursery() as nursery:
             stopping: trio.CancelScope = await nursery.start(stream.run, broker)
-            for _ in range(KILLS):
+            for _ in range(times):
                 with trio.move_on_after(_BOUND_SECONDS) as scope:
-                    gaps.append(await _kill_once(cluster, queue, stream))
+                    await stream.wait_more(_SETTLE_CONFIRMS)
+                    gaps.append(await once(cluster, (await queue.info()).leader, stream) * 1e3)
                 if scope.cancelled_caught:
-                    raise BenchmarkWrong(f"no confirm within {_BOUND_SECONDS} s of kill {len(gaps) + 1}")
+                    raise BenchmarkWrong(f"no confirm within {_BOUND_SECONDS} s of failure {len(gaps) + 1}")
             stopping.cancel()
         lost, duplicates = await _audit(queue, stream.confirmed)
     return [
-        Result("failover_ms_median", median(gaps), "ms"),
-        Result("failover_ms_max", max(gaps), "ms"),
-        Result("failover_lost", lost, "messages"),
-        Result("failover_duplicates", duplicates, "messages"),
+        Result(f"{name}_ms_median", median(gaps), "ms"),
+        Result(f"{name}_ms_max", max(gaps), "ms"),
+        Result(f"{name}_lost", lost, "messages"),
+        Result(f"{name}_duplicates", duplicates, "messages"),
     ]
 
 
-async def _kill_once(cluster: LocalCluster, queue: "haqactor.Queue", stream: _Stream) -> float:
-    """Milliseconds from the kill to the next confirm; the killed node is back and the stream settled at the
-    end.
-    """
-    await stream.wait_more(_SETTLE_CONFIRMS)
-    victim = (await queue.info()).leader
+async def _kill_once(cluster: LocalCluster, victim: int, stream: _Stream) -> float:
+    """Seconds from the kill to the next confirm; the killed node is back at the end."""
     killed = trio.current_time()
     cluster.kill(victim, signal.SIGKILL)
     gap = await stream.wait_confirm_of_publish_after(killed) - killed
     await cluster.restart(victim)
     await cluster.wait_ready()
-    return gap * 1e3
+    return gap
+
+
+async def _stop_once(cluster: LocalCluster, victim: int, stream: _Stream) -> float:
+    """Seconds from SIGSTOP to the next confirm; the node goes on at the end, whatever happens."""
+    stopped = trio.current_time()
+    cluster.kill(victim, signal.SIGSTOP)
+    try:
+        gap = await stream.wait_confirm_of_publish_after(stopped) - stopped
+    finally:
+        cluster.kill(victim, signal.SIGCONT)
+    await cluster.wait_ready()
+    return gap
 
 
 async def _audit(queue: "haqactor.Queue", confirmed: list[bytes]) -> tuple[int, int]:

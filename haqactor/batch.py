@@ -24,7 +24,8 @@ import struct
 from array import array
 from collections.abc import Sequence
 from hashlib import blake2b
-from typing import Any, Final, NamedTuple
+from itertools import accumulate
+from typing import Any, Final, NamedTuple, TypeGuard, cast
 
 import google_crc32c
 import zstandard
@@ -45,15 +46,20 @@ Not the limit of today, or lowering it would make unreadable what was stored bef
 ZSTD, EQUAL, FLAGS, KEYS = 1, 2, 4, 8
 EXTRAS: Final = 1
 _COMPRESS_FROM: Final = 256
+_PAUSE_MAX: Final = 16
 _TEXT: Final = (str, type(None))
 _MAP: Final = (dict, type(None))
 
 
+Extras = tuple[str | None, dict[str, Any] | None, str | None]
+"""A message's key, headers and id."""
+
+
 class Content(NamedTuple):
-    """One message as it is packed: ``extras`` is None or ``(key, headers, message_id)``."""
+    """One message as it is packed; ``extras``: None where it has none of them."""
 
     body: bytes
-    extras: tuple[str | None, dict[str, Any] | None, str | None] | None = None
+    extras: Extras | None = None
 
 
 class Head(NamedTuple):
@@ -68,6 +74,16 @@ class Head(NamedTuple):
     size: int
 
 
+Contents = Sequence[bytes] | Sequence[Content]
+"""Messages; where none has extras their bodies alone, for each object that is there beside them costs time
+whenever garbage is collected."""
+
+
+def are_bodies(contents: Contents) -> TypeGuard[Sequence[bytes]]:
+    """Are they bodies alone?"""
+    return type(contents[0]) is bytes
+
+
 def key_hash(key: str) -> int:
     """The 64-bit hash of a routing key, the same on every machine."""
     return int.from_bytes(blake2b(key.encode(), digest_size=8).digest(), "little")
@@ -76,36 +92,54 @@ def key_hash(key: str) -> int:
 class Packer:
     """Packs batches. Owned by one task: a zstd compressor must never be shared between threads."""
 
-    __slots__ = ("_compressor",)
+    __slots__ = ("_compressor", "_passed", "_pause")
 
     def __init__(self, level: int = 1) -> None:
         self._compressor = zstandard.ZstdCompressor(level=level, write_content_size=True)
+        self._pause = 0  # batches that are not tried after one that did not shrink: 1, 2, 4, ...
+        self._passed = 0
 
-    def pack(self, contents: Sequence[Content]) -> bytes:
+    def pack(self, contents: Contents) -> bytes:
         """The bytes of a batch of 1..256 messages."""
-        flags = 0
-        if any(content.extras is not None for content in contents):
-            pieces, marks, hashes = _with_extras(contents)
-            flags |= FLAGS | (KEYS if any(hashes) else 0)
-        else:
-            pieces, marks, hashes = [content.body for content in contents], b"", array("Q")
+        if are_bodies(contents):
+            return self._pack(contents, 0, b"", array("Q"))
+        given = cast("Sequence[Content]", contents)
+        if any(content.extras is not None for content in given):
+            pieces, marks, hashes = _with_extras(given)
+            return self._pack(pieces, FLAGS | (KEYS if any(hashes) else 0), marks, hashes)
+        return self._pack([content.body for content in given], 0, b"", array("Q"))
+
+    def _pack(self, pieces: Sequence[bytes], flags: int, marks: bytes, hashes: "array[int]") -> bytes:
         lengths = array("I", map(len, pieces))
         if lengths.count(lengths[0]) == len(lengths):
             flags |= EQUAL
             lengths = lengths[:1]
         table = b"".join((lengths.tobytes(), marks, hashes.tobytes() if flags & KEYS else b""))
         raw = b"".join(pieces)
-        stored = raw
-        if len(raw) >= _COMPRESS_FROM:
-            packed = self._compressor.compress(raw)
-            if len(packed) < len(raw) - len(raw) // 16:
-                stored = packed
-                flags |= ZSTD
+        stored = self._compressed(raw) if len(raw) >= _COMPRESS_FROM else None
+        if stored is None:
+            stored = raw
+        else:
+            flags |= ZSTD
         fixed = _HEAD.pack(
-            VERSION, flags, len(contents), len(table), len(stored), len(raw), google_crc32c.value(raw), 0
+            VERSION, flags, len(pieces), len(table), len(stored), len(raw), google_crc32c.value(raw), 0
         )[:20]
         check = google_crc32c.extend(google_crc32c.value(fixed), table)
         return b"".join((fixed, check.to_bytes(4, "little"), table, stored))
+
+    def _compressed(self, raw: bytes) -> bytes | None:
+        """None where that is not worth it. Who publishes what does not shrink (pictures, ciphertext) mostly
+        goes on so, and trying would be a third of a producer's work: so it is tried ever more rarely."""
+        if self._passed < self._pause:
+            self._passed += 1
+            return None
+        packed = self._compressor.compress(raw)
+        self._passed = 0
+        if len(packed) < len(raw) - len(raw) // 16:
+            self._pause = 0
+            return packed
+        self._pause = min(2 * self._pause or 1, _PAUSE_MAX)
+        return None
 
 
 def _with_extras(contents: Sequence[Content]) -> tuple[list[bytes], bytes, "array[int]"]:
@@ -192,22 +226,24 @@ def _decompress(stored: bytes, size: int) -> bytes:
 
 def unpack(data: Buffer, content_bytes_max: int) -> list[Content]:
     """The messages. Raises ProtocolError."""
+    bodies, extras = columns(data, content_bytes_max)
+    return list(map(Content, bodies, extras or [None] * len(bodies)))
+
+
+def columns(data: Buffer, content_bytes_max: int) -> tuple[list[bytes], list[Extras | None] | None]:
+    """Their bodies, and their extras where any has some. Raises ProtocolError."""
     raw = content(data, content_bytes_max)
-    at = 0
     flags, count = data[1], int.from_bytes(bytes(data[2:4]), "little")
-    result: list[Content] = []
-    marks = b""
-    if flags & FLAGS:
-        start = HEAD_BYTES + (4 if flags & EQUAL else 4 * count)
-        marks = bytes(data[start : start + count])
-    for row, length in enumerate(lengths(data)):
-        piece = raw[at : at + length]
-        at += length
-        if marks and marks[row] & EXTRAS:
-            result.append(_open(piece))
-        else:
-            result.append(Content(piece))
-    return result
+    ends = list(accumulate(lengths(data)))
+    pieces = [raw[begin:end] for begin, end in zip([0, *ends], ends, strict=False)]
+    if not flags & FLAGS:
+        return pieces, None
+    start = HEAD_BYTES + (4 if flags & EQUAL else 4 * count)
+    extras: list[Extras | None] = [None] * count
+    for row, mark in enumerate(bytes(data[start : start + count])):
+        if mark & EXTRAS:
+            pieces[row], extras[row] = _open(pieces[row])
+    return pieces, extras
 
 
 def _open(piece: bytes) -> Content:

@@ -105,6 +105,7 @@ class QueueConfig:
 
 _MAY_BE_NONE: Final = ("queue_bytes_max", "group_messages_max", "group_bytes_max")
 """Limits that are none where they are 0."""
+_LIMIT_END: Final = 1 << 48
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -147,13 +148,15 @@ class Limits:
         for item in fields(self):
             value: object = getattr(self, item.name)
             none = item.name in _MAY_BE_NONE
+            whole = item.type is int  # a float that went into the log could be decoded by no replica
             if (
                 isinstance(value, bool)
-                or not isinstance(value, int | float)
-                or not (value > 0 or (none and value == 0))
+                or not isinstance(value, int if whole else int | float)
+                or not (0 < value < _LIMIT_END or (none and value == 0))
             ):
-                least = "from 0 (none) on" if none else "above 0"
-                raise ConfigError(f"limits.{item.name} is {value!r}, but must be a number {least}")
+                kind = "whole number" if whole else "number"
+                least = "from 0 (none) on" if none else f"above 0 and below {_LIMIT_END}"
+                raise ConfigError(f"limits.{item.name} is {value!r}, but must be a {kind} {least}")
         if not self.heartbeat * 2 < self.election_min < self.election_max:
             raise ConfigError("limits: 2 x heartbeat < election_min < election_max must hold")
         if self.message_bytes_max > MESSAGE_BYTES_MOST:

@@ -31,6 +31,10 @@ _HEAD: Final = struct.Struct("<IIIBBHQQI")
 _AFTER_CRC: Final = struct.Struct("<IIBBHQQI")
 HEAD_BYTES: Final = _HEAD.size
 ENTRY_BYTES_MAX: Final = 64 * 1024 * 1024
+"""What any reader takes: of the journal, and of what a peer sends."""
+PROPOSED_BYTES_MAX: Final = 48 * 1024 * 1024
+"""What a leader appends at most, well below that: an entry that no reader takes would be applied, and be
+damage at the next start. The largest message and what may travel beside it fit."""
 
 
 class Kind(IntEnum):

@@ -73,6 +73,11 @@ class Stream(Protocol):
         """The peer's address, for logs."""
         ...
 
+    def is_among_last(self, reserve: int) -> bool:
+        """Has this connection one of the last ``reserve`` descriptors that the process may have (of the last
+        quarter, where that is fewer)? Never where connections need none."""
+        ...
+
     async def send_all(self, data: Buffer) -> None:
         """Hand over all bytes; blocks while the peer does not read. Raises StreamReset. A cancelled send
         leaves the stream unusable: abort it."""
@@ -85,6 +90,13 @@ class Stream(Protocol):
 
     async def receive_some(self, max_bytes: int = 262_144) -> bytes:
         """The next bytes, at least one; ``b""`` when the peer closed in order. Raises StreamReset."""
+        ...
+
+    def give_up_after(self, seconds: float) -> None:
+        """Break it (StreamReset) once the other machine has taken none of the bytes that are on their way for
+        so long, or, where none are, has left the system's own questions unanswered. Else a system asks ever
+        more seldom: after a partition of a minute, it may say nothing for another minute. Where a system
+        cannot do that, nothing changes. Never raises."""
         ...
 
     async def aclose(self) -> None:
@@ -165,6 +177,10 @@ class DiskError(Exception):
 
 class DiskFull(DiskError):
     """No space left, or a quota was reached."""
+
+
+class NoDescriptors(DiskFull):
+    """No descriptor is left for another file. As with space: nothing was done, and later it may be."""
 
 
 class FileMissing(DiskError):

@@ -28,20 +28,24 @@ _AFTER_CRC: Final = struct.Struct("<BBHI")
 _BEFORE: Final = struct.Struct("<II")
 PRELUDE_BYTES: Final = _PRELUDE.size
 MAGIC: Final = 0x4A51
+_DECODED: Final = 8
+"""What a header takes in memory, lists and numbers, about: so many times its bytes on the wire."""
 _NULL: Final = NullProbe()
 
 
 class Frame(NamedTuple):
-    """One received frame; ``header`` is decoded CBOR, ``blob`` its opaque rest."""
+    """One received frame; ``header`` is decoded CBOR (from ``header_bytes`` on the wire), ``blob`` its opaque
+    rest."""
 
     kind: int
     header: Any
     blob: bytes
+    header_bytes: int = 0
 
     @property
     def size(self) -> int:
-        """A lower bound of the bytes it held, for flow control."""
-        return PRELUDE_BYTES + len(self.blob)
+        """About the bytes that it holds, for flow control."""
+        return PRELUDE_BYTES + self.header_bytes * _DECODED + len(self.blob)
 
 
 def encode(kind: int, header: Any, *blobs: Buffer) -> bytes:
@@ -111,6 +115,6 @@ class Decoder:
             whole = bytes(memoryview(buffer)[at + 8 : at + length])
             if google_crc32c.value(whole) != crc:
                 raise ProtocolError("a frame's checksum is wrong")
-            frames.append(Frame(kind, codec.loads(whole[8 : 8 + head]), whole[8 + head :]))
+            frames.append(Frame(kind, codec.loads(whole[8 : 8 + head]), whole[8 + head :], head))
             at += length
         return at

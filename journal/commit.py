@@ -191,11 +191,11 @@ class Committer:
         nothing has failed yet; what waits is bounded by those who submit, and acknowledges nothing (J10)."""
         while self._queue and not self._closing and self._needs_segment:
             self._probe.mark("journal.segment_not_prepared")
-            await self._segments.prepare(self._least_bytes())
-            if self._segments.has_room(self._least_bytes()):
-                return
-            self._probe.mark("journal.waits_for_space")
-            await trio.sleep(_RETRY_EVERY_S)
+            size = self._least_bytes()
+            await self._segments.prepare(size)
+            if not self._segments.has_room(size):  # else only more waits by now
+                self._probe.mark("journal.waits_for_space")
+                await trio.sleep(_RETRY_EVERY_S)
 
     @property
     def _needs_segment(self) -> bool:

@@ -60,9 +60,9 @@ class Compactor:
             try:
                 await self._release_snapshots()
                 return await self._retire() or await self._merge()
-            except DiskFull:
+            except DiskFull as error:
                 self._store.probe.mark("journal.no_space_to_compact")
-                self._store.segments.space_low = True
+                self._store.segments.refused(error)
                 return False
             except DiskError as error:
                 self._store.committer.poison(StorageFailed(f"compaction failed: {error}"))
@@ -116,12 +116,12 @@ class Compactor:
             if writer is None:
                 return None
             ref = await writer.finish()
+            file, columns = await open_cold(store.disk, store.directory, group.id, ref)
         except BaseException:
             if writer is not None:
                 with trio.CancelScope(shield=True):
                     await writer.abandon()
             raise
-        file, columns = await open_cold(store.disk, store.directory, group.id, ref)
         return Moved(group, ref, file, columns, generation)
 
     async def _retire(self) -> bool:

@@ -51,14 +51,17 @@ class Install:
             state = await SnapshotWriter.create(
                 store.disk, store.directory, group.id, number, store.boot, store.probe
             )
-        except DiskFull as error:
-            if cold is not None:
-                await cold.abandon()
-            raise Overloaded(
-                f"no space to receive a snapshot of group {group.id}", retry_after=5.0
-            ) from error
-        except DiskError as error:
-            store.committer.poison(StorageFailed(f"receiving a snapshot failed: {error}"))
+        except BaseException as error:
+            if cold is not None:  # the other one was not made: who is cancelled leaves nothing either
+                with trio.CancelScope(shield=True):
+                    await cold.abandon()
+            if isinstance(error, DiskFull):
+                raise Overloaded(
+                    f"no space to receive a snapshot of group {group.id}: {error}", retry_after=5.0
+                ) from error
+            if isinstance(error, DiskError):
+                store.committer.poison(StorageFailed(f"receiving a snapshot failed: {error}"))
+            raise
         return cls(store, group, meta, cold, state)
 
     @property
@@ -72,6 +75,11 @@ class Install:
         it."""
         indexes = self._cold.columns.indexes
         return Index(indexes[-1]) if indexes else Index(0)
+
+    @property
+    def entry_count(self) -> int:
+        """How many live entries are here already."""
+        return len(self._cold.columns.indexes)
 
     def have(self, index: Index) -> bool:
         """Is this live entry here already?"""
@@ -130,7 +138,7 @@ class Install:
         except DiskFull as error:
             await self.abandon()
             raise Overloaded(
-                f"no space to receive a snapshot of group {self._group.id}", retry_after=5.0
+                f"no space to receive a snapshot of group {self._group.id}: {error}", retry_after=5.0
             ) from error
         except DiskError as error:
             self._store.committer.poison(StorageFailed(f"receiving a snapshot failed: {error}"))
@@ -156,7 +164,7 @@ class Install:
         except DiskFull as error:
             await self._remove(file)
             raise Overloaded(
-                f"no space to receive a snapshot of group {group.id}", retry_after=5.0
+                f"no space to receive a snapshot of group {group.id}: {error}", retry_after=5.0
             ) from error
         except DiskError as error:
             store.committer.poison(StorageFailed(f"receiving a snapshot failed: {error}"))
@@ -195,7 +203,8 @@ class Install:
         """Give up; again does no harm."""
         if self.open:
             self.open = False
-            await self._remove()
+            with trio.CancelScope(shield=True):
+                await self._remove()
 
     async def _remove(self, file: DataFile | None = None) -> None:
         if file is not None:  # finished, and open by now

@@ -327,14 +327,14 @@ class Journal:
             try:
                 await writer.add_all(chunks)
                 ref = await writer.finish(meta, terms)
+                snapshot = await open_snapshot(self.disk, self.directory, group, ref)
             except BaseException:
                 with trio.CancelScope(shield=True):
                     await writer.abandon()
                 raise
-            snapshot = await open_snapshot(self.disk, self.directory, group, ref)
         except DiskFull as error:
-            self.segments.space_low = True
-            raise Overloaded(f"no space for a snapshot of group {group}", retry_after=5.0) from error
+            self.segments.refused(error)
+            raise Overloaded(f"no space for a snapshot of group {group}: {error}", retry_after=5.0) from error
         except DiskError as error:
             self.committer.poison(StorageFailed(f"writing a snapshot of group {group} failed: {error}"))
 
@@ -404,7 +404,8 @@ class Journal:
         return self._compactor.pinning()
 
     async def scrub_step(self) -> bool:
-        """Re-read one piece of what is sealed; True when a whole round is complete. Raises DataDamaged."""
+        """Re-read one piece of what is sealed; True when a whole round is complete. Raises DataDamaged,
+        StorageFailed."""
         return await self._scrubber.step()
 
     def statistics(self) -> JournalStatistics:

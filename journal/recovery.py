@@ -1,8 +1,7 @@
 """Opening a journal: find its end, tell a torn tail from corruption, and rebuild every group.
 
 One rule: only the last block after an unclean stop may be bad, and then it is cut and its groups are
-suspect. Anything
-else that does not fit is damage, and is refused by name (J2-J4).
+suspect. Anything else that does not fit is damage, and is refused by name (J2-J4).
 """
 
 from dataclasses import dataclass, field
@@ -150,20 +149,24 @@ class Recovery:
                 data.first_sequence = header.sequence
             found.last, found.current, found.offset = header, data.number, header.end
         if scan.bad is not None:
-            later = await scan.later_block()
-            if later is not None and not self._probe.bug("journal.corrupt_taken_for_torn"):
-                what = f"{scan.bad.what}, but {later}: this is corruption"
-                raise damaged(data.path, scan.bad.offset, what, scan.bad.groups or ())
-            torn = scan.bad.header
-            if torn is not None:
-                self._check_chain(data, torn)
-            if torn is not None and await last_written(data.file, torn.end, data.size) > torn.end:
-                # A block is written when the one before it is durable, and what is cut is erased first.
-                what = f"{scan.bad.what}, but more was written behind it: this is corruption"
-                raise damaged(data.path, scan.bad.offset, what, scan.bad.groups or ())
+            await self._check_torn(data, scan, scan.bad)
             found.cut, found.current, found.offset = scan.bad, data.number, scan.bad.offset
         elif not scan.offset:
             found.empty.append(data.number)
+
+    async def _check_torn(self, data: DataFile, scan: SegmentScan, bad: BadBlock) -> None:
+        """Can it be the log's torn end? A block is written when the one before it is durable, and what is cut
+        is erased first: then nothing is behind it, and it follows the last good one."""
+        behind = await scan.later_block()
+        torn = bad.header
+        if torn is not None and behind is None:
+            self._check_chain(data, torn)
+            if await last_written(data.file, torn.end, data.size) > torn.end:
+                behind = "more was written behind it"
+        if behind is not None and not self._probe.bug("journal.corrupt_taken_for_torn"):
+            raise damaged(
+                data.path, bad.offset, f"{bad.what}, but {behind}: this is corruption", bad.groups or ()
+            )
 
     def _check_chain(self, data: DataFile, header: BlockHeader) -> None:
         """Does the block follow the last good one? One that is torn has to, too."""

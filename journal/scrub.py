@@ -5,7 +5,8 @@ One rule: a step is bounded; it reads through the same checks as recovery and ne
 
 from collections.abc import Awaitable, Callable
 
-from haqactor.errors import DataDamaged
+from haqactor.env import DiskError, NoDescriptors
+from haqactor.errors import DataDamaged, StorageFailed
 from haqactor.journal.cold import open_cold
 from haqactor.journal.files import DataFile, damaged
 from haqactor.journal.group import Group
@@ -28,7 +29,7 @@ class Scrubber:
         self.pieces = 0
 
     async def step(self) -> bool:
-        """One piece; True when this ended a round. Raises DataDamaged."""
+        """One piece; True when this ended a round. Raises DataDamaged, StorageFailed."""
         if not self._todo:
             self._todo = self._round()
         if not self._todo:
@@ -99,6 +100,10 @@ class Scrubber:
                         if data.doomed:  # merged, or put aside by an installation, while we opened it
                             return False
                         raise
+                    except NoDescriptors:
+                        return False  # there is another round
+                    except DiskError as error:
+                        self._store.committer.poison(StorageFailed(f"{data.path} cannot be read: {error}"))
                     await fresh.retire()
                     locations = [
                         each.location(row)

@@ -55,7 +55,7 @@ class Balancer:
             await trio.sleep(_EVERY_S)
             for actor in self._context.groups.values():
                 if actor.serving and self._context.env.probe.buggify("nodes.give_leadership_away"):
-                    actor.mailbox.put(actor.hand_over)
+                    actor.mailbox.put_once(actor.hand_over)
                 if self._should_move(actor):
                     self._tried(actor)
                     self._context.log.info(
@@ -63,7 +63,7 @@ class Balancer:
                     )
                     self._context.env.probe.mark("nodes.balances")
                     self._context.count("balanced")
-                    actor.mailbox.put(actor.give_back)
+                    actor.mailbox.put_once(actor.give_back)
                     break
 
     def _should_move(self, actor: "GroupActor") -> bool:

@@ -8,7 +8,7 @@ from collections import OrderedDict
 from typing import TYPE_CHECKING, Any, Final
 
 from haqactor import wire
-from haqactor.errors import Conflict, Error, InvalidArgument, NotFound
+from haqactor.errors import Conflict, Error, InvalidArgument, NotFound, NotLeader, ProtocolError
 from haqactor.machine.actions import Action, ConsumerGone, Deliver, LeaseLost, Opened, PollAnswered, Propose
 from haqactor.machine.dispatcher import Dispatcher
 from haqactor.nodes.delivery import Delivery
@@ -73,6 +73,8 @@ class Consuming:
         if self._overtaken(session.id, message.consumer, message.attempt):
             session.fail(message.rid, Conflict("a later subscription of this consumer was here before"))
             return
+        if message.consumer < 0:
+            raise ProtocolError(f"Subscribe.consumer is {message.consumer}, and must be 0 or above")
         self._remember(session.id, message.consumer, message.attempt)
         self._polls.pop((session.id, message.consumer), None)
         self.sessions[session.id] = session
@@ -135,12 +137,23 @@ class Consuming:
         return self._subscribed.get((session.id, request.message.consumer)) is session
 
     def _settle(self, request: Request, message: wire.Settle) -> None:
+        """Over the connection of the consumer's subscription only, or once it has ended: what another one
+        still brings is said again here, and a verdict that was given must stay the last one."""
         session = request.session
         if not self._is_subscribed(request):
+            if self._attempts.get((session.id, message.consumer)) != _ENDED:
+                self._service.actor.context.env.probe.mark("nodes.settled_elsewhere")
+                text = f"consumer {message.consumer} is to subscribe over this connection first"
+                session.fail(message.rid, NotLeader(text))
+                return
             message = message._replace(credit_messages=0, credit_bytes=0)
         judged = self.dispatcher.judge(session.id, message)
         if judged.later:
             self.wait(message.uid, request)
+            return
+        if judged.command is None and judged.refused:  # a leader that is none any more may not know the lease
+            request.verdict = judged.refused
+            self._service.reading.add(request)
             return
         if judged.command is None:
             session.send(wire.Reply(message.rid, judged.refused))

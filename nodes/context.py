@@ -5,7 +5,7 @@ One rule: actors meet only here; what is in here is either immutable or has one 
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from structlog.typing import FilteringBoundLogger
 
@@ -14,6 +14,7 @@ from haqactor.env import Environment
 from haqactor.ids import GroupId, NodeId
 from haqactor.journal.identity import Identity
 from haqactor.machine.versions import KNOWN, Versions
+from haqactor.nodes.admission import Admission
 from haqactor.nodes.leaders import Leaders
 from haqactor.nodes.outbox import Departures
 from haqactor.nodes.pacing import Pace
@@ -26,6 +27,13 @@ if TYPE_CHECKING:
     from haqactor.nodes.peers import PeerLink
 
 
+_DESCRIPTORS_RESERVED: Final = 64
+_DESCRIPTORS_OF_GROUP: Final = 12
+PEEKS_AT_ONCE: Final = 4
+"""Of one node: each holds a few MiB."""
+PEEKS_WAITING_MAX: Final = 256
+
+
 def _nobody() -> None:
     """No beats yet."""
 
@@ -33,7 +41,8 @@ def _nobody() -> None:
 @dataclass(slots=True, kw_only=True)
 class Context:
     """One node's shared ground. ``beat_now`` asks for a heartbeat at once. ``versions``: of the machine,
-    those that this node's release knows. ``pace``: of whatever others, or it, have missed."""
+    those that this node's release knows. ``pace``: of whatever others, or it, have missed. ``first_boot``: of
+    this program; 0: the present one is."""
 
     env: Environment
     config: NodeConfig
@@ -43,9 +52,11 @@ class Context:
     leaders: Leaders
     timers: Timers
     pace: Pace
+    peeks: Admission = field(default_factory=lambda: Admission(PEEKS_AT_ONCE, PEEKS_WAITING_MAX))
     departures: Departures = field(default_factory=Departures)
     beat_now: Callable[[], None] = _nobody
     versions: Versions = KNOWN
+    first_boot: int = 0
     groups: "dict[GroupId, GroupActor]" = field(default_factory=dict)
     peers: "dict[NodeId, PeerLink]" = field(default_factory=dict)
     gauges: dict[str, int] = field(default_factory=dict)
@@ -63,6 +74,11 @@ class Context:
         return self.journal.boot
 
     @property
+    def boots(self) -> range:
+        """The epochs of this program: a node opens its directory again where it repairs it."""
+        return range(self.first_boot or self.boot, self.boot + 1)
+
+    @property
     def node(self) -> NodeId:
         """This node's id."""
         node = self.journal.identity.node_id
@@ -72,6 +88,11 @@ class Context:
     def limits(self) -> Limits:
         """The bounds in force."""
         return self.config.limits
+
+    @property
+    def descriptors_reserved(self) -> int:
+        """Those that no client's connection may have: the journal's files and the peers need them."""
+        return _DESCRIPTORS_RESERVED + _DESCRIPTORS_OF_GROUP * self.config.groups
 
     def now(self) -> int:
         """The monotonic clock, nanoseconds."""

@@ -6,7 +6,7 @@ from the disk and the next is in memory."""
 
 from collections import deque
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import trio
 
@@ -24,6 +24,11 @@ if TYPE_CHECKING:
 _READ_BYTES: Final = 256 * 1024
 _READ_ENTRIES: Final = 512
 _READ_GAP: Final = 8
+_HOT_SHARE: Final = 16
+"""A batch is copied where it is less than this part of an entry that memory holds in any case, for now: then
+it costs little."""
+_COLD_SHARE: Final = 2
+"""And of one that was read for it, or that it may be kept longer than."""
 
 
 class _Parcel:
@@ -166,55 +171,70 @@ class Delivery:
         self._pressure.look()
 
 
-def cut(entry: Entry, part: Part) -> memoryview:
-    """The batch of a part within its entry; no copy."""
-    return entry.body[part.body_at : part.body_at + part.body_bytes]
+def cut(entry: Entry, part: Part, share: int = _HOT_SHARE) -> bytes | memoryview:
+    """The batch of a part within its entry, which it holds; a copy where it is less than one ``share``-th of
+    that."""
+    data = entry.body[part.body_at : part.body_at + part.body_bytes]
+    return bytes(data) if part.body_bytes * share < entry.size else data
 
 
-async def read_ahead(actor: "GroupActor", parts: Sequence[Part]) -> dict[int, Entry]:
-    """The entries of many parts that memory no longer has, in few reads, between which others get their turn:
-    ten thousand small batches read one by one would hold the loop for seconds."""
+Ahead: TypeAlias = dict[tuple[int, int], bytes | memoryview]
+"""Batches that were read ahead, by entry and place in it."""
+
+
+async def read_ahead(actor: "GroupActor", parts: Sequence[Part]) -> Ahead:
+    """The batches of many parts that memory no longer has, in few reads, between which others get their turn:
+    ten thousand small batches read one by one would hold the loop for seconds. Of an entry nothing else is
+    kept: of a quiet queue's many messages each may lie in another one of a MiB."""
     context, group = actor.context, actor.group
     tail = context.tail
-    wanted = sorted(
-        dict.fromkeys(part.entry_index for part in parts if tail.get(group, Index(part.entry_index)) is None)
-    )
-    found: dict[int, Entry] = {}
+    wanted: dict[int, list[Part]] = {}
+    for part in parts:
+        if part.entry_index in wanted:
+            wanted[part.entry_index].append(part)
+        elif tail.get(group, Index(part.entry_index)) is None:
+            wanted[part.entry_index] = [part]
+    indexes = sorted(wanted)
+    found: Ahead = {}
     at = 0
-    while at < len(wanted):
-        first = last = wanted[at]
-        for index in wanted[at + 1 : at + _READ_ENTRIES]:
+    while at < len(indexes):
+        first = last = indexes[at]
+        for index in indexes[at + 1 : at + _READ_ENTRIES]:
             if index > last + _READ_GAP:
                 break
             last = index
         entries = await context.journal.read(group, Index(first), Index(last), _READ_BYTES)
-        found.update((int(entry.index), entry) for entry in entries)
+        for entry in entries:
+            for part in wanted.get(entry.index, ()):
+                found[entry.index, part.body_at] = cut(entry, part, _COLD_SHARE)
         context.env.probe.mark("nodes.cold_delivery_ahead")
         context.count("cold_delivery_reads")
         top = entries[-1].index if entries else last
-        while at < len(wanted) and wanted[at] <= top:
+        while at < len(indexes) and indexes[at] <= top:
             at += 1
         await trio.lowlevel.checkpoint()
     return found
 
 
-_NONE_AHEAD: Final[dict[int, Entry]] = {}
+_NONE_AHEAD: Final[Ahead] = {}
 
 
-async def load(actor: "GroupActor", part: Part, ahead: dict[int, Entry] = _NONE_AHEAD) -> bytes | memoryview:
+async def load(actor: "GroupActor", part: Part, ahead: Ahead = _NONE_AHEAD) -> bytes | memoryview:
     """A part's batch, from memory (or what was read ahead) or disk, sliced off the loop where only some rows
     are wanted. Raises NotFound."""
     context = actor.context
     index = Index(part.entry_index)
-    entry = ahead.get(index) or context.tail.get(actor.group, index)
-    if entry is None or context.env.probe.buggify("nodes.deliver_from_disk"):
+    data = ahead.get((index, part.body_at))
+    if data is None:
+        entry = context.tail.get(actor.group, index)
+        data = None if entry is None else cut(entry, part, _COLD_SHARE)
+    if data is None or context.env.probe.buggify("nodes.deliver_from_disk"):
         context.env.probe.mark("nodes.cold_delivery")
         context.count("cold_delivery_reads")
         found = await context.journal.read(actor.group, index, index, 1)
         if not found:  # settled by somebody else and compacted while we were about to read
             raise NotFound(f"entry {index} of group {actor.group} is gone")
-        entry = found[0]
-    data = cut(entry, part)
+        data = cut(found[0], part, _COLD_SHARE)
     rows = part.rows
     if rows is None:
         return data

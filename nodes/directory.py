@@ -122,8 +122,8 @@ class DirectoryService:
             self._draft.add(raising)
         if self._draft.commands:
             draft, self._draft = self._draft, Draft()
-            header = draft.header(self.time.now(now_ns), self.machine.version)
-            seal(self.actor, draft, header, self._open, now_ns, self._kept)
+            time_ns, version = self.time.now(now_ns), self.machine.version
+            seal(self.actor, draft, lambda one: one.header(time_ns, version), self._open, now_ns, self._kept)
         self._reads.ask(now_ns)
 
     def _kept(self, draft: Draft) -> None:

@@ -33,5 +33,5 @@ def _hand_over(context: Context) -> bool:
     for actor in context.groups.values():
         if actor.leading:
             left = True
-            actor.mailbox.put(actor.hand_over)
+            actor.mailbox.put_once(actor.hand_over)
     return left

@@ -14,9 +14,10 @@ def own_session(nonce: bytes, boot: int, random: Random) -> bytes:
     return _directory(nonce) + boot.to_bytes(4, "little") + random.token(4)
 
 
-def died(session: bytes, nonce: bytes, boot: int) -> bool:
-    """Was this the session of a program that ended with an earlier boot of this very directory?"""
-    return session[:8] == _directory(nonce) and session[8:12] != boot.to_bytes(4, "little")
+def died(session: bytes, nonce: bytes, boots: range) -> bool:
+    """Was this the session of a program that ended with an earlier boot of this very directory? ``boots``:
+    those of this program, whose node opens its directory again where it repairs it."""
+    return session[:8] == _directory(nonce) and int.from_bytes(session[8:12], "little") not in boots
 
 
 def _directory(nonce: bytes) -> bytes:

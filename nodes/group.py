@@ -6,7 +6,8 @@ its order, and ends; what needs waiting (disk, snapshots) runs beside it and com
 mailbox."""
 
 from collections.abc import Callable
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Final
 
 import trio
 
@@ -34,6 +35,8 @@ from haqactor.raft.state import Role
 _LATE_TURN_S = 0.01
 """How long a turn is held up where the simulator says so; again and again, where an actor is to stall."""
 
+_NONE: Final = Index(0)
+
 
 class RaftItem:
     """A peer's Raft message."""
@@ -43,6 +46,17 @@ class RaftItem:
     def __init__(self, sender: NodeId, message: Message) -> None:
         self.sender = sender
         self.message = message
+
+
+@dataclass(frozen=True, slots=True)
+class LostSight:
+    """What was in flight to a peer is lost: the core is to look for its place again."""
+
+    core: RaftCore
+    peer: NodeId
+
+    def __call__(self, _now: int) -> None:
+        self.core.unreachable(self.peer)
 
 
 Item = Request | Disconnected | RaftItem | Write | Callable[[int], None]
@@ -163,7 +177,7 @@ class GroupActor:
             self.service.request(request, now)
 
     def _hold(self, request: Request) -> None:
-        size = len(request.blob)
+        size = request.size
         items_max, bytes_max = self.mailbox.items_max, self.mailbox.bytes_max
         if len(self._held) < items_max and self._held_bytes + size <= bytes_max:
             self.context.env.probe.mark("nodes.request_held")
@@ -197,8 +211,8 @@ class GroupActor:
     # -- proposals and reads
 
     def propose(self, header: bytes, body: bytes, owner: Proposal, now: int) -> Index:
-        """Append one COMMAND; the owner hears of its end. Raises NotLeader, Overloaded: then the owner hears
-        nothing."""
+        """Append one COMMAND; the owner hears of its end. Raises NotLeader, Overloaded, TooLarge: then the
+        owner hears nothing."""
         entry = self.core.propose(Kind.COMMAND, header, body, now)
         self._proposals[entry.index] = owner
         return entry.index
@@ -271,8 +285,10 @@ class GroupActor:
             if not link.send(packed[1]) and isinstance(message, Append):
                 self.core.unreachable(peer)
 
-    def _drop_proposals(self, first: Index) -> None:
-        for index in [index for index in self._proposals if index >= first]:
+    def _drop_proposals(self, first: Index, upto: Index = _NONE) -> None:
+        """From ``first`` on other entries stand there, or none; those up to ``upto`` are not applied here: a
+        snapshot stands for them. An owner holds its bodies."""
+        for index in [index for index in self._proposals if index >= first or index <= upto]:
             self.context.env.probe.mark("nodes.proposal_overwritten")
             self._proposals.pop(index).failed(
                 OutcomeUnknown("another leader took over; it may be stored yet")
@@ -347,6 +363,7 @@ class GroupActor:
         if self.core.snapshot_installed(meta, now):  # else what is applied went past it meanwhile
             self.service.restore(chunks)
             self.applier.restored(meta)
+            self._drop_proposals(Index(self.core.last_index + 1), meta.index)
         self.applier.go_on(now)
 
     def directory_moved(self, now: int) -> None:
@@ -362,14 +379,14 @@ class GroupActor:
         """Hand leadership to the preferred voter."""
         self._handing.back(now)
 
-    def lost_sight(self, peer: NodeId) -> Callable[[int], None]:
-        """The item that makes the core look for a peer's place again."""
-        return lambda _now: self.core.unreachable(peer)
+    def lost_sight(self, peer: NodeId) -> None:
+        """The core is to look for a peer's place again."""
+        self.mailbox.put_once(LostSight(self.core, peer))
 
     def suspect(self, peer: NodeId) -> None:
         """The peer's process died before our eyes."""
         if self.core.leader == peer:
-            self.mailbox.put(self.core.suspect_leader)
+            self.mailbox.put_once(self.core.suspect_leader)
 
     def status(self) -> dict[str, Any]:
         """What the admin sees."""

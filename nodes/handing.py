@@ -45,7 +45,10 @@ class Handing:
         core.transfer(best.node, now)
 
     def back(self, now: int) -> None:
-        """To the preferred voter, if it is still ours to hand over."""
-        core = self._actor.core
-        if self._actor.serving and core.preferred != core.node:
-            core.transfer(core.preferred, now)
+        """To the preferred voter, if it is still ours to hand over, and unless that one has said in this very
+        turn that it repairs its log."""
+        core, preferred = self._actor.core, self._actor.core.preferred
+        if not self._actor.serving or preferred == core.node:
+            return
+        if any(peer.node == preferred and not peer.suspect for peer in core.statistics().peers):
+            core.transfer(preferred, now)

@@ -2,15 +2,20 @@
 
 One rule: the follower's state changes once, at the durable marker behind the last chunk; until then it is
 what it was. Live entries go first, then the state. The sender pins the snapshot while it sends, one window
-ahead, and both ends go at the node's pace (``haqactor.nodes.pacing``).
+ahead, and both ends go at the node's pace (``haqactor.nodes.pacing``). However long a piece waits there for
+its turn, the other side hears that this one is there: the sender says so by an ENTRIES frame without any, the
+follower by an ACK of what it has acknowledged before.
 
 An install that broke off is gone on with where the same snapshot is offered again, by whichever leader: what
 the follower has of its live entries is not sent again, for every leader's are the same. The state always is.
 
 Frame header: ``[group, term, index, step, number, ...]``; steps: OFFER(index_term, voters, learners),
-ENTRIES, STATE, END, ACK(the last live entry that is there already: only where it answers an OFFER), NO."""
+ENTRIES, STATE, END(how many live entries there are: what came short of that is not taken), ACK(the last live
+entry that is there already: only where it answers an OFFER), NO."""
 
+from collections.abc import Callable
 from enum import IntEnum
+from math import inf
 from typing import TYPE_CHECKING, Any, Final
 
 import trio
@@ -19,6 +24,7 @@ from haqactor.codec import are_numbers
 from haqactor.errors import Conflict, DataDamaged, InvalidArgument, Overloaded, ProtocolError
 from haqactor.frame import Frame, encode
 from haqactor.ids import GroupId, Index, NodeId, Term
+from haqactor.nodes.pacing import Pace
 from haqactor.nodes.peerwire import PeerOp
 from haqactor.raft.messages import InstallSnapshot
 from haqactor.raft.ready import SnapshotMeta
@@ -30,6 +36,8 @@ WINDOW: Final = 8
 """Frames that are sent ahead of their answers."""
 PATIENCE_S: Final = 10.0
 """How long either side waits for the other's next word."""
+_ALIVE_S: Final = PATIENCE_S / 4
+"""How often either side says that it is there while a piece waits for its turn."""
 KEPT_S: Final = 30.0
 """How long a follower keeps the live entries of an install that broke off, for one that goes on with it."""
 
@@ -43,6 +51,24 @@ class Step(IntEnum):
     END = 3
     ACK = 4
     NO = 5
+
+
+async def in_turn(pace: Pace, size: int, alive: Callable[[], None]) -> None:
+    """Return when a piece of ``size`` bytes may go, at once where it has none; ``alive`` is called again and
+    again meanwhile. In a node that feeds many a piece may wait for longer than the other side has
+    patience."""
+    if not size:
+        return
+
+    async def say() -> None:
+        while True:
+            await trio.sleep(_ALIVE_S)
+            alive()
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(say)
+        await pace.take(size)
+        nursery.cancel_scope.cancel()
 
 
 class Receiving:
@@ -67,9 +93,10 @@ class Receiving:
                 async with self.queue_out:
                     with trio.move_on_after(PATIENCE_S) as patience:
                         async for header, blob in self.queue_out:
-                            patience.deadline = trio.current_time() + PATIENCE_S
+                            patience.deadline = inf  # what takes long now is this side's own
                             if await self._step(header, blob):
                                 break
+                            patience.deadline = trio.current_time() + PATIENCE_S
         except BaseException:
             await self._abandon()
             raise
@@ -114,7 +141,9 @@ class Receiving:
         ok, more = False, list[int]()
         if number == self._number:  # else a frame was lost on the way: what follows has a hole
             try:
-                await actor.context.pace.take(len(blob))
+                await in_turn(
+                    actor.context.pace, len(blob), lambda: self._answer(header, Step.ACK, number - 1)
+                )
                 ok = await self._take(header, blob)
             except (Conflict, DataDamaged, InvalidArgument, Overloaded, ProtocolError) as error:
                 actor.context.log.warning(
@@ -122,11 +151,13 @@ class Receiving:
                 )
         if ok and step == Step.OFFER:
             more.append(self._install.last_entry)
-        link = actor.context.peers.get(self.sender)
-        if link is not None:
-            answer = Step.ACK if ok else Step.NO
-            link.send(encode(PeerOp.INSTALL, [header[0], header[1], header[2], answer, number, *more]))
+        self._answer(header, Step.ACK if ok else Step.NO, number, *more)
         return not ok or step == Step.END
+
+    def _answer(self, header: list[Any], answer: Step, number: int, *more: int) -> None:
+        link = self.actor.context.peers.get(self.sender)
+        if link is not None:
+            link.send(encode(PeerOp.INSTALL, [*header[:3], answer, number, *more]))
 
     async def _take(self, header: list[Any], blob: bytes) -> bool:
         actor = self.actor
@@ -156,6 +187,7 @@ class Receiving:
             self._chunks.append(blob)
             await self._install.add_chunk(blob)
         elif step == Step.END:
+            await self._check_complete(header)
             actor.installing += 1
             try:
                 await self._install.finish()
@@ -168,6 +200,14 @@ class Receiving:
             actor.context.count("installs_received")
             actor.mailbox.put(lambda now: actor.restored(meta, chunks, now))
         return True
+
+    async def _check_complete(self, header: list[Any]) -> None:
+        """Has it every live entry? Older releases do not say how many there are. Raises ProtocolError; what
+        is here is not gone on with then, for nobody would send what it lacks."""
+        if len(header) > 5 and [self._install.entry_count] != header[5:6]:
+            have = self._install.entry_count
+            await self._abandon()
+            raise ProtocolError(f"{have} live entries came, and the snapshot refers to {header[5]!r:.20}")
 
 
 def check_offer(header: list[Any]) -> None:

@@ -34,10 +34,10 @@ class Intake:
     # -- frames
 
     def peer_connected(self, peer: NodeId, boot: int) -> None:
-        """A peer dialled in: dial back without waiting."""
+        """A peer dialled in: dial back without waiting, also where it was started again meanwhile."""
         link = self._context.peers.get(peer)
-        if link is not None and not link.connected:
-            link.redial()
+        if link is not None:
+            link.heard_boot(boot)
 
     def peer_frame(self, peer: NodeId, boot: int, frame: Frame) -> None:
         """A checked peer's frame. Raises ProtocolError."""
@@ -74,9 +74,9 @@ class Intake:
             if sending is not None:
                 self._context.env.probe.mark("nodes.install_cut")
                 sending.cut()
-            actor.mailbox.put(actor.lost_sight(peer))
+            actor.lost_sight(peer)
             if actor.core.term == 0:
-                actor.mailbox.put(actor.core.campaign_soon)
+                actor.mailbox.put_once(actor.core.campaign_soon)
 
     def link_died(self, peer: NodeId) -> None:
         """Groups that it led look for another leader at once."""

@@ -19,7 +19,8 @@ class Mailbox(Generic[T]):
     holds them."""
 
     __slots__ = (
-        "_bytes", "_items", "_space", "_unbounded", "_wake", "_woken", "bytes_max", "called", "items_max",
+        "_bytes", "_items", "_once", "_space", "_unbounded", "_wake", "_woken", "bytes_max", "called",
+        "items_max",
     )  # fmt: skip
 
     def __init__(self, items_max: int, bytes_max: int, probe: Probe = _NULL) -> None:
@@ -27,6 +28,7 @@ class Mailbox(Generic[T]):
         self.items_max = items_max
         self.bytes_max = bytes_max
         self._items: list[T] = []
+        self._once: dict[T, None] = {}
         self._bytes = 0
         self._wake = trio.Event()
         self._woken = False
@@ -47,6 +49,13 @@ class Mailbox(Generic[T]):
         self._items.append(item)
         self._bytes += size
         self._rouse()
+
+    def put_once(self, item: T) -> None:
+        """Add what says no more twice than once, unless an equal one is in the box: a notice, which nobody
+        waits to give. The actor may not take any for long."""
+        if item not in self._once:
+            self._once[item] = None
+            self.put(item)
 
     def wake(self) -> None:
         """Let the actor have a turn though nothing new is in the box; it finds ``called`` set, and unsets
@@ -72,6 +81,7 @@ class Mailbox(Generic[T]):
         self._wake = trio.Event()
         self._woken = False
         items, self._items = self._items, []
+        self._once.clear()
         self._bytes = 0
         if self._space is not None:
             self._space.set()

@@ -46,6 +46,13 @@ class MemoryStream:
         """A name for logs."""
         return self._remote
 
+    def give_up_after(self, seconds: float) -> None:
+        """There is nothing between the ends that could be silent."""
+
+    def is_among_last(self, reserve: int) -> bool:
+        """It needs no descriptor."""
+        return False
+
     def send_now(self, data: Buffer) -> int:
         """As much as there is room for."""
         pipe = self._out

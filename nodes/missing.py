@@ -5,6 +5,7 @@ otherwise it is gone."""
 
 from typing import TYPE_CHECKING
 
+from haqactor.config import MIB
 from haqactor.errors import NotFound, Overloaded
 from haqactor.ids import GroupId
 from haqactor.machine import directory
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from haqactor.nodes.sessions import ClientSession, Request
 
 _WAITING_MAX = 4096
+_WAITING_BYTES_MAX = 16 * MIB
 _SESSION_MAX = 256
 
 
@@ -26,18 +28,25 @@ class Missing:
         self.directory = machine
         self._waiting: dict[GroupId, dict[int, list[Request]]] = {}
         self._count = 0
+        self._bytes = 0
         self._counts: dict[ClientSession, int] = {}
+
+    def deleted(self, group: GroupId, uid: int) -> bool:
+        """Does this node's copy of the directory know that there is no such queue (any more)? The group can
+        make none of it then."""
+        return uid <= self.directory.applied and not self.directory.lists(uid, group)
 
     def wait(self, group: GroupId, uid: int, request: "Request", *, gone: bool = False) -> None:
         """Keep a request until its queue is there (``gone``: until it is not). Raises NotFound,
         Overloaded."""
-        if not gone and uid <= self.directory.applied and not self.directory.lists(uid, group):
+        if not gone and self.deleted(group, uid):
             raise NotFound("this queue was deleted (or never existed); declare it again")
         held = self._counts.get(request.session, 0)
-        if self._count >= _WAITING_MAX or held >= _SESSION_MAX:
+        if self._count >= _WAITING_MAX or held >= _SESSION_MAX or self._bytes >= _WAITING_BYTES_MAX:
             raise Overloaded("too many requests wait for queues that are being created", retry_after=0.2)
         self._waiting.setdefault(group, {}).setdefault(uid, []).append(request)
         self._count += 1
+        self._bytes += request.size
         self._counts[request.session] = held + 1
 
     def take(self, group: GroupId, uid: int) -> "list[Request]":
@@ -67,6 +76,7 @@ class Missing:
     def _taken(self, requests: "list[Request]") -> "list[Request]":
         self._count -= len(requests)
         for request in requests:
+            self._bytes -= request.size
             left = self._counts[request.session] - 1
             if left:
                 self._counts[request.session] = left

@@ -67,6 +67,8 @@ class Node:
         self._repairs = Repairs(env.clock, log, str(config.data_dir))
         self._changed = trio.Event()
         self._stopping = trio.Event()
+        self._started = trio.Event()
+        self._first_boot = 0
         self._begin()
 
     def _begin(self) -> None:
@@ -79,7 +81,8 @@ class Node:
         self.gossip: Gossip | None = None
         self._founding: Founding | None = None
         self._making: dict[GroupId, None] = {}  #: groups that are here, or on their way
-        self._started = trio.Event()
+        if self._started.is_set():  # who waits already goes on waiting for the same
+            self._started = trio.Event()
         self._nursery: trio.Nursery | None = None
 
     # -- life
@@ -124,6 +127,7 @@ class Node:
             )
         except DataDamaged as error:
             raise Refused(str(repairs.refused(error))) from error
+        self._first_boot = self._first_boot or journal.boot
         repairs.opened(journal.damages)
         if journal.cut is not None:
             self.log.warning(
@@ -179,15 +183,15 @@ class Node:
                 peers_at = ports.peers
                 self._supervise("peer listener", lambda: peers.run(peers_at))
             task_status.started()
-            await self._join(journal)
-            await self._start(journal, peers, nursery)
-            self._start_gossip(ports)
-            if ports.clients is not None and self.clients is not None:
-                clients, client_port = self.clients, ports.clients
-                self._supervise("client listener", lambda: clients.run(client_port))
-            self._started.set()
-            await self._stopping.wait()
-            await self._leave()
+            if await self._join(journal):
+                await self._start(journal, peers, nursery)
+                self._start_gossip(ports)
+                if ports.clients is not None and self.clients is not None:
+                    clients, client_port = self.clients, ports.clients
+                    self._supervise("client listener", lambda: clients.run(client_port))
+                self._started.set()
+                await self._stopping.wait()
+                await self._leave()
             nursery.cancel_scope.cancel()
 
     def _supervise(self, name: str, actor: Callable[[], Awaitable[None]]) -> None:
@@ -198,26 +202,44 @@ class Node:
         if self._founding is not None:
             self._founding.heard(address, nonce)
 
-    async def _join(self, journal: Journal) -> None:
+    async def _join(self, journal: Journal) -> bool:
+        """Found a cluster, or find this node in one; False where it was stopped before that."""
         identity, config = journal.identity, self.config
         mine = own_address(config)
         if identity.cluster_id is not None:
             here = [(n, mine if n == identity.node_id else at, nonce) for n, at, nonce in identity.members]
             if tuple(here) != identity.members:
                 await journal.update_identity(lambda identity: replace(identity, members=tuple(here)))
-            return
-        found: Founded | tuple[str, ...] = ()
-        if config.seeds and not config.bootstrap:
-            found = await Seeking(self.env, config, identity.nonce, self.log).run()
-        if not isinstance(found, Founded):
-            founding = self._founding = Founding(self.env, config, identity.nonce, found)
-            found = await founding.run()
+            return True
+        found = await self._found(identity.nonce)
+        if found is None:
+            return False
         cluster, members = found
         node = next(number for number, _address, nonce in members if nonce == identity.nonce)
         await journal.update_identity(
             lambda identity: replace(identity, cluster_id=cluster, node_id=node, members=members)
         )
         self.log.info("founded", cluster=cluster.hex(), node=node, members=len(members))
+        return True
+
+    async def _found(self, nonce: bytes) -> Founded | None:
+        """What all of them agree on; None where this node is stopped first, since the others may never
+        come."""
+        found: Founded | tuple[str, ...] = ()
+        async with unwrapped(), trio.open_nursery() as nursery:
+
+            async def stop() -> None:
+                await self._stopping.wait()
+                nursery.cancel_scope.cancel()
+
+            nursery.start_soon(stop)
+            if self.config.seeds and not self.config.bootstrap:
+                found = await Seeking(self.env, self.config, nonce, self.log).run()
+            if not isinstance(found, Founded):
+                founding = self._founding = Founding(self.env, self.config, nonce, found)
+                found = await founding.run()
+            nursery.cancel_scope.cancel()
+        return found if isinstance(found, Founded) else None
 
     # -- parts
 
@@ -233,6 +255,7 @@ class Node:
             timers=Timers(self.env.clock),
             pace=Pace(self.env, self.config.limits.catch_up_bytes_s, lambda: journal.counters),
             versions=self.versions,
+            first_boot=self._first_boot,
         )
         context.leaders.subscribe(lambda _rows: self._leaders_changed())
         self.beats = Beats(context)
@@ -299,7 +322,7 @@ class Node:
             return
         for group, actor in context.groups.items():
             if group != METADATA_GROUP and actor.leading:
-                actor.mailbox.put(actor.directory_moved)
+                actor.mailbox.put_once(actor.directory_moved)
         self._leaders_changed()
 
     def _leaders_changed(self) -> None:
@@ -324,7 +347,7 @@ class Node:
             for group in context.journal.wanted_snapshots():
                 actor = context.groups.get(group)
                 if actor is not None:
-                    actor.mailbox.put(actor.applier.wanted)
+                    actor.mailbox.put_once(actor.applier.wanted)
             while await context.journal.compact():
                 context.count("compactions")
 

@@ -100,13 +100,22 @@ class Outbox:
         if stream is not None and 0 < self.pending_bytes <= _AT_ONCE_BYTES_MAX:
             data = self._parts[0] if len(self._parts) == 1 else b"".join(self._parts)
             sent = stream.send_now(data)
-            self.sent_bytes += sent
-            self.pending_bytes -= sent
+            self._sent(sent)
             if sent == len(data):
                 self._parts.clear()
                 return
             self._parts = [data[sent:]]
         self._wake.set()
+
+    def _sent(self, size: int) -> None:
+        self.sent_bytes += size
+        self.pending_bytes -= size
+        self._wake_waiting()
+
+    def _wake_waiting(self) -> None:
+        if self._space is not None:
+            self._space.set()
+            self._space = None
 
     def finish(self) -> None:
         """Let ``pump`` end once everything queued is out."""
@@ -129,9 +138,7 @@ class Outbox:
         """Nobody will send any more: whoever waits for room goes on, and finds the connection gone."""
         self._ended = True
         self._idle = None
-        if self._space is not None:
-            self._space.set()
-            self._space = None
+        self._wake_waiting()
 
     async def pump(self, stream: Stream) -> None:
         """Send until ``finish``; raises what the stream raises."""
@@ -160,8 +167,4 @@ class Outbox:
             data = parts[0] if len(parts) == 1 else b"".join(parts)
             parts.clear()  # else all of it would be held twice while the peer does not read
             await stream.send_all(data)
-            self.sent_bytes += len(data)
-            self.pending_bytes -= len(data)
-            if self._space is not None:
-                self._space.set()
-                self._space = None
+            self._sent(len(data))

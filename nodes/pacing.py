@@ -22,7 +22,7 @@ QUIET_NS: Final = 200_000_000
 _BURST_NS: Final = 20_000_000
 """So much of the budget is kept for pieces that come late: on a busy loop waits are longer than asked for."""
 INSTALLS_AT_ONCE: Final = 4
-"""Snapshots that a node sends at once: each piece gets its turn well before its receiver's patience ends."""
+"""Snapshots that a node sends at once, so that each is through before long."""
 
 
 class Written(Protocol):

@@ -16,7 +16,7 @@ from haqactor.ids import NodeId
 from haqactor.journal.identity import Identity
 from haqactor.machine.versions import KNOWN, Versions
 from haqactor.nodes import peerwire
-from haqactor.nodes.peers import FOREIGN, receive_frames
+from haqactor.nodes.peers import FOREIGN, SILENT_S, receive_frames
 from haqactor.nodes.peerwire import PeerOp
 
 _FIRST_FRAME_BYTES_MAX: Final = 64 * 1024
@@ -95,6 +95,7 @@ class PeerListener:
             stream.abort()
 
     async def _speak(self, stream: Stream) -> None:
+        stream.give_up_after(SILENT_S)
         decoder = Decoder(_FIRST_FRAME_BYTES_MAX)
         with trio.move_on_after(self._handshake_s) as scope:
             frame, *frames = await receive_frames(stream, decoder)

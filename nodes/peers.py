@@ -26,6 +26,8 @@ _STEADY_S: Final = 0.1
 _DIAL_S: Final = 2.0
 """The system repeats a lost SYN ever more seldom: after a partition of a minute it may say nothing for half a
 minute more. A new dial asks at once."""
+SILENT_S: Final = 3.0
+"""The same holds for what was lost on a connection that stands: the next one says it at once."""
 
 
 class _Foreign(Unauthorized):
@@ -73,6 +75,7 @@ class PeerLink:
         self._outbox = Outbox(context.departures)
         self._was_up = False
         self._redial = trio.Event()
+        self._scope = trio.CancelScope()
         self.dropped = 0
 
     @property
@@ -100,6 +103,14 @@ class PeerLink:
     def redial(self) -> None:
         """The peer was heard of: do not wait out the back-off."""
         self._redial.set()
+
+    def heard_boot(self, boot: int) -> None:
+        """The peer dialled in, with this boot epoch: a connection to an earlier one leads nowhere."""
+        if not self.connected:
+            self.redial()
+        elif boot > self.boot:
+            self._context.env.probe.mark("nodes.link_of_an_earlier_boot")
+            self._scope.cancel()
 
     async def run(self) -> None:
         """Keep the link up until cancelled."""
@@ -133,6 +144,7 @@ class PeerLink:
 
     async def _use(self, stream: Stream) -> bool:
         """Serve one connection; True if it got through the handshake."""
+        stream.give_up_after(SILENT_S)
         try:
             with trio.move_on_after(self._context.limits.handshake) as scope:
                 decoder, more = await self._handshake(stream)
@@ -199,6 +211,7 @@ class PeerLink:
         self._watcher.link_up(self.peer)
         try:
             async with trio.open_nursery() as nursery:
+                self._scope = nursery.cancel_scope
                 nursery.start_soon(self._pump, stream, nursery.cancel_scope)
                 await self._watch(stream, decoder, more)
                 nursery.cancel_scope.cancel()

@@ -72,6 +72,10 @@ class ProxyLink:
                 stream = await self.session.context.env.network.dial(self.address)
         except NetworkError:
             pass
+        if stream is not None and stream.is_among_last(self.session.context.descriptors_reserved):
+            self.session.context.count("proxy_without_descriptors")
+            stream.abort()
+            stream = None
         if stream is None:
             self._broken()
             return

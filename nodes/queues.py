@@ -81,7 +81,7 @@ class QueueService:
 
     def _died(self, session: bytes) -> bool:
         context = self.actor.context
-        return died(session, context.identity.nonce, context.boot)
+        return died(session, context.identity.nonce, context.boots)
 
     def follow(self, now_ns: int) -> None:
         """Stop serving: everyone who waits is told to go to the new leader."""
@@ -150,6 +150,8 @@ class QueueService:
             return
         if isinstance(message, wire.Publish):
             self._publish(request, message)
+        elif self.draft.full and not isinstance(message, wire.Credit):
+            raise Overloaded("too much waits to be stored", retry_after=0.1)
         elif isinstance(message, wire.Info | wire.Peek):
             self.reading.add(request)
         elif isinstance(message, wire.Begin):
@@ -163,8 +165,8 @@ class QueueService:
 
     def _awaited(self, message: wire.Await) -> bool:
         queue = self.machine.queues.get(message.uid)
-        if message.gone:
-            return queue is None
+        if message.gone:  # a queue that the group has yet to make is not gone
+            return queue is None and self._missing.deleted(self.actor.group, message.uid)
         return queue is not None and queue.version >= message.version
 
     def _publish(self, request: Request, message: wire.Publish) -> None:
@@ -184,8 +186,8 @@ class QueueService:
             self._seal(context.now())
 
     def _begin(self, request: Request, message: wire.Begin, now_ns: int) -> None:
-        if len(message.producer) != 16:
-            raise ProtocolError("Begin.producer must be 16 bytes")
+        if len(message.producer) != 16 or message.epoch < 0:
+            raise ProtocolError("Begin.producer must be 16 bytes, and its epoch 0 or above")
         if message.epoch:
             self._check_epoch(message.producer, message.epoch)
             command = commands.producer_epoch(message.producer, message.epoch, message.uid)
@@ -262,8 +264,8 @@ class QueueService:
 
     def _seal(self, now_ns: int) -> None:
         draft, self.draft = self.draft, Draft()
-        header = draft.header(self.time.now(now_ns), self.machine.version)
-        seal(self.actor, draft, header, self._open, now_ns, self._kept)
+        time_ns, version = self.time.now(now_ns), self.machine.version
+        seal(self.actor, draft, lambda one: one.header(time_ns, version), self._open, now_ns, self._kept)
 
     def _kept(self, draft: Draft) -> None:
         self.draft = draft
@@ -280,7 +282,7 @@ class QueueService:
             self.consuming.delivery.release()
 
     def reads(self, contexts: tuple[int, ...], ok: bool, now_ns: int) -> None:
-        """Answer Info, Peek and empty polls."""
+        """Answer Info, Peek, empty polls and refused settlements."""
         for request in self.reading.take(contexts, ok):
             self._answer_read(request)
 
@@ -289,6 +291,8 @@ class QueueService:
         queue = self.machine.queues.get(message.uid)
         if isinstance(message, wire.Poll):
             request.session.send(wire.Reply(message.rid, False))
+        elif isinstance(message, wire.Settle):
+            request.session.send(wire.Reply(message.rid, request.verdict))
         elif queue is None:
             request.session.fail(message.rid, NotFound("the queue was deleted"))
         elif isinstance(message, wire.Info):

@@ -14,7 +14,7 @@ from haqactor.errors import Overloaded
 from haqactor.frame import encode
 from haqactor.ids import Index, NodeId, Term
 from haqactor.journal.index import Ranges
-from haqactor.nodes.installs import PATIENCE_S, WINDOW, Step
+from haqactor.nodes.installs import PATIENCE_S, WINDOW, Step, in_turn
 from haqactor.nodes.peerwire import PeerOp
 from haqactor.raft.messages import InstallSnapshot
 from haqactor.raft.ready import SnapshotMeta
@@ -128,13 +128,21 @@ async def _stream(
     base = [actor.group, offer.term, meta.index]
 
     async def put(step: Step, extra: list[Any], blob: bytes = b"") -> bool:
-        await context.pace.take(len(blob))
+        await in_turn(context.pace, len(blob), alive)
+        return push(step, extra, blob) and await sending.until(sending.has_room)
+
+    def push(step: Step, extra: list[Any], blob: bytes = b"") -> bool:
         link = context.peers.get(peer)
         frame = encode(PeerOp.INSTALL, [*base, step, sending.number + 1, *extra], blob)
         if sending.refused or link is None or not link.send_later(frame):
             return False
         sending.sent(len(frame))
-        return await sending.until(sending.has_room)
+        return True
+
+    def alive() -> None:
+        if sending.number and sending.is_level():  # else the follower has something to do
+            context.count("installs_waited")
+            push(Step.ENTRIES, [])
 
     offered = await put(Step.OFFER, [meta.term, list(meta.voters), list(meta.learners)])
     if not offered or not await sending.until(sending.is_level):
@@ -143,7 +151,8 @@ async def _stream(
         context.env.probe.mark("nodes.install_resumed")
         context.count("installs_resumed")
     forgetful = context.env.probe.bug("nodes.install_without_entries")
-    pieces = _Pieces(actor, () if forgetful else reader.live, sending.upto)
+    live: Ranges = () if forgetful else reader.live
+    pieces = _Pieces(actor, live, sending.upto)
     while blob := await pieces.next():
         if not await put(Step.ENTRIES, [], blob):
             return False
@@ -152,7 +161,8 @@ async def _stream(
     for number in range(reader.chunk_count):
         if not await put(Step.STATE, [], await reader.chunk(number)):
             return False
-    return await put(Step.END, []) and await sending.until(sending.is_level)
+    count = sum(last - first + 1 for first, last in live)
+    return await put(Step.END, [count]) and await sending.until(sending.is_level)
 
 
 class _Pieces:

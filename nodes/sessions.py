@@ -39,14 +39,17 @@ _GROUPED: Final = (
 
 
 class Request:
-    """A client's message on its way to a group actor."""
+    """A client's message on its way to a group actor. ``size``: bytes that it holds, about. ``verdict``: what
+    it is answered once this leader is known to lead."""
 
-    __slots__ = ("blob", "message", "session")
+    __slots__ = ("blob", "message", "session", "size", "verdict")
 
-    def __init__(self, session: "ClientSession", message: Any, blob: bytes) -> None:
+    def __init__(self, session: "ClientSession", message: Any, blob: bytes, size: int = 0) -> None:
         self.session = session
         self.message = message
         self.blob = blob
+        self.size = size or len(blob)
+        self.verdict: Any = None
 
 
 class Disconnected:
@@ -252,7 +255,8 @@ class ClientSession:
             self.context.env.probe.mark("nodes.backpressure")
         await actor.mailbox.wait_space()
         self.served[group] = True  # not before: where it never got in, the group need not hear of its end
-        actor.mailbox.put(Request(self, message, frame.blob), frame.size)
+        size = frame.size
+        actor.mailbox.put(Request(self, message, frame.blob, size), size)
 
     def _no_replica(self, group: GroupId) -> Error:
         """A group of this cluster that this node has yet to learn of, or to begin with, is asked for
@@ -283,4 +287,13 @@ def refuse_too_many(limit: int) -> Error:
     """The error for a connection beyond the bound."""
     return Overloaded(
         f"this node has its {limit} connections; use another node or close some", retry_after=1.0
+    )
+
+
+def refuse_without_descriptors() -> Error:
+    """The error for a connection that would take what the journal and the peers need."""
+    return Overloaded(
+        "this node has no descriptors left for connections: raise its limit of open files (ulimit -n, "
+        "LimitNOFILE=), use another node or close some",
+        retry_after=1.0,
     )

@@ -54,7 +54,7 @@ class SlowDisk:
             self._tried[actor.group] = now
             context.env.probe.mark("nodes.slow_disk")
             context.count("given_up_by_slow_disk")
-            actor.mailbox.put(actor.hand_over)
+            actor.mailbox.put_once(actor.hand_over)
 
     def _last_tried(self, actor: "GroupActor") -> tuple[int, int]:
         return self._tried.get(actor.group, 0), actor.group

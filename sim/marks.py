@@ -27,6 +27,7 @@ MARKS: Final[dict[str, str]] = {
     "client.stale_subscription": "",
     "client.stalled": "",
     "client.subscribe_overtaken": "",
+    "client.verdict_awaited": "",
     "dispatcher.claim_kept": "",
     "dispatcher.claim_lost": "",
     "dispatcher.claim_overtaken": "",
@@ -36,6 +37,7 @@ MARKS: Final[dict[str, str]] = {
     "journal.cold_files_merged": "",
     "journal.live_entries_moved": "",
     "journal.move_overtaken": "",
+    "journal.no_descriptor_for_a_segment": "a simulated host has no end of descriptors",
     "journal.no_space_for_a_segment": "",
     "journal.no_space_to_compact": "",
     "journal.poisoned": "",
@@ -81,6 +83,10 @@ MARKS: Final[dict[str, str]] = {
     "nodes.install_received": "",
     "nodes.install_resumed": "",
     "nodes.install_sent": "",
+    "nodes.link_of_an_earlier_boot": (
+        "a machine that lost its power resets what comes for it: "
+        "tests/unit/nodes/test_peers.py::test_a_peer_that_dials_in_anew_is_dialled_anew"
+    ),
     "nodes.member_moved": "in a run every node stays where it is: tests/integration/test_gossip.py moves one",
     "nodes.no_replica_yet": "",
     "nodes.outcome_unknown": "",
@@ -97,6 +103,7 @@ MARKS: Final[dict[str, str]] = {
     "nodes.raise_waits": "",
     "nodes.redirect": "",
     "nodes.request_held": "",
+    "nodes.settled_elsewhere": "",
     "nodes.slow_disk": "",
     "nodes.snapshot_put_off": "",
     "nodes.too_many_held": "",
@@ -137,9 +144,21 @@ RARE: Final[dict[str, str]] = {
         "an overload that is longer than a client's patience follows a lost answer to the same publish: "
         "tests/unit/client/test_failover.py::test_overload_after_a_lost_answer_moves_no_numbers"
     ),
+    "client.stale_subscription": (
+        "a leader falls without telling a consumer whose watchdog is asking just then: "
+        "tests/unit/client/test_stalls.py::test_a_leader_that_leads_no_more_and_did_not_say_so"
+    ),
+    "client.verdict_awaited": (
+        "an acknowledgement is refused over a connection that was left, and on its way over another: "
+        "tests/unit/client/test_consuming.py::test_what_an_older_sending_was_refused_the_newer_may_be_granted"
+    ),
     "dispatcher.claim_overtaken": (
         "two consumers claim one message from the second new leader in a row, the one with the older lease "
         "first: tests/unit/machine/test_dispatcher.py::test_of_two_claims_the_higher_lease_wins"
+    ),
+    "journal.segment_enlarged": (
+        "the first block of a segment is larger than it, and nothing was written to it before: "
+        "tests/unit/journal/test_segments.py::test_a_segment_that_nothing_was_written_to_makes_place_for_a_larger_one"
     ),
 }
 """Marks that thousands of seeds may miss, what has to meet in them, and the test that surely takes each."""

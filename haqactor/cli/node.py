@@ -63,6 +63,9 @@ def run(file: str | None, bootstrap: str | None, seeds: str | None, **given: str
         if text is not None:
             overrides[name] = [address.strip() for address in text.split(",") if address.strip()]
     config = read_config(file, overrides)
+    from haqactor.runtime.real.descriptors import raise_descriptors_max
+
+    raise_descriptors_max()
     trio.run(serve, config)
 
 

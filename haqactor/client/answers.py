@@ -14,27 +14,34 @@ if TYPE_CHECKING:
 
 
 class Judged:
-    """The answer to one sending of a settlement."""
+    """The answer to one sending of a settlement. What it accepts is settled, whichever sending it is of; what
+    it refuses is refused where it is the last one."""
 
-    __slots__ = ("settlement", "subscription")
+    __slots__ = ("rid", "settlement", "subscription")
 
     def __init__(self, subscription: "Subscription", settlement: Settlement) -> None:
         self.subscription = subscription
         self.settlement = settlement
+        self.rid = 0
+
+    def _is_last(self, link: Link) -> bool:
+        return self.settlement.link is link and self.settlement.rid == self.rid
 
     def replied(self, link: Link, result: Any, blob: bytes) -> None:
         """Judged, message by message."""
-        self.subscription.judged(self.settlement, result)
+        self.subscription.judged(self.settlement, result, final=self._is_last(link))
 
     def failed(self, link: Link, answer: wire.Failed) -> None:
         """Not judged."""
-        self.subscription.settle_failed(self.settlement, link, answer)
+        if self._is_last(link):
+            self.subscription.settle_failed(self.settlement, link, answer)
 
     def lost(self, link: Link) -> None:
         """Again, at the next leader."""
-        self.settlement.sent = False
+        if self._is_last(link):
+            self.settlement.sent = False
         if self.subscription.lane.probe.bug("client.lost_settlement_counts"):
-            self.subscription.judged(self.settlement, [])
+            self.subscription.judged(self.settlement, [], final=True)
 
 
 class Subscribed:

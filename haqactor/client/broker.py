@@ -241,6 +241,11 @@ class Broker:
         if error.uid:
             await self.session.ask(error.group, wire.Await(0, error.group, error.uid, 0, True))
 
+    def is_superseded(self, name: str, uid: int) -> bool:
+        """Is another incarnation of that name known by now?"""
+        target = self._targets.get(name)
+        return target is not None and target.uid != uid
+
     def forget(self, name: str, uid: int) -> None:
         """That incarnation is gone; a node that lags behind might name it still, so the next look at the name
         goes to the one that must know."""

@@ -1,7 +1,7 @@
 """What the three kinds of consumer share: a subscription, waiting for it, and leaving it.
 
 One rule: leaving waits for the verdict on everything that was settled; what was not handed out goes back
-uncharged.
+uncharged. The leader is told that the consumer is gone even where nobody can wait for that any more.
 """
 
 from collections import deque
@@ -13,6 +13,7 @@ import trio
 from haqactor.batch import UNPACKED_BYTES_MAX
 from haqactor.client.consuming import Subscription
 from haqactor.client.errors import Closed
+from haqactor.client.lane import Request
 from haqactor.client.message import Message, message_id_of, reason_of, wall_time
 from haqactor.client.part import Part
 from haqactor.client.session import NS, Session
@@ -31,6 +32,7 @@ class Consumer:
         self.raise_lease_lost = False
         self.waiting = trio.lowlevel.ParkingLot()
         self.closed = False
+        self._unsubscribed: Request | None = None
         self.subscription: Subscription = session.core.subscribe(group, uid, credit)
         self.subscription.listener = self
         self.holders = self.subscription.renewals.holders
@@ -49,9 +51,18 @@ class Consumer:
         """Raises Closed, or what ended the consumer."""
         self.session.check_open()
         if self.closed:
-            raise Closed(f"this consumer of {self.queue!r} was closed: its block was left")
+            raise self._gone()
         if self.subscription.error is not None:
             raise copy(self.subscription.error)
+
+    def check_receives(self) -> None:
+        """The same, and raises Closed once it is being left, since no more comes then."""
+        self.check_open()
+        if self.subscription.closing:
+            raise self._gone()
+
+    def _gone(self) -> Closed:
+        return Closed(f"this consumer of {self.queue!r} was closed: its block was left")
 
     # -- what the core tells
 
@@ -91,7 +102,7 @@ class Consumer:
 
     def _name(self, part: Part, row: int) -> str:
         try:
-            return message_id_of(part.content(row, UNPACKED_BYTES_MAX), self.uid, part.seq(row))
+            return message_id_of(part.content(row, UNPACKED_BYTES_MAX).extras, self.uid, part.seq(row))
         except ProtocolError:
             return f"{self.uid}-{part.seq(row)}"
 
@@ -99,51 +110,68 @@ class Consumer:
         """The message of a row. Raises ProtocolError where the batch does not unpack: all of it is rejected
         then."""
         try:
-            content = part.content(row, UNPACKED_BYTES_MAX)
+            body = part.body(row, UNPACKED_BYTES_MAX)
         except ProtocolError as error:
             self.subscription.reject_part(part, reason_of(error))
             self.session.log.warning(
                 "rejected a batch that does not unpack", queue=self.queue, first=part.first, error=str(error)
             )
             raise
-        return Message(self, part, row, content)
+        return Message(self, part, row, body)
 
     async def leave(self) -> None:
-        """Take no more, wait for all verdicts, and tell the leader. Raises NoQuorum where no leader
-        answers."""
+        """Take no more, wait for all verdicts, and tell the leader. Whoever is cancelled here goes on with
+        ``leave_in_grace``. Raises NoQuorum where no leader answers."""
         if self.closed:
             await trio.lowlevel.checkpoint()
             return
         try:
             if self.subscription.error is None:
-                await result(self.subscription.drain())
-                await result(self.session.core.unsubscribe(self.subscription).outcome)
+                await self._drain()
+            if self.subscription.error is None:
+                self._unsubscribe()
+            if self._unsubscribed is not None:
+                await result(self._unsubscribed.outcome)
+        except trio.Cancelled:
+            raise
         except (NotFound, Closed):
-            pass  # then nothing is held there any more
-        finally:
+            self.close()  # nothing is held there any more
+        except BaseException:
+            self.close()
+            raise
+        else:
             self.close()
 
     async def leave_in_grace(self) -> None:
         """The same for whoever is cancelled or failed: within the grace, and without an error of its own."""
         if self.closed:
             return
-        with trio.move_on_after(self.session.options.grace_ns / NS, shield=True):
-            try:
+        try:
+            with trio.move_on_after(self.session.options.grace_ns / NS, shield=True):
                 await self.leave()
-            except Error as error:
-                self.session.log.warning(
-                    "consumer left without confirmation", queue=self.queue, error=str(error)
-                )
+        except Error as error:
+            self.session.log.warning("consumer left without confirmation", queue=self.queue, error=str(error))
+        finally:
+            self.close()
+
+    async def _drain(self) -> None:
+        drained = self.subscription.drain()
+        self.waiting.unpark_all()
+        await result(drained)
+        while self.subscription.error is None and self.subscription.settlements:  # a body ended since then
+            await result(self.subscription.drain())
+
+    def _unsubscribe(self) -> None:
+        """Tell the leader: nothing is held from now on. The session sees to it that it is told."""
+        self._unsubscribed = self.session.core.unsubscribe(self.subscription)
+        self.subscription.end(self._gone())
 
     def close(self) -> None:
-        """At once."""
+        """At once, waiting for nobody."""
         if not self.closed:
             self.closed = True
             if self.subscription.error is None:
-                self.session.core.forget(self.subscription)
-                self.subscription.end(
-                    Closed(f"this consumer of {self.queue!r} was closed: its block was left")
-                )
+                self._unsubscribe()
             self.waiting.unpark_all()
 
     def statistics_row(self) -> dict[str, int]:

@@ -6,26 +6,27 @@ else is said there. Credit is what it could still take: it comes back with a mes
 lease was lost.
 """
 
-from collections import deque
 from collections.abc import Callable
 from typing import Any, Final
 
 from haqactor import wire
 from haqactor.client.answers import Judged, Subscribed
 from haqactor.client.credit import Credit
+from haqactor.client.demand import Demand, PollEntry
+from haqactor.client.gathering import Settlements
 from haqactor.client.holdings import Holdings
 from haqactor.client.lane import TRANSIENT, Lane, Redirect
 from haqactor.client.link import Link
-from haqactor.client.listening import Counts, Listener, PollEntry, Unheard
+from haqactor.client.listening import Counts, Listener, Unheard
 from haqactor.client.outcome import Outcome
 from haqactor.client.part import BUFFERED, GONE, HANDED, SETTLING, Part
 from haqactor.client.renewing import Renewals
-from haqactor.client.settling import REJECT, RELEASE, Refused, Settlement
+from haqactor.client.settling import REJECT, RELEASE, Settlement
 from haqactor.client.stalls import Watchdog
 from haqactor.errors import Error, ProtocolError, from_wire
 
-SETTLES_IN_FLIGHT_MAX: Final = 4
-ROWS_MANY: Final = 1024
+CLAIMS_MAX: Final = 8192
+"""Rows of 38 bytes at most, in one frame."""
 
 
 class Subscription:
@@ -33,8 +34,8 @@ class Subscription:
 
     __slots__ = (
         "_attempt", "_now", "_redirect", "_subscribing", "buffer", "closing", "consumer", "counts",
-        "credit", "drained", "error", "holdings", "lane", "lease_ns", "link", "listener", "parts", "paused",
-        "pending", "polls", "received_ns", "renewals", "since_ns", "started", "uid", "unanswered", "wanted",
+        "credit", "demand", "drained", "error", "holdings", "lane", "lease_ns", "link", "listener", "parts",
+        "paused", "received_ns", "renewals", "settlements", "since_ns", "started", "uid", "unanswered",
         "watchdog",
     )  # fmt: skip
 
@@ -56,8 +57,8 @@ class Subscription:
         self.holdings = Holdings(self.credit, self.counts)
         self.buffer = self.holdings.buffer
         self.parts = self.holdings.parts
-        self.pending = Settlement()
-        self.unanswered: deque[Settlement] = deque()
+        self.settlements = Settlements(self.credit.messages)
+        self.unanswered = self.settlements.unanswered
         self.started: Outcome[None] = Outcome()
         self.drained: Outcome[None] | None = None
         self.error: Error | None = None
@@ -65,8 +66,7 @@ class Subscription:
         self.paused = False
         self.link: Link | None = None
         self.lease_ns = 0
-        self.wanted = 0
-        self.polls: dict[PollEntry, bool] = {}
+        self.demand = Demand()
         self.since_ns: int | None = None
         self.received_ns = now()
         self.renewals = Renewals(self)
@@ -113,7 +113,7 @@ class Subscription:
 
     def settle(self, verb: int, part: Part, first: int, last: int, more: list[Any], loud: bool) -> Settlement:
         """Hand rows that are handed out to the next Settle."""
-        pending = self.pending
+        pending = self.settlements.pending
         rows = last - first + 1
         part.states[first : last + 1] = bytes([SETTLING]) * rows
         part.handed -= rows
@@ -125,15 +125,15 @@ class Subscription:
         if loud:
             pending.loud.update(dict.fromkeys(part.seq(row) for row in range(first, last + 1)))
         pending.gathered += rows
-        if not self.unanswered or self._is_much():
-            self.lane.touch(self)
+        self._gathered()
         return pending
 
     def ack(self, part: Part, row: int) -> None:
         """``settle`` for the one case that is hot: a message whose body ended cleanly."""
         part.states[row] = SETTLING
         part.handed -= 1
-        pending = self.pending
+        settlements = self.settlements
+        pending = settlements.pending
         acks = pending.acks
         if acks and acks[-1][0] is part and acks[-1][2] + 1 == row:
             acks[-1][2] = row
@@ -141,15 +141,14 @@ class Subscription:
             pending.ack(part, row, row)
         self.counts.settled[0] += 1
         pending.gathered += 1
-        if not self.unanswered or (2 * pending.gathered > self.credit.messages and self._is_much()):
+        if pending.gathered > settlements.much:
+            self._gathered()
+        elif not self.unanswered:
             self.lane.touch(self)
 
-    def _is_much(self) -> bool:
-        """Is it time to send what was gathered, though the settlement before is not answered yet?"""
-        pending = self.pending
-        return len(self.unanswered) < SETTLES_IN_FLIGHT_MAX and (
-            pending.rows > ROWS_MANY or 2 * pending.gathered > self.credit.messages
-        )
+    def _gathered(self) -> None:
+        if self.settlements.close_full() or self.settlements.due:
+            self.lane.touch(self)
 
     def release_buffer(self) -> None:
         """Give back what was not handed out, uncharged."""
@@ -158,8 +157,11 @@ class Subscription:
             for first, last in part.runs(BUFFERED):
                 rows = last - first + 1
                 part.states[first : last + 1] = bytes([SETTLING]) * rows
-                self.pending.other(RELEASE, part, first, last, [])
+                pending = self.settlements.pending
+                pending.other(RELEASE, part, first, last, [])
+                pending.gathered += rows
                 self.counts.settled[RELEASE] += rows
+                self.settlements.close_full()
         self.buffer.clear()
         self.lane.touch(self)
 
@@ -188,8 +190,8 @@ class Subscription:
     def subscribe_anew(self) -> None:
         """At the leader as it is known now, with a claim to what is held."""
         if self.link is not None:
-            self.link.withdraw(self.polls)
-        self.polls = dict.fromkeys(self.polls, False)
+            self.link.withdraw(self.demand.polls)
+        self.demand.detach()
         self.link = None
         self._subscribing = None
         self.lane.touch(self)
@@ -200,7 +202,7 @@ class Subscription:
         if self.error is not None or self.closing or self.paused:
             return False
         if not self.credit.messages:
-            return self.wanted > 0 or bool(self.polls)
+            return bool(self.demand)
         return not self.buffer and self.holdings.held < self.credit.messages
 
     def _whole(self) -> tuple[int, int]:
@@ -208,19 +210,22 @@ class Subscription:
         return self.credit.restate(self.holdings.held, held_bytes)
 
     def want(self, messages: int) -> None:
-        """More or fewer messages are asked for one by one."""
-        self.wanted += messages
-        if messages > 0 and (self.link is not None or self._subscribing is not None):
-            self._owe(messages, messages * self.credit.size)
+        """More or fewer messages are asked for one by one; 0: as many as before, and some may have been lost
+        on their way."""
+        self.demand.wanted += messages
+        known = self.link is not None or self._subscribing is not None
+        if messages >= 0 and known and self._give():
+            self.lane.touch(self)
 
     def poll(self, entry: PollEntry) -> None:
         """Ask (again) for one message, if any is ready."""
-        self.polls[entry] = False
+        self.demand.poll(entry)
         self.lane.touch(self)
 
-    def _owe(self, messages: int, size: int) -> None:
-        self.credit.owe(messages, size)
-        self.lane.touch(self)
+    def _give(self) -> int:
+        more = self.demand.give()
+        self.credit.owe(more, more * self.credit.size)
+        return more
 
     # -- writing
 
@@ -232,31 +237,34 @@ class Subscription:
             if self._subscribing is None:
                 self._subscribe(link)
             return True
-        for settlement in self.unanswered:
-            if not settlement.sent:
-                self._write(settlement, link)
-        self.renewals.fill(link)
-        if self.pending.rows and (not self.unanswered or self._is_much()):
-            settlement, self.pending = self.pending, Settlement()
-            settlement.count_credit()
-            self.unanswered.append(settlement)
+        for settlement in self.settlements.unsent:
+            if not link.has_room:
+                return False
             self._write(settlement, link)
+        self.renewals.fill(link)
+        if self.settlements.due:
+            self._write(self.settlements.close(), link)
         elif not self.paused:
             messages, size = self.credit.take_owed()
             if messages:
                 self.watchdog.moved(self._now())
                 link.send(wire.Credit(self.lane.group, self.consumer, messages, size))
-        self._poll(link)
+        if self.demand.polls:
+            self.demand.write(link, wire.Poll(0, self.lane.group, self.uid, self.consumer))
         return True
 
     def _subscribe(self, link: Link) -> None:
+        claims = self.holdings.claims()
+        if len(claims) > CLAIMS_MAX:  # what was not handed out can go back, and come again
+            self.holdings.forget_buffer()
+            claims = self.holdings.claims()
         messages, size = self._whole()
         if self.paused:
             messages = size = 0
         if not self.credit.messages:  # none to begin with says so: what it settles gives none back
             messages = size = 0
-            self.credit.owe(self.wanted, self.wanted * self.credit.size)
-        claims = self.holdings.claims()
+            self.demand.detach()
+            self._give()
         self._subscribing = link
         self._attempt += 1
         message = wire.Subscribe(
@@ -284,14 +292,9 @@ class Subscription:
             messages,
             size,
         )
-        settlement.sent, settlement.attempt = True, self._attempt
-        settlement.rid = link.ask(Judged(self, settlement), message)
-
-    def _poll(self, link: Link) -> None:
-        for entry, sent in list(self.polls.items()):
-            if not sent:
-                self.polls[entry] = True
-                link.ask(entry, wire.Poll(0, self.lane.group, self.uid, self.consumer))
+        settlement.sent, settlement.attempt, settlement.link = True, self._attempt, link
+        sending = Judged(self, settlement)
+        settlement.rid = sending.rid = link.ask(sending, message)
 
     # -- answers
 
@@ -339,11 +342,15 @@ class Subscription:
         self._subscribing = None
         self.lane.touch(self)
 
-    def judged(self, settlement: Settlement, result: Any) -> None:
-        """A settlement was judged."""
+    def judged(self, settlement: Settlement, result: Any, *, final: bool) -> None:
+        """A settlement was judged: its last sending (``final``) or an earlier one."""
         if settlement not in self.unanswered:
             return
-        refused, empty = settlement.judged(result)
+        refused = settlement.judged(result, final=final)
+        if refused is None:
+            self.lane.probe.mark("client.verdict_awaited")
+            return
+        empty = settlement.retire()
         self.unanswered.remove(settlement)
         if settlement.attempt != self._attempt and self.credit.messages and not self.paused:
             # The answer was on its way when we subscribed anew, and counted as held what it was about.
@@ -375,8 +382,7 @@ class Subscription:
         """The node ended the consumer."""
         if link is self.link or link is self._subscribing:
             self._subscribing = None
-            for settlement in self.unanswered:
-                settlement.sent = False
+            self.settlements.detach()
             self._turned_away(link, wire.Failed(0, code, message, {}))
 
     def delivered(self, link: Link, lease_ns: int, rows: wire.Rows, blob: bytes) -> None:
@@ -394,6 +400,7 @@ class Subscription:
             self.buffer.append(part)
             self.counts.delivered += part.count
             self.counts.redelivered += len(part.attempt_rows)
+            self.demand.delivered(part.count)
         if at != len(blob):
             raise ProtocolError(f"a delivery's parts hold {at} bytes of {len(blob)}")
         self.listener.arrived()
@@ -426,41 +433,32 @@ class Subscription:
         """Another leader, or none: subscribe there, claim, and settle again."""
         self.link = None
         self._subscribing = None
-        for settlement in self.unanswered:
-            settlement.sent = False
+        self.settlements.detach()
         self.renewals.detach()
-        self.polls = dict.fromkeys(self.polls, False)
+        self.demand.detach()
 
     def expire(self, now_ns: int, patience_ns: int, error: Error) -> None:
         """No leader: whoever waits for a verdict, the start, a poll or an extension hears so; settlements are
         driven on."""
-        if self.since_ns is None or self.since_ns < (self.lane.since_ns or 0):
-            self.since_ns = now_ns
+        since = self.lane.since
+        self.since_ns = since(self.since_ns, now_ns)
         if now_ns - self.since_ns >= patience_ns:
             self.started.fail(error)
-        for settlement in [*self.unanswered, self.pending]:
-            if settlement.since_ns is None and settlement.rows:
-                settlement.since_ns = now_ns
-            elif settlement.since_ns is not None and now_ns - settlement.since_ns >= patience_ns:
-                outcome, settlement.outcome, settlement.since_ns = (
-                    settlement.outcome,
-                    Outcome[Refused](),
-                    None,
-                )
-                outcome.fail(error)
-                if self.drained is not None:
-                    self.drained.fail(error)
-        for entry in list(self.polls):
-            if entry.since_ns is None:
-                entry.since_ns = now_ns
-            elif now_ns - entry.since_ns >= patience_ns:
+        if self.settlements.expire(since, now_ns, patience_ns, error) and self.drained is not None:
+            self.drained.fail(error)
+        for entry in list(self.demand.polls):
+            entry.since_ns = since(entry.since_ns, now_ns)
+            if now_ns - entry.since_ns >= patience_ns:
                 entry.ended(error)
         self.renewals.expire(now_ns, patience_ns, error)
 
     def drain(self) -> Outcome[None]:
-        """Take no more; decided once every settlement was judged."""
+        """Take no more; decided once every settlement was judged. All of them are sent without waiting for
+        those before."""
         self.closing = True
+        self.settlements.leave()
         self.holdings.forget_buffer()
+        self.lane.touch(self)
         if self.drained is None or self.drained.done:  # several tasks may leave: all wait for the same
             self.drained = Outcome()
         drained = self.drained
@@ -468,7 +466,7 @@ class Subscription:
         return drained
 
     def _check_drained(self) -> None:
-        if self.drained is not None and not self.unanswered and not self.pending.rows:
+        if self.drained is not None and not self.settlements:
             self.drained.resolve(None)
 
     def end(self, error: Error) -> None:
@@ -483,13 +481,9 @@ class Subscription:
                     self.renewals.lost(part, row)
         self.parts.clear()
         self.started.fail(error)
-        for settlement in [*self.unanswered, self.pending]:
-            settlement.outcome.fail(error)
-        self.unanswered.clear()
+        self.settlements.end(error)
         if self.drained is not None:
             self.drained.fail(error)
-        for entry in list(self.polls):
-            entry.ended(error)
-        self.polls.clear()
+        self.demand.end(error)
         self.renewals.end(error)
         self.listener.arrived()

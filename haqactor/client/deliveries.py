@@ -42,14 +42,14 @@ class Deliveries(trio.abc.ReceiveChannel[Message]):
             if message is not None:
                 message.waited_for = True
                 return message
-            consumer.check_open()
+            consumer.check_receives()
             await consumer.waiting.park()
 
     def receive_nowait(self) -> Message:
         """The next message of the buffer; raises ``trio.WouldBlock`` where there is none."""
         message = self._take()
         if message is None:
-            self._consumer.check_open()
+            self._consumer.check_receives()
             raise trio.WouldBlock
         return message
 
@@ -221,14 +221,14 @@ class Batches(trio.abc.ReceiveChannel[Batch]):
             batch = self._take()
             if batch is not None:
                 return batch
-            consumer.check_open()
+            consumer.check_receives()
             await consumer.waiting.park()
 
     def receive_nowait(self) -> Batch:
         """The next batch of the buffer; raises ``trio.WouldBlock`` where there is none."""
         batch = self._take()
         if batch is None:
-            self._consumer.check_open()
+            self._consumer.check_receives()
             raise trio.WouldBlock
         return batch
 

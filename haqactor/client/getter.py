@@ -25,17 +25,21 @@ CREDIT_BYTES: Final = 4 * 1024 * 1024
 class _Poll:
     """The answer to one Poll."""
 
-    __slots__ = ("_getter", "since_ns")
+    __slots__ = ("_getter", "link", "since_ns")
 
     def __init__(self, getter: "Getter") -> None:
         self._getter = getter
+        self.link: Link | None = None
         self.since_ns: int | None = None
 
     def replied(self, link: Link, result: Any, blob: bytes) -> None:
-        self._getter.polled(self, bool(result))
+        if link is self.link:
+            self._getter.polled(self, bool(result))
 
     def failed(self, link: Link, answer: wire.Failed) -> None:
         subscription = self._getter.subscription
+        if link is not self.link:
+            return
         if answer.code in TRANSIENT:
             subscription.poll(self)
             subscription.gone(link, answer.code, answer.message)
@@ -56,7 +60,8 @@ class Getter(Consumer):
     def __init__(self, session: Session, queue: str, group: int, uid: int, *, polling: bool) -> None:
         self._waiters: deque[Outcome[Message | None]] = deque()
         self._polling = polling
-        self._expected = 0
+        self._promised = 0  #: messages that polls were answered with, less those that came
+        self._came = 0
         super().__init__(session, queue, group, uid, (0, CREDIT_BYTES))
 
     def arrived(self) -> None:
@@ -67,26 +72,48 @@ class Getter(Consumer):
                 waiter.fail(subscription.error)
             self._waiters.clear()
             return
+        delivered = subscription.counts.delivered
+        self._promised -= delivered - self._came
+        self._came = delivered
         now_ns = self.session.now_ns()
         while self._waiters:
             taken = subscription.take(now_ns)
-            if taken is None:
+            if taken is None:  # where one ran out on its way, somebody waits for another
+                self._ask()
                 return
-            self._expected -= 1
+            waiter = self._waiters.popleft()
+            self._leave()
             try:
                 message = self.message(*taken)
             except ProtocolError as error:
-                self._waiters.popleft().fail(error)
+                waiter.fail(error)
             else:
-                self._waiters.popleft().resolve(message)
+                waiter.resolve(message)
         subscription.release_buffer()
+
+    @property
+    def _unprovided(self) -> int:
+        """Tasks that poll, and for which none can be on its way."""
+        return len(self._waiters) - len(self.subscription.demand.polls) - max(0, self._promised)
+
+    def _ask(self) -> None:
+        """For whoever waits, and nothing is on its way."""
+        if not self._polling:
+            self.subscription.want(0)
+            return
+        for _ in range(self._unprovided):
+            self.subscription.poll(_Poll(self))
+
+    def _leave(self) -> None:
+        """One fewer waits."""
+        if not self._polling:
+            self.subscription.want(-1)
 
     def subscribed(self) -> None:
         """At a new leader every waiting poll is asked again."""
-        self._expected = 0
-        if self._polling:
-            for _ in range(len(self._waiters) - len(self.subscription.polls)):
-                self.subscription.poll(_Poll(self))
+        self._promised = 0
+        self.subscription.demand.shorten(len(self._waiters))
+        self._ask()
 
     async def take(self) -> Message | None:
         """A message; None (only when polling): nothing is ready."""
@@ -107,20 +134,21 @@ class Getter(Consumer):
         finally:
             if waiter in self._waiters:
                 self._waiters.remove(waiter)
-            if not self._polling:
-                self.subscription.want(-1)
+                self._leave()
+                self.subscription.demand.shorten(len(self._waiters))
 
     def polled(self, poll: _Poll, ready: bool) -> None:
         """True: a message precedes or follows. False: a task for which none can be on its way gets
         nothing."""
-        polls = self.subscription.polls
-        polls.pop(poll, None)
-        self._expected += ready
-        if len(self._waiters) > len(polls) + max(0, self._expected):
+        self.subscription.demand.polls.pop(poll, None)
+        self._promised += ready
+        if ready:
+            self._ask()
+        elif self._unprovided > 0:
             self._waiters.pop().resolve(None)
 
     def poll_ended(self, poll: _Poll, error: Error) -> None:
         """It cannot be answered."""
-        self.subscription.polls.pop(poll, None)
+        self.subscription.demand.polls.pop(poll, None)
         if self._waiters:
             self._waiters.pop().fail(error)

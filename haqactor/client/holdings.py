@@ -4,12 +4,16 @@ One rule: a message leaves the holdings once, settled or lost, and its credit go
 """
 
 from collections import deque
+from typing import Final
 
 from haqactor.client.credit import Credit
 from haqactor.client.listening import Counts
 from haqactor.client.part import BUFFERED, GONE, HANDED, Part, joined
 from haqactor.client.settling import RELEASE
 from haqactor.wire import Rows
+
+STARTED_MAX: Final = 4096
+"""Ranges of 19 bytes at most, beside what is settled."""
 
 
 class Holdings:
@@ -112,7 +116,7 @@ class Holdings:
         return joined(row for part in self.parts for row in part.claims())
 
     def started(self) -> Rows:
-        """Ranges that were handed out and are not settled."""
+        """Ranges that were handed out and are not settled; the oldest, where they are very many."""
         for part in [part for part in self.working if not part.handed]:
             del self.working[part]
         spans = joined(
@@ -121,4 +125,4 @@ class Holdings:
             for first, last in part.runs(HANDED)
             for span in part.spans(first, last)
         )
-        return [span[2:] for span in spans]
+        return [span[2:] for span in spans[:STARTED_MAX]]

@@ -46,8 +46,8 @@ class Lane:
     """One group's sources and its current connection."""
 
     __slots__ = (
-        "_poke", "avoid", "copies", "error", "group", "hold_ns", "link", "probe", "ready", "redirects",
-        "since_ns", "sources",
+        "_looked_ns", "_poke", "avoid", "copies", "error", "group", "hold_ns", "link", "probe", "ready",
+        "redirects", "since_ns", "sources",
     )  # fmt: skip
 
     def __init__(self, group: int, poke: Callable[[], None], probe: Probe = _NULL) -> None:
@@ -62,6 +62,7 @@ class Lane:
         self.copies = 0  #: of requests, sent while an earlier one may be done yet
         self.since_ns: int | None = None
         self.error: Error | None = None
+        self._looked_ns = 0
         self._poke = poke
 
     @property
@@ -128,11 +129,17 @@ class Lane:
         """While there is no leader: give up on whoever has waited long enough."""
         if self.link is not None:
             return
-        if self.since_ns is None:
+        if self.since_ns is None or now_ns - self._looked_ns >= patience_ns:  # or there was one for so long
             self.since_ns = now_ns
+        self._looked_ns = now_ns
         error = self.error if isinstance(self.error, NoQuorum) else None
         for source in list(self.sources):
             source.expire(now_ns, patience_ns, error or NoQuorum(f"no leader of group {self.group} answers"))
+
+    def since(self, since_ns: int | None, now_ns: int) -> int:
+        """Since when somebody waits without a leader, who has waited since ``since_ns`` (None: since now): a
+        wait from before there was one begins anew."""
+        return now_ns if since_ns is None or since_ns < (self.since_ns or 0) else since_ns
 
 
 class Redirect(Protocol):
@@ -200,9 +207,8 @@ class Request:
 
     def expire(self, now_ns: int, patience_ns: int, error: Error) -> None:
         """Nobody leads: NoQuorum, or OutcomeUnknown where it may have been done."""
-        if self._since_ns is None:
-            self._since_ns = now_ns
-        elif now_ns - self._since_ns >= patience_ns:
+        self._since_ns = self._lane.since(self._since_ns, now_ns)
+        if now_ns - self._since_ns >= patience_ns:
             unknown = OutcomeUnknown(
                 f"{type(self._message).__name__.lower()} was sent, and then the leader was lost"
             )

@@ -12,7 +12,8 @@ from haqactor import wire
 from haqactor.env import Buffer
 from haqactor.frame import Decoder, Frame
 
-ROOM_BYTES: Final = 256 * 1024
+ROOM_BYTES: Final = 64 * 1024
+"""Written at once, about: a node begins with the first of it while the rest is being packed."""
 PING_NS: Final = 300_000_000
 IDLE_PING_NS: Final = 10_000_000_000
 PINGS_UNANSWERED_MAX: Final = 3

@@ -5,9 +5,7 @@ One rule: a listener is called in the middle of a step; it wakes tasks and takes
 
 from typing import Protocol
 
-from haqactor.client.link import Entry
 from haqactor.client.part import Part
-from haqactor.errors import Error
 
 
 class Listener(Protocol):
@@ -25,15 +23,6 @@ class Listener(Protocol):
     def stalled(self, silent_ns: int, ready: int) -> None:
         """Nothing was heard for so long, though ``ready`` messages are (-1: nobody answers): it subscribes
         anew."""
-
-
-class PollEntry(Entry, Protocol):
-    """What waits for the answer to a Poll. ``since_ns``: since when it has had no leader."""
-
-    since_ns: int | None
-
-    def ended(self, error: Error) -> None:
-        """There will be none."""
 
 
 class Unheard:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 import trio
 
-from haqactor.batch import Content
+from haqactor.batch import Content, Extras
 from haqactor.client.arguments import HeaderValue, span_ns, text
 from haqactor.client.part import GONE, HANDED, Part
 from haqactor.client.renewing import Hold
@@ -32,10 +32,10 @@ def wall_time(time_ns: int) -> datetime:
     return EPOCH + timedelta(microseconds=time_ns // 1000)
 
 
-def message_id_of(content: Content, uid: int, seq: int) -> str:
+def message_id_of(extras: Extras | None, uid: int, seq: int) -> str:
     """The id that the publisher gave, else one made of the queue's incarnation and the place in it."""
-    if content.extras is not None and content.extras[2] is not None:
-        return content.extras[2]
+    if extras is not None and extras[2] is not None:
+        return extras[2]
     return f"{uid}-{seq}"
 
 
@@ -66,10 +66,10 @@ def reason_of(error: BaseException) -> str:
 class PeekedMessage:
     """A message that was looked at: not leased, not to be settled."""
 
-    __slots__ = ("_content", "_enqueued_ns", "_uid", "attempt", "body", "seq")
+    __slots__ = ("_enqueued_ns", "_extras", "_uid", "attempt", "body", "seq")
 
     def __init__(self, content: Content, uid: int, seq: int, failures: int, enqueued_ns: int) -> None:
-        self._content = content
+        self._extras = content.extras
         self._uid = uid
         self._enqueued_ns = enqueued_ns
         self.body = content.body
@@ -79,17 +79,17 @@ class PeekedMessage:
     @property
     def id(self) -> str:
         """The publisher's id, or the queue's."""
-        return message_id_of(self._content, self._uid, self.seq)
+        return message_id_of(self._extras, self._uid, self.seq)
 
     @property
     def key(self) -> str | None:
         """The publisher's key."""
-        return None if self._content.extras is None else self._content.extras[0]
+        return None if self._extras is None else self._extras[0]
 
     @property
     def headers(self) -> Mapping[str, HeaderValue]:
         """The publisher's headers."""
-        return NO_HEADERS if self._content.extras is None else self._content.extras[1] or NO_HEADERS
+        return NO_HEADERS if self._extras is None else self._extras[1] or NO_HEADERS
 
     @property
     def redelivered(self) -> bool:
@@ -113,12 +113,12 @@ class Message(PeekedMessage):
 
     __slots__ = ("_consumer", "_deadline_ns", "_hold", "_part", "_row", "_settlement", "_verb", "waited_for")
 
-    def __init__(self, consumer: "Consumer", part: Part, row: int, content: Content) -> None:
+    def __init__(self, consumer: "Consumer", part: Part, row: int, body: bytes) -> None:
         seq = part.first + row if part.seqs is None else part.seqs[row]
-        self._content = content  # set here rather than by the base class: this is the hot path of consuming
+        self._extras = part.extras(row)  # set here, not by the base class: this is the hot path of consuming
         self._uid = consumer.uid
         self._enqueued_ns = part.enqueued_ns
-        self.body = content.body
+        self.body = body
         self.seq = seq
         self.attempt = part.failures(seq) + 1 if part.attempt_rows else 1
         self._consumer = consumer
@@ -170,7 +170,7 @@ class Message(PeekedMessage):
             subscription = self._consumer.subscription
             if error is None:
                 self._verb = ACK
-                self._settlement = subscription.pending
+                self._settlement = subscription.settlements.pending
                 subscription.ack(self._part, self._row)
             else:
                 verb = self._verb = verdict(error)

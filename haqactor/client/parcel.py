@@ -5,11 +5,10 @@ One rule: once a parcel has numbers its bytes and boundaries never change, so th
 retry from a new batch.
 """
 
-from collections.abc import Sequence
 from typing import Any, Final
 
 from haqactor import codec
-from haqactor.batch import COUNT_MAX, PACKED_BYTES_MAX, Content, Packer
+from haqactor.batch import COUNT_MAX, PACKED_BYTES_MAX, Content, Contents, Packer
 from haqactor.client.link import Link
 from haqactor.client.outcome import Signal
 from haqactor.codec import are_numbers
@@ -50,7 +49,7 @@ class Parcel:
 
     def __init__(self, explicit: int | None = None) -> None:
         self.items: list[Item] = []
-        self.contents: Sequence[Content] = ()
+        self.contents: Contents = ()
         self.pieces: tuple[Parcel, ...] = ()
         self.size = 0
         self.count = 0

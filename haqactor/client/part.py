@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import Any, Final
 
 from haqactor import batch
-from haqactor.batch import Content
+from haqactor.batch import Content, Extras
 from haqactor.codec import are_numbers
 from haqactor.errors import ProtocolError
 from haqactor.wire import Rows
@@ -23,7 +23,7 @@ class Part:
     whose lease was lost while they were handed out, until whoever settles them was told."""
 
     __slots__ = (
-        "_attempts", "_base", "_contents", "attempt_rows", "blob", "blob_bytes", "count", "counter",
+        "_attempts", "_base", "_bodies", "_extras", "attempt_rows", "blob", "blob_bytes", "count", "counter",
         "deadline_ns", "enqueued_ns", "first", "handed", "lost", "open", "returned_bytes", "seqs", "states",
         "taken", "term",
     )  # fmt: skip
@@ -62,7 +62,8 @@ class Part:
         self.handed = 0
         self.lost: dict[int, None] = {}
         self.returned_bytes = 0
-        self._contents: list[Content] | None = None
+        self._bodies: list[bytes] | None = None
+        self._extras: list[Extras | None] | None = None
         self._attempts: dict[int, int] | None = None
 
     def seq(self, row: int) -> int:
@@ -76,14 +77,22 @@ class Part:
         return seq - self.first if 0 <= seq - self.first < self.count else -1
 
     def content(self, row: int, content_bytes_max: int) -> Content:
-        """The message of a row; the batch is unpacked at the first call. Raises ProtocolError."""
-        contents = self._contents
-        if contents is None:
-            contents = self._contents = self._unpack(content_bytes_max)
-        return contents[row]
+        """The message of a row. Raises ProtocolError."""
+        return Content(self.body(row, content_bytes_max), self.extras(row))
 
-    def _unpack(self, content_bytes_max: int) -> list[Content]:
-        contents = batch.unpack(self.blob, content_bytes_max)
+    def body(self, row: int, content_bytes_max: int) -> bytes:
+        """Its body; the batch is unpacked at the first call. Raises ProtocolError."""
+        bodies = self._bodies
+        if bodies is None:
+            bodies = self._bodies = self._unpack(content_bytes_max)
+        return bodies[row]
+
+    def extras(self, row: int) -> Extras | None:
+        """Its extras, once the batch is unpacked."""
+        return None if self._extras is None else self._extras[row]
+
+    def _unpack(self, content_bytes_max: int) -> list[bytes]:
+        bodies, extras = batch.columns(self.blob, content_bytes_max)
         self.blob = b""
         if self._base >= 0:
             start = self.first - self._base
@@ -92,12 +101,15 @@ class Part:
                 if self.seqs is None
                 else [seq - self._base for seq in self.seqs]
             )
-            if wanted[0] < 0 or wanted[-1] >= len(contents):
+            if wanted[0] < 0 or wanted[-1] >= len(bodies):
                 raise ProtocolError("a delivered part leases messages that its batch does not have")
-            contents = [contents[row] for row in wanted]
-        if len(contents) != self.count:
-            raise ProtocolError(f"a delivered part leases {self.count} messages and holds {len(contents)}")
-        return contents
+            if self.seqs is not None or self.count != len(bodies):
+                bodies = [bodies[row] for row in wanted]
+                extras = None if extras is None else [extras[row] for row in wanted]
+        if len(bodies) != self.count:
+            raise ProtocolError(f"a delivered part leases {self.count} messages and holds {len(bodies)}")
+        self._extras = extras
+        return bodies
 
     def failures(self, seq: int) -> int:
         """How often this message failed before."""

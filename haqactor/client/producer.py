@@ -6,14 +6,13 @@ One rule: what has left is driven to its outcome by the session; cancelling a pu
 from collections.abc import Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass
-from functools import partial
-from itertools import repeat
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, cast, final
 
 import trio
 
 from haqactor import wire
-from haqactor.batch import COUNT_MAX, PACKED_BYTES_MAX, Content
+from haqactor.batch import COUNT_MAX, PACKED_BYTES_MAX, Content, Contents, are_bodies
 from haqactor.client.arguments import HeaderValue, content_of, whole
 from haqactor.client.errors import Closed, PublishUnknown
 from haqactor.client.parcel import Item, Parcel, unpacked_bytes
@@ -30,8 +29,6 @@ __all__ = ["Outgoing", "Outstanding", "Producer", "Publisher", "Receipt", "Recei
 
 IDLE_NS = 9 * 60 * 1_000_000_000
 _SEQ_MAX = (1 << 62) - 1
-_BODY_ONLY: Any = partial(cast("Any", tuple).__new__, Content)
-"""``Content(body)`` without a step of Python for each message."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,21 +88,23 @@ def _unknown(queue: str, parcel: Parcel, item: Item | None, *, single: bool) -> 
     )
 
 
-def split(contents: list[Content]) -> list[list[Content]]:
+def split(contents: Contents) -> list[Contents]:
     """Batches of at most 256 messages and 256 KiB unpacked (a larger message alone); the same for the same
     messages, so that a retry has the same boundaries."""
-    sizes = list(map(unpacked_bytes, contents))
-    if contents and len(contents) <= COUNT_MAX and sum(sizes) <= PACKED_BYTES_MAX:
+    if not contents:
+        return []
+    plain = are_bodies(contents)
+    sizes = list(map(len if plain else unpacked_bytes, cast("Any", contents)))
+    if len(contents) <= COUNT_MAX and sum(sizes) <= PACKED_BYTES_MAX:
         return [contents]
-    batches: list[list[Content]] = []
+    begins: list[int] = []
     size = 0
-    for content, more in zip(contents, sizes, strict=True):
-        if not batches or len(batches[-1]) == COUNT_MAX or size + more > PACKED_BYTES_MAX:
-            batches.append([])
+    for row, more in enumerate(sizes):
+        if not begins or row - begins[-1] == COUNT_MAX or size + more > PACKED_BYTES_MAX:
+            begins.append(row)
             size = 0
-        batches[-1].append(content)
         size += more
-    return batches
+    return [contents[begin:end] for begin, end in pairwise([*begins, len(contents)])]
 
 
 class Publisher:
@@ -120,11 +119,17 @@ class Publisher:
 
     async def _stream(self, queue: str) -> Stream:
         stream = self._streams.get(queue)
+        if stream is not None and not stream.waits and self._broker.is_superseded(queue, stream.uid):
+            stream.lane.drop(stream)  # it was declared anew: no need to be told that the former one is gone
+            del self._streams[queue]
+            stream = None
         if stream is not None and stream.error is None:
             if self._identity.epoch or stream.waits or not self._is_idle(stream):
                 return stream
-            self._identity = Identity(self._broker.session.environment.random.token(16), 0)
             stream.lane.drop(stream)
+        if stream is not None and not self._identity.epoch:
+            # a server may still know its numbers, and nobody tells the anonymous where they go on
+            self._identity = Identity(self._broker.session.environment.random.token(16), 0)
         check_name(queue)
         target = await self._broker.resolve(queue)
         current = self._streams.get(queue)
@@ -180,7 +185,7 @@ class Publisher:
         self._broker.forget(queue, stream.uid)
         return (await self._broker.resolve(queue)).uid != stream.uid
 
-    async def send_many(self, queue: str, contents: list[Content], seq: int | None) -> Receipts:
+    async def send_many(self, queue: str, contents: Contents, seq: int | None) -> Receipts:
         """Messages in batches of their own. An error carries ``receipts`` of those known stored."""
         self._check_open()
         stream = await self._stream(queue)
@@ -294,7 +299,7 @@ class Producer:
         return last
 
 
-def contents_of(messages: Sequence[bytes | Outgoing], body_bytes_max: int) -> list[Content]:
+def contents_of(messages: Sequence[bytes | Outgoing], body_bytes_max: int) -> Contents:
     """Checked contents."""
     given: object = messages
     if isinstance(given, bytes | str | Mapping) or not isinstance(given, Sequence):
@@ -302,7 +307,7 @@ def contents_of(messages: Sequence[bytes | Outgoing], body_bytes_max: int) -> li
     if set(map(type, messages)) == {bytes}:
         bodies = cast("Sequence[bytes]", messages)
         if max(map(len, bodies)) <= body_bytes_max:
-            return list(map(_BODY_ONLY, zip(bodies, repeat(None))))
+            return list(bodies)
     return [
         content_of(message.body, message.key, message.headers, message.message_id, body_bytes_max)
         if isinstance(message, Outgoing)

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from haqactor import wire
-from haqactor.batch import Content, Packer
+from haqactor.batch import Content, Contents, Packer
 from haqactor.client.lane import TRANSIENT, Lane, Redirect
 from haqactor.client.link import Link
 from haqactor.client.parcel import Item, Parcel
@@ -113,7 +113,7 @@ class Stream:
         self.lane.touch(self)
         return item
 
-    def add_parcel(self, contents: list[Content], seq: int | None) -> Parcel:
+    def add_parcel(self, contents: Contents, seq: int | None) -> Parcel:
         """A batch with its own boundaries; ``seq``: the number that the caller chose for its first
         message."""
         parcel = Parcel(seq)
@@ -392,9 +392,8 @@ class Stream:
         unknown."""
         overdue: list[Parcel] = []
         for parcel in [*self.gathering, *self.parcels]:
-            if parcel.since_ns is None:
-                parcel.since_ns = now_ns
-            elif now_ns - parcel.since_ns >= patience_ns:
+            parcel.since_ns = self.lane.since(parcel.since_ns, now_ns)
+            if now_ns - parcel.since_ns >= patience_ns:
                 overdue.append(parcel)
         for parcel in overdue:
             if not parcel.first:

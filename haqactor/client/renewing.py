@@ -11,7 +11,7 @@ from haqactor import wire
 from haqactor.client.lane import TRANSIENT
 from haqactor.client.link import Link
 from haqactor.client.outcome import Outcome
-from haqactor.client.part import BUFFERED, HANDED, Part
+from haqactor.client.part import BUFFERED, HANDED, Part, joined
 from haqactor.client.settling import Refused
 from haqactor.errors import Error, ProtocolError, from_wire
 
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from haqactor.client.consuming import Subscription
 
 TICKS_A_LEASE: Final = 12
+ROWS_MAX: Final = 4096
+"""Of one renewal, 37 bytes each; what is due beside them follows with the next."""
 _REFUSED_MAX: Final = 1 << 20
 
 
@@ -52,10 +54,11 @@ class Hold:
 
 
 class Extension:
-    """One Extend: for holders and parts that it renews, or for a caller who waits."""
+    """One Extend: for holders and parts that it renews, or for a caller who waits. ``rest``: more was due."""
 
     __slots__ = (
-        "_owner", "duration_ns", "holders", "link", "outcome", "parts", "rows", "sent_ns", "since_ns",
+        "_owner", "duration_ns", "holders", "link", "outcome", "parts", "rest", "rows", "sent_ns",
+        "since_ns",
     )  # fmt: skip
 
     def __init__(self, owner: "Renewals", rows: wire.Rows, duration_ns: int) -> None:
@@ -64,6 +67,7 @@ class Extension:
         self.duration_ns = duration_ns
         self.holders: list[Hold] = []
         self.parts: list[Part] = []
+        self.rest = False
         self.outcome: Outcome[Refused] = Outcome()
         self.link: Link | None = None
         self.sent_ns = 0
@@ -137,18 +141,20 @@ class Renewals:
         subscription = self._subscription
         due_ns = now_ns + lease_ns * 2 // 3
         extension = Extension(self, [], lease_ns)
-        for part in subscription.buffer:
-            if now_ns < part.deadline_ns <= due_ns:
-                extension.parts.append(part)
-                for first, last in part.runs(BUFFERED):
-                    extension.rows.extend(part.spans(first, last))
         for holder in self.holders:
-            if holder.deadline_ns <= due_ns:
+            if holder.deadline_ns <= due_ns and len(extension.rows) < ROWS_MAX:
                 extension.holders.append(holder)
                 for first, last in holder.part.runs(HANDED):
                     if first <= holder.last and last >= holder.first:
                         rows = holder.part.spans(max(first, holder.first), min(last, holder.last))
                         extension.rows.extend(rows)
+        for part in subscription.buffer:
+            if now_ns < part.deadline_ns <= due_ns and len(extension.rows) < ROWS_MAX:
+                extension.parts.append(part)
+                for first, last in part.runs(BUFFERED):
+                    extension.rows.extend(part.spans(first, last))
+        extension.rest = len(extension.rows) >= ROWS_MAX
+        extension.rows = joined(extension.rows)
         if extension.rows:
             self.background = extension
             subscription.lane.touch(subscription)
@@ -181,6 +187,8 @@ class Renewals:
             self._refuse(extension, refused)
         self._subscription.lane.answered()
         extension.outcome.resolve(refused)
+        if extension.rest and self.background is None:
+            self._renew(self._subscription.now_ns(), self._subscription.lease_ns)
 
     def _refuse(self, extension: Extension, refused: Refused) -> None:
         for term, counter, first, last in extension.rows:
@@ -216,9 +224,8 @@ class Renewals:
     def expire(self, now_ns: int, patience_ns: int, error: Error) -> None:
         """No leader: a caller who waited for long enough hears so."""
         for extension in list(self._waiting):
-            if extension.since_ns is None:
-                extension.since_ns = now_ns
-            elif now_ns - extension.since_ns >= patience_ns:
+            extension.since_ns = self._subscription.lane.since(extension.since_ns, now_ns)
+            if now_ns - extension.since_ns >= patience_ns:
                 self._waiting.remove(extension)
                 extension.outcome.fail(error)
 

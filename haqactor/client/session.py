@@ -98,7 +98,8 @@ class Session:
             next_ns, silent = core.tick(now_ns)
             for link in silent:
                 self.log.warning("node is silent", address=link.address, node=link.node)
-                self._scopes[link].cancel()
+                if (scope := self._scopes.get(link)) is not None:  # else it is being closed anyway
+                    scope.cancel()
             for address, proxy in core.wanted():
                 if (address, proxy) in self._dialing or core.has_link(address, proxy):
                     continue

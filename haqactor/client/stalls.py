@@ -78,7 +78,7 @@ class Watchdog:
     @property
     def _unanswered(self) -> bool:
         """Polls are answered also where nothing is ready."""
-        return bool(self._subscription.polls)
+        return bool(self._subscription.demand.polls)
 
     def refused(self, asked: "_Asked", link: Link, answer: wire.Failed) -> None:
         """It leads no more, or has no such queue, and did not say so; or it cannot tell now."""

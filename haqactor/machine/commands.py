@@ -14,7 +14,7 @@ from typing import Any, Final, NamedTuple, TypeAlias, TypeGuard
 
 from haqactor import codec
 from haqactor.env import Buffer
-from haqactor.errors import InvariantViolation, ProtocolError
+from haqactor.errors import InvalidArgument, InvariantViolation, ProtocolError
 from haqactor.machine.versions import FIRST, KNOWN, Versions
 
 Command: TypeAlias = list[Any]
@@ -70,6 +70,7 @@ _SHAPES: Final[dict[int, list[type[Any]]]] = {
     Op.REGISTER_NODE: [int, int, str, int],
     Op.CREATE_GROUPS: [int, list],
 }
+_NUMBER_END: Final = 1 << 63
 
 
 class Header(NamedTuple):
@@ -115,6 +116,22 @@ def decode(header: Buffer, known: Versions = KNOWN) -> Header:
     return Header(version, time_ns, commands)
 
 
+def check(command: Command) -> None:
+    """Can every replica decode and apply it, and read what it leaves behind back from a snapshot? To be asked
+    before it is proposed, for what is in the log stays there. Not for publishes, whose fields the shell makes
+    of checked ones: they are too many. Raises InvalidArgument."""
+    kinds = _SHAPES.get(command[0])
+    if kinds != list(map(type, command)):
+        raise InvalidArgument(f"no replica could decode this command: {command!r:.200}")
+    for value in command:
+        if type(value) is int and not 0 <= value < _NUMBER_END:
+            raise InvalidArgument(f"{value} is out of range, in the command {command!r:.200}")
+    if command[0] == Op.RESERVE:
+        for holder in command[3]:
+            if [type(value) for value in holder] != [bytes, int] or not 0 <= holder[1] < _NUMBER_END:
+                raise InvalidArgument(f"{holder!r:.80} is no consumer that may hold leases")
+
+
 def publish(
     uid: int,
     producer: bytes,
@@ -130,6 +147,11 @@ def publish(
     """Store one batch. Fields as in ``wire.Publish``; ``count`` and ``crc`` as in ``batch.head``. Reply: runs
     ``[queue_seq, count, duplicate]`` or NotFound, Fenced, SequenceConflict/Gap/Expired, Overloaded."""
     return [Op.PUBLISH.value, uid, producer, epoch, first, count, crc, below, began_ns, body_at, body_bytes]
+
+
+def moved(command: Command, body_at: int) -> Command:
+    """The same publish, its batch at another place of another body."""
+    return [*command[:-2], body_at, command[-1]]
 
 
 def settle(

@@ -16,6 +16,7 @@ from haqactor.machine.intervals import IntervalSet, merged, minus
 from haqactor.machine.leases import Expiry, Key, Lease, LeaseTable
 from haqactor.machine.opening import Opening
 from haqactor.machine.queue import Queue
+from haqactor.machine.receipts import Receipts
 
 
 class Desk:
@@ -29,17 +30,21 @@ class Desk:
         "probe",
         "purges",
         "queue",
+        "receipts",
         "reserving",
         "returned",
         "uid",
     )
 
-    def __init__(self, queue: Queue, opening: Opening, expiry: Expiry, probe: Probe) -> None:
+    def __init__(
+        self, queue: Queue, opening: Opening, expiry: Expiry, receipts: Receipts, probe: Probe
+    ) -> None:
         self.probe = probe
         self.uid = queue.uid
         self.queue = queue
         self.opening = opening
         self.leases = LeaseTable(expiry)
+        self.receipts = receipts
         self.consumers: dict[Key, Consumer] = {}
         self.cursor = max(queue.low, min(queue.reserve, queue.next_seq))
         self.returned = IntervalSet()

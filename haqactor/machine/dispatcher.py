@@ -27,6 +27,7 @@ from haqactor.machine.judge import Judged, check, held_by, judge, started_ranges
 from haqactor.machine.leases import Expiry, Key, Lease
 from haqactor.machine.machine import GroupMachine
 from haqactor.machine.opening import Opening
+from haqactor.machine.receipts import Receipts
 from haqactor.machine.room import Room
 from haqactor.wire import Rows, Settle, lease_rows
 
@@ -66,6 +67,7 @@ class Dispatcher:
         self._active: dict[int, bool] = {}
         self._unopened: dict[int, bool] = {}
         self._expiry = Expiry()
+        self._receipts = Receipts()
         self._consumers: dict[Key, Consumer] = {}
         self._lost: dict[Key, Consumer] = {}
         self._actions: list[Action] = []
@@ -481,7 +483,7 @@ class Dispatcher:
             gone = self._closed
             holders = list(queue.holders)
             opening = Opening(holders, self._began_ns + self._grace_ns, lambda s: s in gone or self._died(s))
-            desk = self._desks[uid] = Desk(queue, opening, self._expiry, self._probe)
+            desk = self._desks[uid] = Desk(queue, opening, self._expiry, self._receipts, self._probe)
             if not opening.open:
                 self._unopened[uid] = True
             self._active[uid] = True

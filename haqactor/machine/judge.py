@@ -5,7 +5,8 @@ applies or the term ends.
 
 An acknowledgement is good while nobody else holds the message (a late one after an expiry, or with an older
 term's lease), and for a message that is gone already. A nack, reject or release needs a lease that is held;
-with an older term's only once the queue is open.
+with an older term's only once the queue is open; one that is said again is answered as the first copy was,
+once that has applied: the command behind it may be empty.
 """
 
 from collections.abc import Iterable
@@ -18,6 +19,7 @@ from haqactor.machine.desk import Desk
 from haqactor.machine.intervals import IntervalSet, merged, minus
 from haqactor.machine.leases import Key, Lease
 from haqactor.machine.queue import Moves
+from haqactor.machine.receipts import Verdict
 from haqactor.wire import Rows, Settle, lease_rows
 
 REASON_MAX: Final = 1024
@@ -73,16 +75,26 @@ def judge(desk: Desk, key: Key, settle: Settle, term: int) -> Judged:
     acks: list[Range] = []
     for row in settle.acks:
         _acknowledge(desk, key, row, acks, refused)
+    again: list[Range] = []
     nacks = [
-        [low, high, row[4], row[5]] for row in settle.nacks for low, high in _give_up(desk, key, row, refused)
+        [low, high, row[4], row[5]]
+        for row in settle.nacks
+        for low, high in _give_up(desk, key, Verdict.NACK, row, refused, again)
     ]
     rejects = [
-        [low, high, row[4]] for row in settle.rejects for low, high in _give_up(desk, key, row, refused)
+        [low, high, row[4]]
+        for row in settle.rejects
+        for low, high in _give_up(desk, key, Verdict.REJECT, row, refused, again)
     ]
-    releases = [piece for row in settle.releases for piece in _give_up(desk, key, row, refused)]
+    releases = [
+        piece
+        for row in settle.releases
+        for piece in _give_up(desk, key, Verdict.RELEASE, row, refused, again)
+    ]
     if refused:  # of an older lease, beside the newer one's acknowledgement
         refused = minus(refused, IntervalSet(acks))
-    if not (acks or nacks or rejects or releases):
+    waits = any(desk.leases.frozen.overlaps(low, high) for low, high in again)
+    if not (acks or nacks or rejects or releases or waits):
         return Judged(None, merged(refused))
     command = commands.settle(desk.uid, merged(acks), nacks, rejects, merged(releases))
     return Judged(command, merged(refused))
@@ -129,14 +141,22 @@ def _late(desk: Desk, low: int, high: int, acks: list[Range], refused: list[Rang
             acks.append(piece)
 
 
-def _give_up(desk: Desk, key: Key, row: list[Any], refused: list[Range]) -> list[Range]:
-    """What the lease still holds of a row that is no acknowledgement, frozen from now on; the rest is
-    refused."""
+def _give_up(
+    desk: Desk, key: Key, verdict: Verdict, row: list[Any], refused: list[Range], again: list[Range]
+) -> list[Range]:
+    """What the lease still holds of a row that is no acknowledgement, frozen from now on. Of the rest, what
+    this very lease gave up before in the same way is said ``again``, and what is left is refused."""
     found: list[Range] = []
     for lease in held_by(desk, key, (row[0], row[1])):
         for piece in lease.held.within(row[2], row[3]):
             desk.release(lease, *piece)
             desk.leases.frozen.add(*piece)
             found.append(piece)
-    refused += IntervalSet(found).missing(row[2], row[3])
+    name = (desk.uid, key, (row[0], row[1]), verdict)
+    for low, high in IntervalSet(found).missing(row[2], row[3]):
+        known = IntervalSet(desk.receipts.within(name, low, high))
+        again += known
+        refused += known.missing(low, high)
+    if found:
+        desk.receipts.add(name, found)
     return found

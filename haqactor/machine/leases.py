@@ -7,7 +7,8 @@ A lease is (term, counter); the higher one wins. One lease covers all that was s
 renewal of a part of it splits the record, not the id.
 """
 
-from heapq import heappop, heappush
+from heapq import heapify, heappop, heappush
+from typing import Final
 
 from haqactor.machine.commands import Range
 from haqactor.machine.intervals import IntervalSet
@@ -15,6 +16,7 @@ from haqactor.machine.intervals import IntervalSet
 LeaseId = tuple[int, int]
 Key = tuple[bytes, int]
 """A consumer: (session, number within it)."""
+_SPARE: Final = 1024
 
 
 class Lease:
@@ -33,17 +35,34 @@ class Lease:
 
 
 class Expiry:
-    """When leases end, over all queues of a group; what was renewed or settled meanwhile is passed over."""
+    """When leases end, over all queues of a group; what was renewed or settled meanwhile is passed over, and
+    cleared away once it is about as much as what is held: one lease that lasts must not keep all that ended
+    behind it."""
 
-    __slots__ = ("_heap",)
+    __slots__ = ("_clear_at", "_heap")
 
     def __init__(self) -> None:
         self._heap: list[tuple[int, int, Lease]] = []
+        self._clear_at = _SPARE
+
+    def __len__(self) -> int:
+        """How many records are kept, those included that do not count any more."""
+        return len(self._heap)
 
     def watch(self, lease: Lease, expires_ns: int) -> None:
         """It ends then, whatever was said before."""
+        if len(self._heap) >= self._clear_at:
+            self._clear()
         lease.expires_ns = expires_ns
         heappush(self._heap, (expires_ns, lease.serial, lease))
+
+    def _clear(self) -> None:
+        """Forget what does not count; each record is looked at for every few that are added. A lease that
+        holds nothing has ended: a new one holds something before the next is watched."""
+        live = {row[1]: row for row in self._heap if row[2].held.total and row[2].expires_ns == row[0]}
+        self._heap = list(live.values())
+        heapify(self._heap)
+        self._clear_at = 2 * len(self._heap) + _SPARE
 
     def next_ns(self) -> int | None:
         """When the next lease ends."""

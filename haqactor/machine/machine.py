@@ -379,7 +379,9 @@ class GroupMachine:
         known = self.producers
         sessions = [*known.ended.values(), *known.named.values(), *known.anonymous.values()]
         with_rows = dict.fromkeys(known.with_rows)
-        return self._chunks(view, snapshot.chunk(head), list(self.queues.values()), sessions, with_rows)
+        chunks = self._chunks(view, snapshot.chunk(head), list(self.queues.values()), sessions, with_rows)
+        next(chunks)  # so that its end is noticed though nobody reads it
+        return chunks
 
     def _chunks(
         self,
@@ -390,6 +392,7 @@ class GroupMachine:
         with_rows: dict[bytes, None],
     ) -> Iterator[bytes]:
         try:
+            yield b""  # begun
             yield head
             for queue in queues:
                 yield from view.take(queue.uid, queue, snapshot.encode_queue)

@@ -59,7 +59,7 @@ class Picker:
         self._open: dict[Key, _Outgoing] = {}
         self._ready: list[Deliver] = []
         self._turns: list[Consumer] = []
-        self.more = False  #: stopped by the bound of one call
+        self.more = False  #: stopped by a bound of one call, or of one turn, having given something
 
     def run(self) -> list[Deliver]:
         """The deliveries, each consumer's in order."""
@@ -98,7 +98,8 @@ class Picker:
         consumer.credit_messages, consumer.credit_bytes = messages, size
         if not given:
             return None
-        self._close(consumer.key)
+        if consumer.key in self._open:  # else so large that it was closed as it was filled
+            self._close(consumer.key)
         return self._ready.pop()
 
     def _place(self, window: Window) -> bool:
@@ -107,7 +108,10 @@ class Picker:
         share = (window.high - window.low + 1) // (4 * len(self._turns))
         quantum = max(1, min(_QUANTUM, share)) if len(self._turns) > 1 else DELIVER_PARTS
         for turn, consumer in enumerate(self._turns):
-            if (window.suspect and consumer.leases) or self._room.had_enough(consumer.key[0]):
+            if window.suspect and consumer.leases:
+                continue
+            if self._room.had_enough(consumer.key[0]):
+                self.more = True
                 continue
             if self._fill(consumer, window, quantum):
                 del self._turns[turn]

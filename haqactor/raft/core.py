@@ -135,7 +135,7 @@ class RaftCore(RaftView):
 
     def propose(self, kind: Kind, header: bytes, body: Buffer, now_ns: int) -> Entry:
         """Append an entry to the group's log. Raises NotLeader; Overloaded where too much waits for a
-        majority."""
+        majority; TooLarge."""
         self._state.now_ns = now_ns
         return leader.propose(self._state, kind, header, body)
 

@@ -7,9 +7,9 @@ where it is counted, its own disk included.
 
 from typing import Final
 
-from haqactor.entry import Entry, Kind, build
+from haqactor.entry import PROPOSED_BYTES_MAX, Entry, Kind, build
 from haqactor.env import Buffer
-from haqactor.errors import InvalidArgument, NotLeader, Overloaded
+from haqactor.errors import InvalidArgument, NotLeader, Overloaded, TooLarge
 from haqactor.ids import NO_NODE, Index, NodeId, Term
 from haqactor.raft import follower, hello, transfer
 from haqactor.raft.messages import Append, AppendReply, InstallSnapshot
@@ -54,7 +54,7 @@ def become(state: RaftState) -> None:
 
 
 def propose(state: RaftState, kind: Kind, header: bytes, body: Buffer) -> Entry:
-    """Append one entry. Raises NotLeader, Overloaded (R16), InvalidArgument."""
+    """Append one entry. Raises NotLeader, Overloaded (R16), TooLarge, InvalidArgument."""
     if state.role is not Role.LEADER:
         raise NotLeader(leader=state.leader, term=state.hard.term)
     if state.transferee != NO_NODE:  # who takes it does not lead yet, and may never: nobody is to wait for it
@@ -63,6 +63,10 @@ def propose(state: RaftState, kind: Kind, header: bytes, body: Buffer) -> Entry:
         raise InvalidArgument(f"entries of kind {kind.name} are not proposed from outside: voters are fixed")
     log = state.log
     size = len(header) + len(body)
+    if size > PROPOSED_BYTES_MAX:
+        raise TooLarge(
+            f"an entry of {size} bytes is over the limit of {PROPOSED_BYTES_MAX}", limit=PROPOSED_BYTES_MAX
+        )
     waiting = state.unapplied_bytes
     if waiting and waiting + size > state.config.uncommitted_bytes_max:
         state.probe.mark("raft.uncommitted_full")

@@ -72,7 +72,8 @@ class Rejoiner:
         return shortest_ns + self._state.random.below(max(1, delay_ns - shortest_ns + 1))
 
     def _missing(self) -> list[str]:
-        """Addresses that were named, and at which nobody live was heard. Those who left are not missed."""
+        """Addresses that were named, and at which nobody live was heard. Those who left are not missed, but
+        for members that are known for good: they come back, and may hold this one for gone as well."""
         state = self._state
         reached = {state.me.address: True}
         missing: dict[str, bool] = {}
@@ -82,7 +83,7 @@ class Rejoiner:
                 reached[member.address] = True
             elif member.status is Status.DEAD and state.probe.bug("swim.never_rejoins"):
                 continue
-            elif member.status is not Status.LEFT:
+            elif record.known or member.status is not Status.LEFT:
                 missing[member.address] = True
         missing.update(dict.fromkeys(self._seeds, True))
         return [address for address in missing if address not in reached]

@@ -81,11 +81,11 @@ class RecordedSubscription(Subscription):
         self._settling[part, row] = self._notes.call("ack", self._queue, seq=part.seq(row))
         super().ack(part, row)
 
-    def judged(self, settlement: Settlement, result: Any) -> None:
+    def judged(self, settlement: Settlement, result: Any, *, final: bool) -> None:
         """A leader's verdict."""
         waits = settlement in self.unanswered
-        super().judged(settlement, result)
-        if not waits:
+        super().judged(settlement, result, final=final)
+        if not waits or settlement in self.unanswered:
             return
         refused = settlement.outcome.get()
         for part, first, last in settlement.spans():

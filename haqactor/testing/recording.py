@@ -139,7 +139,7 @@ class Recorder:
             notes.call(
                 "publish",
                 queue,
-                content.body,
+                content if isinstance(content, bytes) else content.body,
                 **({} if seq is None else {"producer": producer, "producer_seq": seq + row}),
             )
             for row, content in enumerate(contents)

@@ -36,7 +36,10 @@ class Credit(NamedTuple):
 class Settle(NamedTuple):
     """``acks``, ``releases``: lease rows. ``nacks``: lease rows + [delay_ns | -1 for the queue's backoff,
     reason]. ``rejects``: lease rows + [reason]. ``started``: ranges whose handling began and is not settled.
-    ``credit_*``: as in Credit. Reply: ranges refused (lease lost)."""
+    ``credit_*``: as in Credit. Reply: ranges refused (lease lost). Over the connection of the consumer's
+    newest Subscribe only; over another one it is ``not_leader``, so that a refusal there stays the last word;
+    a majority confirms first that whoever refuses leads. What came before, by whatever connection, is no
+    loss: it is answered as the first copy is, by the leader that took that."""
 
     rid: int
     group: int

@@ -135,7 +135,7 @@ def parse(frame: Frame) -> Message:
             raise ProtocolError(
                 f"{kind.__name__}.{kind._fields[at]} is {value!r:.80}, not {expected.__name__}"
             )
-        if expected is int and not -1 <= value < 1 << 63:
+        if expected is int and not 0 <= value < 1 << 63:
             raise ProtocolError(f"{kind.__name__}.{kind._fields[at]} is {value}, out of range")
         if expected is list:
             _check_rows(kind.__name__, value)

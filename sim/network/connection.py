@@ -82,3 +82,6 @@ class Connection:
 
     def reset_came(self) -> None:
         """The dialer has gone: nobody needs an answer."""
+
+    def gave_up(self) -> None:
+        """Nothing is sent from here."""

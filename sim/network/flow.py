@@ -43,6 +43,10 @@ class Receiver(Protocol):
         """The peer has read ``size`` bytes."""
         ...
 
+    def gave_up(self) -> None:
+        """What was sent from here has not been taken for too long."""
+        ...
+
 
 class Segment:
     """``cause``: the trace event of its sending. ``departs_ns``: when its last byte leaves the sender."""
@@ -61,7 +65,7 @@ class Segment:
 
 class Flow:
     """``number``: of the stream. ``receiver`` and ``back`` (the other direction) are set before anything is
-    sent."""
+    sent. ``patience_ns``: how long the sender waits for bytes to be taken; 0: for ever."""
 
     __slots__ = (
         "_died_ns",
@@ -77,10 +81,12 @@ class Flow:
         "_tail",
         "_torn",
         "_trace",
+        "_waits",
         "_world",
         "back",
         "link",
         "number",
+        "patience_ns",
         "receiver",
     )
 
@@ -104,6 +110,8 @@ class Flow:
         self._lost = False  # a cut lost some of what is held
         self._torn = False  # there is a gap: only a reset passes
         self._resetting = False
+        self._waits = False  # a look at what is held is due
+        self.patience_ns = 0
 
     # -- sending
 
@@ -260,6 +268,23 @@ class Flow:
         self._held.append(segment)
         if link.is_blocked:
             link.hold(self)
+        if self.patience_ns and segment.kind == DATA and not self._waits:
+            self._look_again(segment)
+
+    def _look_again(self, segment: Segment) -> None:
+        self._waits = True
+        self._world.call_at(max(segment.sent_ns + self.patience_ns, self._world.now_ns), self._look)
+
+    def _look(self) -> None:
+        """Has the sender waited long enough?"""
+        self._waits = False
+        first = next((segment for segment in self._held if segment.kind == DATA), None)
+        if first is None or self._is_gone:
+            return
+        if first.sent_ns + self.patience_ns > self._world.now_ns:
+            self._look_again(first)
+        else:
+            self.back.receiver.gave_up()
 
     def release(self) -> None:
         """Deliver what was held back, unless something still holds it."""

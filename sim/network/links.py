@@ -27,7 +27,8 @@ class LinkSettings:
     answers. ``reset_share``: of writes that break their stream; ``half_open_share``: of breaks and of resets
     that one end does not hear of. ``late_share``: of breaks whose bytes still under way come ``late_mean_ns``
     late, when the next stream is at work already. ``discard_share``: of resets that take unread bytes from
-    the reader. ``retransmit_max_ns``: how long after a partition lost bytes may take to be sent again.
+    the reader. ``retransmit_max_ns``: how long after a partition lost bytes may take at most to be sent
+    again; as long as it lasted, since who repeats them waits twice as long each time (RFC 6298, 5.5).
 
     Of datagrams, each of which has a delay of its own, so that they may overtake each other:
     ``datagram_loss_share`` of them are lost, ``datagram_duplicate_share`` come twice,
@@ -50,7 +51,7 @@ class LinkSettings:
     late_share: float = 0.0
     late_mean_ns: int = NS // 2
     discard_share: float = 0.5
-    retransmit_max_ns: int = NS
+    retransmit_max_ns: int = 120 * NS
     datagram_loss_share: float = 0.0
     datagram_duplicate_share: float = 0.0
     datagram_reorder_share: float = 0.0

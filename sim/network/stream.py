@@ -16,6 +16,7 @@ from haqactor.sim.host import Host
 from haqactor.sim.network.flow import Flow
 from haqactor.sim.network.inbox import Inbox
 from haqactor.sim.network.waiter import Waiter
+from haqactor.sim.world import NS
 
 DIALING: Final = "dialing"
 OPEN: Final = "open"
@@ -94,6 +95,10 @@ class SimStream:
         """The peer's address, for logs."""
         return self._remote
 
+    def is_among_last(self, reserve: int) -> bool:
+        """A simulated host has no end of descriptors."""
+        return False
+
     async def send_all(self, data: Buffer) -> None:
         """``env.Stream``."""
         if self._is_sending:
@@ -118,6 +123,10 @@ class SimStream:
         finally:
             self._is_sending = False
         await trio.lowlevel.cancel_shielded_checkpoint()
+
+    def give_up_after(self, seconds: float) -> None:
+        """``env.Stream``; what sends nothing is not asked for here."""
+        self.out.patience_ns = int(seconds * NS)
 
     def send_now(self, data: Buffer) -> int:
         """``env.Stream``."""
@@ -285,6 +294,19 @@ class SimStream:
         self.was_refused = self.state == DIALING
         self._end_here("the peer reset it")
         self._inbox = kept
+        self.out.vanish()
+        if self._reader.waits or self._sender.waits:
+            self._enter(self._wake_all)
+
+    def gave_up(self) -> None:
+        """``flow.Receiver``. The peer is not told: it finds out when it sends."""
+        if not self.is_up:
+            return
+        link = self.out.link
+        if not self.stack.is_dead:
+            trace = self.stack.host.world.trace
+            trace.add("reset", link.source, link.target, link.source, self.out.number, "gave up")
+        self._end_here("the other machine took nothing for too long")
         self.out.vanish()
         if self._reader.waits or self._sender.waits:
             self._enter(self._wake_all)

@@ -213,9 +213,8 @@ ROWS: Final = (
         "nodes.read_at_once",
         "a read is answered without asking anybody",
         ("S18", "S17", "S25"),
-        "the old leader is cut off",
+        "the old leader is cut off, or stood still",
         "",
-        nodes="partition",
     ),
     Bug(
         "N08",

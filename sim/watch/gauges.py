@@ -13,6 +13,7 @@ from haqactor.nodes.group import GroupActor
 from haqactor.nodes.node import Node
 from haqactor.nodes.queues import QueueService
 from haqactor.nodes.sessions import Request
+from haqactor.nodes.writes import Write
 from haqactor.sim.cluster import SimCluster, SimNode
 from haqactor.sim.watch.observed import Gauge, Holdings
 from haqactor.sim.watch.observer import Tell
@@ -20,7 +21,8 @@ from haqactor.sim.watch.observer import Tell
 EVERY_NS = 250_000_000
 
 MAILBOX_SPARE = 64
-"""What may be put into a full mailbox without waiting: notices of this node's own."""
+"""What may be put into a full mailbox without waiting: notices of this node's own, but for the journal's, of
+which there is one for each write under way: those are bounded in bytes, by Raft's windows."""
 ENTRY_BYTES_MIN = 32
 SEGMENTS_MAX = 96
 COLD_FILES_EACH_MAX = 48
@@ -79,7 +81,9 @@ def readings(node: SimNode, server: Node, context: Context) -> Iterable[Reading]
     """All of one node."""
     limits = context.limits
     for actor in context.groups.values():
-        yield "mailbox items", len(actor.mailbox), limits.mailbox_batches_max + MAILBOX_SPARE
+        box: Any = actor.mailbox
+        reports = sum(isinstance(item, Write) for item in box._items)
+        yield "mailbox items", len(box) - reports, limits.mailbox_batches_max + MAILBOX_SPARE
         yield "requests held for a new leader", len(actor._held), limits.mailbox_batches_max
         yield "proposals under way", len(actor._proposals), limits.uncommitted_bytes_max // ENTRY_BYTES_MIN
         if isinstance(actor.service, QueueService):

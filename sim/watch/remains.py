@@ -4,6 +4,7 @@ One rule: a message is held if its bytes can be read the way a delivery reads th
 does not give at the moment the body is None.
 """
 
+from collections.abc import Sequence
 from functools import partial
 
 import trio
@@ -19,6 +20,7 @@ from haqactor.nodes.group import GroupActor
 from haqactor.nodes.queues import QueueService
 from haqactor.sim.checkers.final import Place
 from haqactor.sim.cluster import SimCluster, SimNode
+from haqactor.sim.host import Host
 
 _MANY = 1 << 40
 _BYTES_MAX = 1 << 30
@@ -26,12 +28,14 @@ _BYTES_MAX = 1 << 30
 
 class Remains:
     """Let time pass until ``ready``, ``begin``, and again until ``done``. ``found``: place to state and body;
-    None where a group had no leader that serves."""
+    None where a group had no leader that serves. ``core``: hosts on whose disks to read, where they have
+    applied as much as the leader; at the leaders, where none are named."""
 
-    def __init__(self, cluster: SimCluster, groups: int) -> None:
+    def __init__(self, cluster: SimCluster, groups: int, core: Sequence[str] = ()) -> None:
         self.found: dict[Place, tuple[str, bytes | None]] | None = {}
         self._cluster = cluster
         self._groups = groups
+        self._core = core
         self._reading = 0
 
     @property
@@ -56,18 +60,27 @@ class Remains:
             if node is None or actor is None or not isinstance(actor.service, QueueService):
                 self.found = None
                 return
+            host, reader = self._reader(node, actor)
             for queue in actor.service.machine.queues.values():
                 if queue.depth:
                     self._reading += 1
-                    node.host.enter(partial(self._spawn, actor, queue))
+                    host.enter(partial(self._spawn, actor, reader, queue))
 
-    def _spawn(self, actor: GroupActor, queue: Queue) -> None:
-        trio.lowlevel.spawn_system_task(self._read, actor, queue)
+    def _reader(self, leader: SimNode, actor: GroupActor) -> tuple[Host, GroupActor]:
+        for node in self._cluster.nodes:
+            context = node.server.context if node.host.name in self._core and node.server else None
+            replica = None if context is None else context.groups.get(actor.group)
+            if replica is not None and replica.applier.applied >= actor.applier.applied:
+                return node.host, replica
+        return leader.host, actor
 
-    async def _read(self, actor: GroupActor, queue: Queue) -> None:
+    def _spawn(self, actor: GroupActor, reader: GroupActor, queue: Queue) -> None:
+        trio.lowlevel.spawn_system_task(self._read, actor, reader, queue)
+
+    async def _read(self, actor: GroupActor, reader: GroupActor, queue: Queue) -> None:
         for row in views.peek(queue, _MANY):
             try:
-                bodies = await _bodies(actor, row)
+                bodies = await _bodies(reader, row)
             except NotFound:
                 continue
             except Error:

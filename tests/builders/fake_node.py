@@ -271,7 +271,7 @@ class FakeCluster:
     def _on_begin(self, _c: FakeConnection, message: wire.Begin, _b: bytes) -> Any:
         queue = self.queue(message.uid)
         queue.epochs[message.producer] = max(message.epoch, queue.epochs.get(message.producer, 0))
-        rows = queue.windows.get(message.producer, [])
+        rows = queue.windows.get(message.producer, []) if message.epoch else []  # the anonymous ask once
         return [1, max((first + count - 1 for first, count, _crc, _seq in rows), default=0)]
 
     def _on_end(self, _c: FakeConnection, message: wire.End, _b: bytes) -> Any:

@@ -21,6 +21,13 @@ class FakeStream:
         self._receive = receive
         self.broken = False
         self.peer: FakeStream | None = None
+        self.among_last = False
+
+    def is_among_last(self, reserve: int) -> bool:
+        return self.among_last
+
+    def give_up_after(self, seconds: float) -> None:
+        """Nothing is ever on its way."""
 
     def send_now(self, data: Buffer) -> int:
         try:

@@ -65,7 +65,7 @@ class Group:
             "below": 0,
             "began_ns": BEGAN + self.now,
         }
-        values.update(other, first=first, count=count, body_at=0, body_bytes=10 * count)
+        values.update({"body_bytes": 10 * count, **other}, first=first, count=count, body_at=0)
         return self.apply(commands.publish(**values))[0]
 
     def publish(self, count: int, batches: int = 1) -> None:

@@ -243,6 +243,29 @@ async def test_leaving_cancelled_is_bounded_by_the_grace(single: LocalCluster) -
                 assert [message.attempt for message in await queue.peek()] == [1]
 
 
+async def test_cancelled_while_it_leaves_nothing_stays_behind(single: LocalCluster) -> None:
+    """The body has ended cleanly, and the deadline of a block around it passes."""
+    with trio.fail_after(SECONDS_MAX):
+        async with haqactor.connect(single.url) as broker:
+            queue = await broker.declare("behind", lease=60.0, max_attempts=1)
+            for number in range(3):
+                await broker.publish("behind", b"%d" % number)
+            with trio.CancelScope() as scope:
+                async with queue.consume() as deliveries:
+                    for _ in range(2):
+                        async with await deliveries.receive():
+                            pass
+                    scope.cancel()
+            info = await queue.info()
+            assert (info.ready, info.leased, info.consumers) == (1, 0, 0)
+            await broker.publish("behind", b"3")
+            for body in (b"2", b"3"):
+                message = await queue.poll()
+                assert message is not None
+                assert (message.body, message.attempt) == (body, 1)
+                await message.ack()
+
+
 async def test_leaving_the_broker_releases_flushes_and_closes(single: LocalCluster) -> None:
     with trio.fail_after(SECONDS_MAX):
         async with haqactor.connect(single.url) as broker:

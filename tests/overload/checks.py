@@ -14,6 +14,7 @@ MB: Final = 1_000_000
 GROWTH_BYTES: Final = 3 * MB
 GROWTH_SHARE: Final = 0.03
 """Over the second half memory may grow by this much, whichever is more: pages come and go."""
+WINDOW_S: Final = 30.0
 SHORT_S: Final = 240.0
 SHORT_GROWTH_BYTES: Final = 8 * MB
 """In a run that is shorter caches still fill, and the journal starts the helper of its next segment."""
@@ -41,9 +42,23 @@ def growth(times: Sequence[float], values: Sequence[float]) -> float:
     return slope * (times[-1] - times[0])
 
 
+def floors(samples: Sequence[Sample]) -> list[Sample]:
+    """The least that each node held in every ``WINDOW_S``, at that window's first time: what is lent for a
+    moment (a worker thread's buffers) goes again, and what leaks stays."""
+    windows: dict[int, list[Sample]] = {}
+    for each in samples:
+        windows.setdefault(int(each.at_s / WINDOW_S), []).append(each)
+    return [
+        Sample(window[0].at_s, tuple(map(min, zip(*(each.rss for each in window), strict=True))), {})
+        for window in windows.values()
+    ]
+
+
 def flat(samples: Sequence[Sample]) -> list[str]:
     """Memory does not grow over the second half."""
     half = samples[len(samples) // 2 :]
+    if samples[-1].at_s >= SHORT_S:
+        half = floors(half)
     times = [each.at_s for each in half]
     least = GROWTH_BYTES if samples[-1].at_s >= SHORT_S else SHORT_GROWTH_BYTES
     found: list[str] = []

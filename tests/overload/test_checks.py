@@ -49,6 +49,14 @@ def test_noise_is_no_growth() -> None:
     assert checks.flat(samples(*(50 * MB + MB * (second % 3) for second in range(60)))) == []
 
 
+def test_what_is_lent_for_moments_is_no_growth_and_hides_none() -> None:
+    seconds = range(601)
+    lent = [4 * MB if second > 450 and second % 20 < 12 else 0 for second in seconds]
+    assert checks.flat(samples(*(50 * MB + held for held in lent))) == []
+    leaks = samples(*(50 * MB + 12_000 * second + held for second, held in zip(seconds, lent, strict=True)))
+    assert len(checks.flat(leaks)) == 1
+
+
 def test_one_look_has_no_slope() -> None:
     assert checks.growth([1.0], [5.0]) == 0.0
     assert checks.growth([0.0, 1.0, 2.0], [1.0, 2.0, 3.0]) == pytest.approx(2.0)

@@ -1,5 +1,6 @@
 """Batches: what is packed comes back, and nothing that lies is believed."""
 
+from random import Random
 from typing import Any
 
 import google_crc32c
@@ -52,6 +53,24 @@ def test_a_flipped_bit_is_noticed(messages: list[Content], data: st.DataObject) 
     except ProtocolError:
         return
     pytest.fail("a flipped bit went unnoticed")
+
+
+def test_what_does_not_shrink_is_tried_ever_more_rarely_and_again_when_it_does() -> None:
+    packer, draw = Packer(), Random(1)
+    noise = [Content(draw.randbytes(1000))]
+    text = [Content(b"a" * 1000)]
+
+    def shrinks(contents: list[Content]) -> bool:
+        return bool(batch.head(packer.pack(contents)).flags & batch.ZSTD)
+
+    assert shrinks(text)
+    assert not any(shrinks(noise) for _ in range(100))
+    waits = [shrinks(text) for _ in range(17)]
+    assert not waits[0]
+    assert waits[-1]
+    assert shrinks(text)  # and from then on at once
+    assert not shrinks(noise)
+    assert [shrinks(text), shrinks(text)] == [False, True]
 
 
 def test_equal_lengths_need_one_row() -> None:

@@ -1,5 +1,6 @@
 """Settings: what is wrong is refused by name, with advice, before anything starts."""
 
+from dataclasses import fields
 from typing import Any
 
 import pytest
@@ -83,7 +84,11 @@ def test_an_unknown_setting_is_refused_with_the_nearest_known_one() -> None:
         ('data_dir = "x"\n[limits]\ncatch_up_bytes_s = 1_000_000', "at least 1048576"),
         ('data_dir = "x"\n[limits]\nheartbeat = 5.0', "election_min"),
         ('data_dir = "x"\n[limits]\nqueue_messages_max = 0', "above 0"),
-        ('data_dir = "x"\n[limits]\ngroup_bytes_max = -1', "must be a number"),
+        ('data_dir = "x"\n[limits]\ngroup_bytes_max = -1', "must be a whole number"),
+        ('data_dir = "x"\n[limits]\nproducer_sessions_max = 1e5', r"producer_sessions_max is 100000\.0"),
+        ('data_dir = "x"\n[limits]\nreserve_messages = 4096.0', "must be a whole number above 0"),
+        ('data_dir = "x"\n[limits]\nproducer_sessions_max = 1_000_000_000_000_000_000_000', "and below"),
+        ('data_dir = "x"\n[limits]\ngrace = inf', "must be a number above 0 and below"),
         ('data_dir = "x"\n[limits]\nlease = 1', "unknown setting"),
         ('data_dir = "x"\nlimits = 5', "must be a table"),
         ("data_dir = ", "not a TOML file"),
@@ -118,3 +123,11 @@ def test_the_ports_above_must_be_there() -> None:
     for address in ("n1:65534", "n1:65535", "n1:65536", "n1"):
         with pytest.raises(ConfigError):
             gossip_address(address)
+
+
+@pytest.mark.parametrize("name", [item.name for item in fields(Limits) if type(item.default) is int])
+def test_a_count_is_no_fraction(name: str) -> None:
+    """Leaders log some of them, and no replica takes anything but a whole number from the log."""
+    given: dict[str, Any] = {name: float(getattr(Limits(), name))}
+    with pytest.raises(ConfigError, match=rf"limits\.{name} is .* must be a whole number"):
+        Limits(**given)

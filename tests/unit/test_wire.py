@@ -81,9 +81,18 @@ def test_a_field_that_came_later_may_be_absent() -> None:
 
 
 def test_numbers_out_of_range_are_refused() -> None:
-    for value in (-2, 1 << 63):
+    """No number of the protocol is negative; what is stored of them could not be read back."""
+    messages: list[tuple[Any, str]] = [
+        (wire.Begin(1, 1, 5, b"p" * 16, 0), "epoch"),
+        (wire.Subscribe(1, 2, 3, 4, 1, 512, 1 << 20, []), "consumer"),
+    ]
+    for value in (-1, 1 << 63):
         with pytest.raises(ProtocolError, match="out of range"):
             wire.parse(Frame(wire.Op.PING, [value], b""))
+        for message, name in messages:
+            (frame,) = Decoder(100_000).feed(wire.pack(message._replace(**{name: value})))
+            with pytest.raises(ProtocolError, match=rf"{name} is .*out of range"):
+                wire.parse(frame)
 
 
 def test_an_unknown_kind_names_the_version() -> None:

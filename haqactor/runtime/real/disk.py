@@ -9,7 +9,7 @@ from typing import Final, TypeVar
 import trio
 
 from haqactor.env import DiskError, LockHeld
-from haqactor.runtime.real.fd import disk_error, fill_with_zeroes, read_all
+from haqactor.runtime.real.fd import NO_DESCRIPTORS, disk_error, fill_with_zeroes, read_all
 from haqactor.runtime.real.file import RealFile
 from haqactor.runtime.real.switching import switch_threads_fairly
 from haqactor.runtime.real.sync_process import ProcessSyncer
@@ -23,19 +23,24 @@ _FLAGS: Final = os.O_RDWR | os.O_CLOEXEC
 
 
 class _Pool:
-    """Free syncers; starting one takes milliseconds, and a journal opens a new file every few seconds."""
+    """Syncers for one write at a time each; starting one takes milliseconds and 8 MB, and a journal has many
+    files. ``_lent``: those that write now."""
 
-    __slots__ = ("__weakref__", "_free", "_sync")
+    __slots__ = ("__weakref__", "_free", "_lent", "_sync")
 
     def __init__(self, sync: Sync) -> None:
         self._sync: Sync = sync
         self._free: list[Syncer] = []
+        self._lent: list[Syncer] = []
         weakref.finalize(self, _close_all, self._free)
 
     async def borrow(self) -> Syncer:
         """A free one, or a new one. Raises DiskError."""
-        if self._free:
-            return self._free.pop()
+        syncer = self._free.pop() if self._free else await self._new()
+        self._lent.append(syncer)
+        return syncer
+
+    async def _new(self) -> Syncer:
         match self._sync:
             case "thread":
                 return ThreadSyncer()
@@ -47,17 +52,26 @@ class _Pool:
                 try:
                     return await trio.to_thread.run_sync(ProcessSyncer.start)
                 except OSError as error:
+                    if error.errno in NO_DESCRIPTORS:
+                        return ThreadSyncer()  # which needs none; slower, until a helper is to be had again
                     raise DiskError(
                         f"cannot start the process that syncs: {error}; "
                         "choose the thread where none may be started"
                     ) from error
 
     def give_back(self, syncer: Syncer) -> None:
-        """Keep one for the next file; one that failed, or is too many, ends."""
-        if self._free or (isinstance(syncer, ProcessSyncer) and syncer.broken):
+        """Keep one for the next write; one that failed, or is too many, ends."""
+        self._lent.remove(syncer)
+        stopgap = self._sync == "process" and not isinstance(syncer, ProcessSyncer)
+        if self._free or stopgap or (isinstance(syncer, ProcessSyncer) and syncer.broken):
             syncer.close()
         else:
             self._free.append(syncer)
+
+    def forget(self, fd: int) -> None:
+        """A file is about to be closed, and its number may soon be another one's."""
+        for syncer in (*self._free, *self._lent):
+            syncer.release(fd)
 
 
 def _close_all(free: list[Syncer]) -> None:

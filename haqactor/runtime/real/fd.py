@@ -6,12 +6,13 @@ import os
 from collections.abc import Sequence
 from typing import Final
 
-from haqactor.env import Buffer, DiskError, DiskFull, FileMissing
+from haqactor.env import Buffer, DiskError, DiskFull, FileMissing, NoDescriptors
 
 IOV_MAX: Final = 1024
 _ZEROES: Final = bytes(65_536)
 _ZERO_STRIDE: Final = 1 << 20
 _FULL: Final = (errno.ENOSPC, errno.EDQUOT)
+NO_DESCRIPTORS: Final = (errno.EMFILE, errno.ENFILE)
 
 
 def disk_error(error: OSError, doing: str, path: str) -> DiskError:
@@ -19,6 +20,8 @@ def disk_error(error: OSError, doing: str, path: str) -> DiskError:
     text = f"cannot {doing} {path}: {error.strerror or error}"
     if error.errno in _FULL:
         return DiskFull(f"{text}; free some space, or give this user a larger quota")
+    if error.errno in NO_DESCRIPTORS:
+        return NoDescriptors(f"{text}; raise this process's limit (ulimit -n, LimitNOFILE=)")
     if error.errno == errno.ENOENT:
         return FileMissing(text)
     return DiskError(text)

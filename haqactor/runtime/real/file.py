@@ -32,9 +32,13 @@ class SyncerPool(Protocol):
         """It is free again."""
         ...
 
+    def forget(self, fd: int) -> None:
+        """Nobody may think of this descriptor any more."""
+        ...
+
 
 class RealFile:
-    """A file descriptor, its path for messages, and the syncer that it borrows at its first durable write."""
+    """A file descriptor, its path for messages, and where it borrows a syncer for each durable write."""
 
     __slots__ = (
         "_closed",
@@ -44,7 +48,6 @@ class RealFile:
         "_limiter",
         "_path",
         "_pool",
-        "_syncer",
         "_users",
         "_writing",
     )
@@ -54,7 +57,6 @@ class RealFile:
         self._path = path
         self._limiter = limiter
         self._pool = pool
-        self._syncer: Syncer | None = None
         self._failure: str | None = None
         self._closed = False
         self._writing = False
@@ -104,11 +106,12 @@ class RealFile:
         self._writing = True
         try:
             await trio.lowlevel.checkpoint_if_cancelled()
-            syncer = self._syncer
-            if syncer is None:
-                syncer = self._syncer = await self._pool.borrow()
-            with trio.CancelScope(shield=True):
-                await self._write_and_sync(syncer, offset, buffers)
+            syncer = await self._pool.borrow()
+            try:
+                with trio.CancelScope(shield=True):
+                    await self._write_and_sync(syncer, offset, buffers)
+            finally:
+                self._pool.give_back(syncer)
         finally:
             self._writing = False
             self._leave()
@@ -150,10 +153,7 @@ class RealFile:
         with trio.CancelScope(shield=True):
             if self._users:
                 await self._idle.wait()
-            if self._syncer is not None:
-                self._syncer.release()
-                self._pool.give_back(self._syncer)
-                self._syncer = None
+            self._pool.forget(self._fd)
             fd, self._fd = self._fd, -1
             try:
                 await trio.to_thread.run_sync(os.close, fd, limiter=self._limiter)

@@ -7,11 +7,13 @@ socket is followed by a wait instead of by another read in vain, and bytes can l
 import socket
 import struct
 from contextlib import suppress
+from math import ceil
 from typing import Final
 
 import trio
 
 from haqactor.env import Buffer, StreamReset
+from haqactor.runtime.real.descriptors import descriptors_max
 
 UNSENT_BYTES: Final = 262_144
 """Bytes that wait in the kernel beyond what the network takes. The window itself is left to the kernel's
@@ -52,6 +54,22 @@ class RealStream:
     def remote(self) -> str:
         """The peer's address, for logs."""
         return self._remote
+
+    def give_up_after(self, seconds: float) -> None:
+        """``env.Stream``. RFC 5482, and keep-alives for a stream that sends nothing; Linux only."""
+        if not hasattr(socket, "TCP_USER_TIMEOUT"):
+            return
+        whole = max(1, ceil(seconds))
+        with suppress(OSError):
+            self._sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, max(1, int(seconds * 1000)))
+            self._sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, whole)
+            self._sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, max(1, whole // 3))
+            self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+
+    def is_among_last(self, reserve: int) -> bool:
+        """The system gives the lowest number that is free: with one of the last there are no more below."""
+        most = descriptors_max()
+        return self._sock.fileno() >= most - min(reserve, most // 4)
 
     def send_now(self, data: Buffer) -> int:
         """What the kernel takes at once, in bytes; 0 also for a stream that is broken, or in the middle of a

@@ -105,9 +105,9 @@ class ProcessSyncer:
             raise HelperFailed(f"the sync helper (process {self.pid}) ended")
         return int(_ANSWER.unpack(answer)[0])
 
-    def release(self) -> None:
-        """Let the helper close the file."""
-        if self._fd >= 0:
+    def release(self, fd: int) -> None:
+        """Let the helper close the file, if it is the one that it keeps."""
+        if self._fd == fd:
             self._fd = -1
             try:
                 self._sock.send(b"c")

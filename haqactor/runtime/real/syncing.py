@@ -31,7 +31,7 @@ class Syncer(Protocol):
         it from cancellation."""
         ...
 
-    def release(self) -> None:
+    def release(self, fd: int) -> None:
         """The file is about to be closed: forget its descriptor."""
         ...
 
@@ -68,7 +68,7 @@ class ThreadSyncer:
         self._jobs.put(_Job(trio.lowlevel.current_trio_token(), task, fd, offset, buffers))
         await trio.lowlevel.wait_task_rescheduled(_never_abort)
 
-    def release(self) -> None:
+    def release(self, fd: int) -> None:
         """The thread keeps no descriptor."""
 
     def close(self) -> None:
@@ -126,7 +126,7 @@ class InlineSyncer:
         _write_and_sync(fd, offset, buffers)
         await trio.lowlevel.cancel_shielded_checkpoint()
 
-    def release(self) -> None:
+    def release(self, fd: int) -> None:
         """Nothing is kept."""
 
     def close(self) -> None:

@@ -7,6 +7,7 @@ import trio
 
 from haqactor.client.broker import Broker, open_session
 from haqactor.client.lane import Request
+from haqactor.client.message import Message
 from haqactor.errors import LeaseLost
 from tests.builders.fake_node import FakeCluster, FakeNode
 from tests.builders.fake_world import fake_environment
@@ -88,38 +89,6 @@ async def test_a_cancelled_receive_takes_nothing_from_the_buffer(
             await batches.receive()
         assert scope.cancelled_caught
         assert len(batches.receive_nowait()) == 1
-
-
-async def test_a_get_that_is_cancelled_while_its_message_comes_gives_it_back(
-    cluster: FakeCluster, broker: Broker
-) -> None:
-    fake = cluster.add_queue("orders")
-    queue = broker.queue("orders")
-    with trio.move_on_after(0.01):
-        await queue.get()
-    (getter,) = broker.getters.values()
-    arrived = getter.arrived
-
-    def cancelled_and_arrived() -> None:
-        scope.cancel()  # between two steps of the task that waits
-        arrived()
-
-    async def publish_once_it_waits() -> None:
-        await trio.testing.wait_all_tasks_blocked()
-        getter.arrived = cancelled_and_arrived  # type: ignore[method-assign]  # for this message
-        await broker.publish("orders", b"x")
-
-    scope = trio.CancelScope()
-    async with trio.open_nursery() as nursery:
-        with scope:
-            nursery.start_soon(publish_once_it_waits)
-            await queue.get()
-    assert scope.cancelled_caught
-    getter.arrived = arrived  # type: ignore[method-assign]  # as it was
-    with trio.fail_after(2):
-        message = await queue.get()
-    assert message.attempt == 1
-    assert fake.nacks == []
 
 
 async def test_body_cancelled_by_the_users_scope_is_released_uncharged(
@@ -221,6 +190,106 @@ async def test_leaving_cancelled_waits_no_longer_than_the_grace(
                 scope.cancel()
     assert 1.9 < trio.current_time() - start < 2.2
     cluster.before = None
+
+
+async def test_cancelled_while_it_leaves_after_a_clean_body_nothing_stays_behind(
+    cluster: FakeCluster, broker: Broker
+) -> None:
+    """A deadline that passes just then: what was done is acknowledged, the rest is back, the leader knows."""
+    fake = cluster.add_queue("orders")
+    for _ in range(3):
+        await broker.publish("orders", b"x")
+    queue = broker.queue("orders")
+    with trio.CancelScope() as scope:
+        async with queue.consume() as deliveries:
+            for _ in range(2):
+                async with await deliveries.receive():
+                    pass
+            scope.cancel()
+    assert not cluster.consumers
+    assert [(item.done, item.lease) for item in fake.messages] == [(True, None)] * 2 + [(False, None)]
+    with trio.CancelScope() as scope:
+        async with queue.consume_batches() as batches:
+            async with await batches.receive() as batch:
+                assert [message.attempt for message in batch.messages] == [1]
+            scope.cancel()
+    assert not cluster.consumers
+    assert all(item.done for item in fake.messages)
+    await broker.publish("orders", b"y")
+    await trio.sleep(0.1)
+    assert fake.messages[3].lease is None
+    assert fake.nacks == []
+
+
+@pytest.mark.parametrize("unanswered", ["Settle", "Unsubscribe"])
+async def test_where_the_grace_runs_out_the_leader_is_told_all_the_same(
+    cluster: FakeCluster, broker: Broker, autojump_clock: trio.testing.MockClock, unanswered: str
+) -> None:
+    """It lives, and answers slowly: behind a settlement that it has not answered comes the last one, and that
+    the consumer is gone."""
+    fake = cluster.add_queue("orders")
+    for _ in range(4):
+        await broker.publish("orders", b"x")
+    cluster.after = lambda _node, message: type(message).__name__ == unanswered
+
+    async def handle(message: Message) -> None:
+        async with message:  # in a task outside the block, which has not ended yet
+            await trio.sleep(1)
+
+    async with trio.open_nursery() as handlers:
+        start = trio.current_time()
+        with trio.CancelScope() as scope:
+            async with broker.queue("orders").consume() as deliveries:
+                for _ in range(2):
+                    async with await deliveries.receive():
+                        pass
+                    await trio.sleep(0.01)
+                if unanswered == "Settle":
+                    handlers.start_soon(handle, await deliveries.receive())
+                scope.cancel()
+        assert 1.9 < trio.current_time() - start < 2.2
+    await trio.sleep(0.01)
+    assert [item.done for item in fake.messages] == [True, True, unanswered == "Settle", False]
+    assert not cluster.consumers
+    assert [item.lease for item in fake.messages] == [None] * 4
+    assert len(kinds(cluster, "Unsubscribe")) == 1
+    cluster.after = None
+
+
+async def test_a_cancelled_aclose_is_gone_on_with_when_the_block_is_left(
+    cluster: FakeCluster, broker: Broker, nursery: trio.Nursery
+) -> None:
+    fake = cluster.add_queue("orders")
+    for _ in range(2):
+        await broker.publish("orders", b"x")
+    closed: list[str] = []
+
+    async def receive_on() -> None:
+        try:
+            await deliveries.receive()
+        except trio.ClosedResourceError as error:
+            closed.append(str(error))
+
+    async with broker.queue("orders").consume() as deliveries:
+        messages = [await deliveries.receive() for _ in range(2)]
+        nursery.start_soon(receive_on)
+        async with messages[0]:
+            pass
+        await trio.testing.wait_all_tasks_blocked()
+        with trio.CancelScope() as scope:
+            scope.cancel()
+            await deliveries.aclose()
+        assert scope.cancelled_caught
+        with trio.fail_after(1), pytest.raises(trio.ClosedResourceError):
+            await deliveries.receive()
+        with pytest.raises(trio.ClosedResourceError):
+            deliveries.receive_nowait()
+        await trio.testing.wait_all_tasks_blocked()
+        assert len(closed) == 1  # whoever waited hears of it at once
+        async with messages[1]:  # and what was taken can be done yet
+            pass
+    assert [item.done for item in fake.messages] == [True, True]
+    assert not cluster.consumers
 
 
 async def test_leaving_the_broker_releases_flushes_and_closes(cluster: FakeCluster) -> None:
@@ -358,26 +427,6 @@ async def test_a_cancelled_declaration_may_be_done_and_is_declared_again(
     cluster.after = None
     queue = await broker.declare("orders", lease=5.0)
     assert (queue.created, queue.changes) == (False, {})
-
-
-async def test_a_cancelled_poll_gives_a_late_message_back(cluster: FakeCluster, broker: Broker) -> None:
-    fake = cluster.add_queue("orders")
-    await broker.publish("orders", b"x")
-    queue = broker.queue("orders")
-    with trio.CancelScope() as scope:
-
-        def before(_node: FakeNode, message: Any) -> bool:
-            if type(message).__name__ == "Poll":
-                scope.cancel()
-            return False
-
-        cluster.before = before
-        await queue.poll()
-    assert scope.cancelled_caught
-    with trio.fail_after(2):
-        message = await queue.get()
-    assert message.attempt == 1
-    assert fake.nacks == []
 
 
 async def test_cancelled_while_it_subscribes_it_holds_nothing(cluster: FakeCluster, broker: Broker) -> None:

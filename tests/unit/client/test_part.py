@@ -103,13 +103,24 @@ def test_a_verdict_names_what_nobody_waits_for() -> None:
     found.states[0:3] = bytes([SETTLING]) * 3
     settlement.ack(found, 0, 2)
     settlement.loud[2] = None
-    refused, empty = settlement.judged([[2, 3]])
-    assert list(refused) == [2, 3]
-    assert settlement.quiet(refused) == [(found, 2)]
-    assert empty == [found]
     for wrong in (None, [[1]], [["a", 1]], [[0, 1 << 40]]):
         with pytest.raises(ProtocolError):
-            settlement.judged(wrong)
+            settlement.judged(wrong, final=True)
+    refused = settlement.judged([[2, 3]], final=True)
+    assert refused is not None
+    assert list(refused) == [2, 3]
+    assert settlement.quiet(refused) == [(found, 2)]
+    assert settlement.retire() == [found]
+
+
+def test_a_refusal_is_final_with_the_last_sending() -> None:
+    """What any of them accepted is settled, and needs no other verdict."""
+    settlement = Settlement()
+    settlement.ack(part([[1, 3]]), 0, 2)
+    assert settlement.judged([[2, 3]], final=False) is None
+    assert settlement.judged([[1, 2]], final=False) is None
+    assert list(settlement.judged([[1, 3]], final=True) or ()) == [2]
+    assert settlement.judged([[1, 1]], final=False) == {}
 
 
 def test_an_outcome_is_decided_once() -> None:

@@ -294,3 +294,51 @@ async def test_why_nobody_leads_is_told(
         with pytest.raises(NoQuorum) as caught:
             await broker.queue("orders").info()
         assert caught.value.reason == "unreachable"
+
+
+TWICE = {"publish": "Publish", "purge": "Purge", "poll": "Poll", "ack": "Settle", "extend": "Extend"}
+
+
+@pytest.mark.parametrize("others", [True, False], ids=["answers others", "answers nobody"])
+@pytest.mark.parametrize("name", TWICE)
+async def test_a_second_election_begins_a_patience_of_its_own(
+    cluster: FakeCluster, broker: Broker, autojump_clock: MockClock, name: str, others: bool
+) -> None:
+    """Two short elections, with a slow leader between them, are not a long one: the call goes on."""
+    cluster.add_queue("orders")
+    for _ in range(2):
+        await broker.publish("orders", b"a")
+    queue = broker.queue("orders")
+    message = await queue.get()
+    assert await queue.poll() is not None
+    answered = ("Hello", "Ping", *(["Info", "Subscribe"] if others else []))
+
+    def before(node: FakeNode, message: object) -> bool:
+        kind = type(message).__name__
+        return (node.number == 0 and kind == TWICE[name]) or (node.number == 1 and kind not in answered)
+
+    cluster.before = before
+    calls: dict[str, Callable[[], Awaitable[object]]] = {
+        "publish": lambda: broker.publish("orders", b"b"),
+        "purge": queue.purge,
+        "poll": queue.poll,
+        "ack": message.ack,
+        "extend": lambda: message.extend(60.0),
+    }
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(calls[name])
+        await trio.sleep(0.05)
+        await cluster.elect(-1)
+        await trio.sleep(0.5)
+        await cluster.elect(1)
+        for _ in range(3):
+            await trio.sleep(PATIENCE / 2)
+            if others:
+                await queue.info()
+        await cluster.elect(-1)
+        await trio.sleep(0.5)
+        with trio.fail_after(1):
+            await cluster.elect(2)
+            await queue.info()
+            while nursery.child_tasks:  # noqa: ASYNC110  # ends with an error, which the nursery raises
+                await trio.sleep(0.01)

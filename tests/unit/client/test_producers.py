@@ -12,7 +12,7 @@ from haqactor.client import producer as producers
 from haqactor.client.broker import Broker
 from haqactor.client.producer import Outgoing, split
 from haqactor.client.producing import IN_FLIGHT_MAX
-from haqactor.errors import Fenced, NotFound, SequenceExpired
+from haqactor.errors import Fenced, NotFound, SequenceExpired, TooLarge
 from tests.builders.fake_node import FakeCluster
 
 
@@ -96,6 +96,44 @@ async def test_a_forgotten_anonymous_session_says_so_and_a_new_one_begins(
     assert [item.body.body for item in fake.messages] == [b"a", b"c"]
 
 
+async def test_what_was_refused_in_doubt_leaves_its_identity_behind(
+    cluster: FakeCluster, broker: Broker
+) -> None:
+    """The first publish is stored, its answer is lost, and the next leader refuses the second copy. What is
+    published then, from number 1 again, is not taken for a copy of it."""
+    fake = cluster.add_queue("orders")
+    cluster.add_queue("others")
+    await broker.publish("others", b"a")
+    cluster.after = lambda node, message: type(message).__name__ == "Publish" and node.number == 0
+    refused: list[int] = []
+
+    def judge(message: Any, _blob: bytes) -> None:
+        if cluster.leader == 1 and not refused:
+            refused.append(message.first)
+            raise TooLarge("the limit was lowered", limit=1)
+
+    on_publish(cluster, judge)
+    async with trio.open_nursery() as nursery:
+
+        async def publish() -> None:
+            with pytest.raises(TooLarge):
+                await broker.publish("orders", b"same")
+
+        nursery.start_soon(publish)
+        await trio.sleep(0.05)
+        cluster.nodes[0].kill()
+        await cluster.elect(1)
+    assert refused == [1]
+    for _ in range(2):
+        assert not (await broker.publish("orders", b"same")).duplicate
+    await broker.publish("others", b"b")
+    assert [item.body.body for item in fake.messages] == [b"same"] * 3
+    there = [message.producer for message in kinds(cluster, "Publish") if message.uid == fake.uid]
+    assert there[0] == there[1] != there[2] == there[3]
+    others = [message.producer for message in kinds(cluster, "Publish") if message.uid != fake.uid]
+    assert others == [there[0]] * 2  # nothing was wrong with that one
+
+
 async def test_at_most_256_batches_are_in_flight(cluster: FakeCluster, broker: Broker) -> None:
     fake = cluster.add_queue("orders")
     swallow = True
@@ -169,6 +207,20 @@ async def test_publish_many_follows_a_queue_that_was_declared_anew(
         fake = cluster.add_queue("orders")
         receipts = await producer.publish_many("orders", [b"%d" % number for number in range(600)], seq=1)
         assert [receipt.producer_seq for receipt in receipts] == list(range(1, 601))
+
+
+async def test_who_deletes_and_declares_a_queue_publishes_to_the_new_one_at_once(
+    cluster: FakeCluster, broker: Broker
+) -> None:
+    """Not to the former one first: where the answer to that was lost, nobody could tell the publisher that
+    another queue has the name (seed 848449 of profile swarm)."""
+    cluster.add_queue("orders")
+    await broker.publish("orders", b"a")
+    await broker.delete_queue("orders")
+    await broker.declare("orders")
+    await broker.publish("orders", b"b")
+    first, second = kinds(cluster, "Publish")
+    assert second.uid != first.uid
 
 
 async def test_no_batch_unpacks_to_more_than_256_kib_unless_it_is_one_message(

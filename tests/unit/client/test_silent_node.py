@@ -1,6 +1,7 @@
 """A node that takes connections and says nothing, as a stopped process does."""
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 import trio
@@ -9,7 +10,7 @@ from trio.testing import MockClock
 from haqactor.client.broker import Broker, open_session
 from haqactor.client.options import Options
 from tests.builders.fake_node import FakeCluster
-from tests.builders.fake_world import fake_environment
+from tests.builders.fake_world import FakeStream, fake_environment
 
 ELECTION = 0.8
 LEFT_WITHIN = 1.2
@@ -88,3 +89,34 @@ async def test_the_one_way_through_a_proxy_is_left_too(
         start = trio.current_time()
         await broker.publish("orders", b"b")
         assert trio.current_time() - start <= LEFT_WITHIN + 0.1
+
+
+async def test_one_that_hangs_up_at_the_last_moment_ends_its_own_connection_only(
+    cluster: FakeCluster,
+    broker: Broker,
+    fall_silent: Callable[[], None],
+    autojump_clock: MockClock,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It is found silent while its connection, which ended in order, is being closed."""
+    fake = cluster.add_queue("orders")
+    await broker.publish("orders", b"a")
+    aclose = FakeStream.aclose
+
+    async def slowly(stream: FakeStream) -> None:
+        await trio.sleep(0.15)
+        await aclose(stream)
+
+    monkeypatch.setattr(FakeStream, "aclose", slowly)
+    fall_silent()
+    start = trio.current_time()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(broker.publish, "orders", b"b")
+        await trio.sleep(LEFT_WITHIN - 0.1)
+        for connection in list(cluster.nodes[0].connections):
+            stream: Any = connection.stream
+            stream._send.close()  # no more comes, and what we send is still taken
+        await trio.sleep(0.2)
+        await cluster.elect(1)
+    assert LEFT_WITHIN < trio.current_time() - start < LEFT_WITHIN + 0.3
+    assert [item.body.body for item in fake.messages] == [b"a", b"b"]

@@ -2,8 +2,8 @@
 
 import pytest
 
-from haqactor.env import DiskError
-from haqactor.errors import DataDamaged
+from haqactor.env import DiskError, NoDescriptors
+from haqactor.errors import DataDamaged, StorageFailed
 from haqactor.ids import GroupId
 from haqactor.journal import Journal
 from haqactor.journal.inspect import BlockReport, dump, verify
@@ -133,6 +133,32 @@ async def test_what_scrubbing_cannot_read_is_damage(part: str) -> None:
         disk.fail("pread", part, DiskError("input/output error"))
         with pytest.raises(DataDamaged, match=rf"{part}-.*input/output error"):
             await scrub_round(journal)
+
+
+async def test_scrubbing_passes_over_what_it_cannot_open_now() -> None:
+    """There is another round. What the disk refuses for good ends the node as what it is."""
+    disk = MemoryDisk()
+    async with running(disk) as journal:
+        ledger = Ledger(journal)
+        for index in range(1, 30):
+            ledger.submit(1, (entry(1, index, size=400),))
+            await ledger.wait()
+        await journal.save_snapshot(G, meta(10), chunks(), [span(2, 3)])
+        await settle(journal)
+        disk.fail("open", "cold", NoDescriptors("none left"))
+        await scrub_round(journal)
+        assert not disk.faults
+        assert journal.failure is None
+
+    async def fail() -> None:
+        async with running(disk) as journal:
+            disk.fail("open", "cold", DiskError("input/output error"))
+            with pytest.raises(StorageFailed, match="input/output error"):
+                await scrub_round(journal)
+
+    with pytest.raises(ExceptionGroup) as caught:
+        await fail()
+    assert caught.group_contains(StorageFailed, match="input/output error")
 
 
 async def test_scrubbing_notices_blocks_that_became_zeros() -> None:

@@ -1,5 +1,7 @@
 """A snapshot on its way in that broke off, and goes on."""
 
+from collections.abc import Callable
+
 import pytest
 import trio
 
@@ -7,7 +9,7 @@ from haqactor.env import DiskFull
 from haqactor.errors import Conflict, Overloaded
 from haqactor.ids import GroupId
 from tests.builders.journal_bench import entry, meta, read_all, running
-from tests.builders.memory_disk import MemoryDisk
+from tests.builders.memory_disk import MemoryDisk, MemoryFile
 
 G = GroupId(1)
 
@@ -46,6 +48,37 @@ async def test_no_space_to_begin_the_state_anew() -> None:
         assert not [name for name in disk.names if "cold" in name or "snapshot" in name]
         with pytest.raises(Conflict):
             await install.begin_state()
+
+
+@pytest.mark.parametrize("part", ["cold", "snapshot"])
+async def test_who_is_cancelled_at_the_beginning_leaves_nothing(part: str) -> None:
+    """Between its two files: the first stayed open, and on the disk, until the node ended."""
+    disk = MemoryDisk()
+    closed: list[str] = []
+    async with running(disk) as journal:
+        step, close = disk.step, MemoryFile.aclose
+
+        async def cancelled(operation: str, path: str, half: Callable[[], None] | None = None) -> None:
+            if operation == "create" and part in path:
+                scope.cancel()
+            await step(operation, path, half)
+
+        async def noted(file: MemoryFile) -> None:
+            closed.append(file.path)
+            await close(file)
+
+        disk.step = cancelled  # type: ignore[method-assign]  # somebody else's decision, at that moment
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(MemoryFile, "aclose", noted)
+            with trio.CancelScope() as scope:
+                await journal.begin_install(G, meta(10))
+        assert scope.cancelled_caught
+        disk.step = step  # type: ignore[method-assign]  # as it was
+        assert not [name for name in disk.names if "cold" in name or "snapshot" in name]
+        assert len(closed) == (part == "snapshot")
+        install = await journal.begin_install(G, meta(10))
+        await install.add_chunk(b"state")
+        assert await install.finish()
 
 
 async def test_who_was_cancelled_in_a_write_may_go_on() -> None:

@@ -6,11 +6,12 @@ import pytest
 import trio
 
 from haqactor.env import NullProbe
-from haqactor.errors import DataDamaged, StorageFailed
+from haqactor.errors import DataDamaged, Overloaded, StorageFailed
 from haqactor.ids import GroupId
 from haqactor.journal import Journal, JournalConfig
 from haqactor.journal.inspect import verify
 from haqactor.runtime.real.disk import RealDisk
+from tests.builders.descriptors import descriptors_left
 from tests.builders.journal_bench import Ledger, chunks, entries, entry, hard, meta, read_all
 
 CONFIG = JournalConfig(segment_bytes=16_384, segments_hot=0, reserve_bytes=0)
@@ -60,3 +61,33 @@ async def test_a_flipped_bit_on_real_files_is_refused(tmp_path: Path) -> None:
     path.write_bytes(bytes(data))
     with pytest.raises(DataDamaged, match="segment-"):
         await Journal.open(RealDisk(sync="thread"), directory, CONFIG, probe=NullProbe())
+
+
+async def test_a_journal_without_descriptors_waits_for_some(tmp_path: Path) -> None:
+    """A node that had accepted a thousand connections ended with the next segment, and again and again."""
+    disk = RealDisk(sync="thread")
+    journal = await Journal.open(disk, str(tmp_path / "data"), CONFIG, probe=NullProbe())
+    async with trio.open_nursery() as nursery:
+        await nursery.start(journal.run)
+        ledger = Ledger(journal)
+        for index in range(1, 31):
+            ledger.submit(1, (entry(1, index, size=900),), hard(index))
+            await ledger.wait()
+        with descriptors_left(0):
+            with pytest.raises(Overloaded, match="ulimit -n"):
+                await journal.save_snapshot(G, meta(20), chunks(), [])
+            while not await journal.scrub_step():
+                pass
+            index, waits = 31, False
+            while not waits:
+                ledger.submit(1, (entry(1, index, size=900),), hard(index))
+                with trio.move_on_after(0.5) as scope:
+                    await ledger.wait()
+                index, waits = index + 1, scope.cancelled_caught
+            assert journal.failure is None
+            assert not journal.space_low, "no publish that is refused gives a file back"
+        await ledger.wait()
+        await journal.save_snapshot(G, meta(20), chunks(), [])
+        assert [each.index for each in await read_all(journal, 1)][-1] == index - 1
+        await journal.aclose()
+    assert not list((tmp_path / "data").glob("*.tmp"))

@@ -205,7 +205,7 @@ def test_a_nack_goes_back_to_its_place_after_its_delay() -> None:
 def test_a_nack_needs_a_lease_that_is_held() -> None:
     group, rows = serving()
     term, counter = rows[0][:2]
-    group.settle(ALICE, nacks=[[term, counter, 1, 5, 0, "no"]])
+    group.settle(ALICE, acks=[[term, counter, 1, 5]])
     judged = group.judge(ALICE, nacks=[[term, counter, 1, 6, 0, "no"]])
     assert judged.refused == [(1, 5)]
     assert judged.command is not None

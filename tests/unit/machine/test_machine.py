@@ -229,6 +229,23 @@ def test_a_snapshot_is_the_state_at_its_beginning() -> None:
         GroupMachine().restore([])
 
 
+@pytest.mark.parametrize("read", [0, 1, 2])
+def test_a_snapshot_that_nobody_goes_on_with_is_forgotten(read: int) -> None:
+    """Also one that was never begun, as where the disk is full: what changes is not saved for it."""
+    group = story()
+    chunks = group.machine.snapshot_chunks()
+    for _ in range(read):
+        next(chunks)
+    machine: Any = group.machine
+    assert machine._view is not None
+    del chunks
+    assert machine._view is None
+    group.publish(5)
+    fresh = GroupMachine()
+    fresh.restore(machine.snapshot_chunks())
+    assert fresh.digest() == machine.digest()
+
+
 def held(machine: GroupMachine) -> list[int]:
     """The bytes of each queue, and what the group holds in all."""
     return [

@@ -51,7 +51,7 @@ class Actor:
     def mailbox(self) -> "Actor":
         return self
 
-    def put(self, item: Callable[[int], None]) -> None:
+    def put_once(self, item: Callable[[int], None]) -> None:
         item(0)
 
     def give_back(self, _now: int) -> None:

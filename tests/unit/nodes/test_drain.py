@@ -28,7 +28,7 @@ class FakeActor:
         self.mailbox = self
         self.on_change: Callable[[], None] = lambda: None
 
-    def put(self, item: Callable[[int], None]) -> None:
+    def put_once(self, item: Callable[[int], None]) -> None:
         item(0)
 
     def hand_over(self, now: int) -> None:

@@ -423,6 +423,45 @@ async def test_a_restored_replica_forgets_the_entries_of_its_old_log(autojump_cl
         assert one.context.tail.get(GROUP, Index(1)) is None
 
 
+async def test_a_snapshot_from_the_leader_ends_what_was_proposed_before(autojump_clock: MockClock) -> None:
+    """Below it nothing is applied here any more, above it there is nothing: the owners stayed, up to 16 MiB
+    of bodies, until another entry had their index."""
+    async with running(3) as one:
+        await one.elect()
+        await one.settle()
+        await one.confirm(1)
+        one.service.proposing = [b"below", b"below, too", b"above"]
+        one.actor.mailbox.wake()
+        await wait_all_tasks_blocked()
+        await one.settle()
+        await one.step(2, Append(Term(5), Index(40), Term(5), Index(40)))
+        assert not one.actor.leading
+        meta = SnapshotMeta(Index(3), Term(5), (NodeId(0), NodeId(1), NodeId(2)))
+        one.actor.mailbox.put(lambda now: one.actor.restored(meta, [b"new"], now))
+        await wait_all_tasks_blocked()
+        assert one.actor.core.last_index == 3
+        assert [owner.told for owner in one.service.owners] == [[OutcomeUnknown]] * 3
+        assert [one.actor.take_proposal(Index(index)) for index in (2, 3, 4)] == [None] * 3
+
+
+async def test_a_snapshot_below_its_own_log_leaves_the_rest(autojump_clock: MockClock) -> None:
+    """What is above a matching entry stays in the log, and may apply yet."""
+    async with running(3) as one:
+        await one.elect()
+        await one.settle()
+        await one.confirm(1)
+        one.service.proposing = [b"below", b"above"]
+        one.actor.mailbox.wake()
+        await wait_all_tasks_blocked()
+        await one.settle()
+        await one.step(2, Append(Term(5), Index(40), Term(5), Index(40)))
+        meta = SnapshotMeta(Index(2), Term(1), (NodeId(0), NodeId(1), NodeId(2)))
+        one.actor.mailbox.put(lambda now: one.actor.restored(meta, [b"new"], now))
+        await wait_all_tasks_blocked()
+        assert one.actor.core.last_index == 3
+        assert [owner.told for owner in one.service.owners] == [[OutcomeUnknown], []]
+
+
 async def test_the_log_is_cut_once_its_snapshot_is_durable() -> None:
     """R12f: until then only the log has what the snapshot will have."""
     async with running(limits=Limits(snapshot_entries=2)) as one:

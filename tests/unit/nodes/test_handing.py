@@ -70,3 +70,13 @@ def test_back_to_where_it_belongs() -> None:
     core.preferred = 0
     handing(core).back(0)
     assert core.given == [2]
+
+
+def test_not_back_to_who_repairs_its_log() -> None:
+    """It may have said so in the very turn in which leadership is given back: the core would refuse, and that
+    ended the node."""
+    core = Core(suspect=2)
+    handing(core).back(0)
+    core.preferred = 7
+    handing(core).back(0)
+    assert core.given == []

@@ -297,6 +297,10 @@ class FakeInstall:
     def last_entry(self) -> Index:
         return Index(len(self.entries))
 
+    @property
+    def entry_count(self) -> int:
+        return len(self.entries)
+
     async def begin_state(self) -> None:
         self.state = []
 

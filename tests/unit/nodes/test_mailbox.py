@@ -32,6 +32,17 @@ async def test_full_by_items_or_by_bytes() -> None:
     assert box.full
 
 
+async def test_what_says_no_more_twice_is_in_it_once() -> None:
+    """Until it was taken; what differs is beside it."""
+    box: Mailbox[str] = Mailbox(2, 100)
+    for _ in range(100):
+        box.put_once("look for node 1")
+        box.put_once("look for node 2")
+    assert await box.drain() == ["look for node 1", "look for node 2"]
+    box.put_once("look for node 1")
+    assert await box.drain() == ["look for node 1"]
+
+
 async def test_an_empty_wake_gives_a_turn() -> None:
     """With nothing in it; several wakes are one."""
     box: Mailbox[int] = Mailbox(2, 100)

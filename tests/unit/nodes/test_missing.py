@@ -89,3 +89,15 @@ def test_one_connection_cannot_take_every_place() -> None:
     assert missing.take_all(other) == []
     for number in range(256):
         missing.wait(group, 11, request(number, "greedy"))
+
+
+def test_its_bytes_are_bounded_too() -> None:
+    """A few large requests are as much as many small ones."""
+    missing, _directory = make()
+    group = GroupId(1)
+    for number in range(16):
+        missing.wait(group, 11, Request(cast(Any, number), number, b"", 1 << 20))
+    with pytest.raises(Overloaded):
+        missing.wait(group, 11, request("one more"))
+    missing.drop(cast(Any, 3))
+    missing.wait(group, 11, request("one more"))

@@ -10,7 +10,7 @@ import trio
 from trio.testing import MockClock
 
 from haqactor.config import NodeConfig
-from haqactor.errors import StorageFailed
+from haqactor.errors import DataDamaged, StorageFailed
 from haqactor.ids import GroupId
 from haqactor.journal.writer import Change
 from haqactor.nodes.group import GroupActor
@@ -117,3 +117,48 @@ async def test_what_ends_a_node_is_not_wrapped(
             await nursery.start(server.run)
             await server.wait_ready()
             breaks(server)
+
+
+async def test_a_node_that_waits_for_the_others_may_be_stopped(autojump_clock: MockClock) -> None:
+    """They may never come; leaving an embedded node's block hung for ever."""
+    env = memory_environment(disk=MemoryDisk())
+    here, there = "127.0.0.1:7420", "127.0.0.1:7430"
+    config = NodeConfig(data_dir=Path("/data"), listen=here, bootstrap=(here, there))
+    server = Node(config, env, structlog.get_logger())
+    with trio.fail_after(60):
+        async with trio.open_nursery() as nursery:
+            await nursery.start(server.run)
+            await trio.sleep(3)
+            server.stop()
+    assert server.journal is not None
+    assert server.journal.identity.cluster_id is None
+
+
+def permit(_error: DataDamaged, _identity: object) -> None:
+    """Whatever is damaged is repaired."""
+
+
+async def test_who_waits_for_a_node_waits_through_its_repair(
+    autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The waiter of before would have waited for an event that nobody sets any more."""
+    server, serve, begun = node(), getattr(Node, "_serve"), list[int]()  # noqa: B009
+
+    async def rotten(self: Node, journal: Any, task_status: Any) -> None:
+        begun.append(journal.boot)
+        if len(begun) == 1:
+            task_status.started()
+            await trio.sleep(1)
+            raise DataDamaged("a chunk of a snapshot is rotten")
+        await serve(self, journal, task_status)
+
+    monkeypatch.setattr(Node, "_serve", rotten)
+    monkeypatch.setattr(vars(server)["_repairs"], "again", permit)
+    async with trio.open_nursery() as nursery:
+        await nursery.start(server.run)
+        with trio.fail_after(60):
+            await server.wait_ready()
+        context = server.context
+        assert context is not None
+        assert list(context.boots) == begun
+        server.stop()

@@ -51,6 +51,25 @@ async def test_waiting_below_a_bound() -> None:
     assert went_on
 
 
+async def test_what_leaves_with_a_turn_makes_room_as_well() -> None:
+    """The pump finds nothing to send then, and whoever waited for room would wait for the next frame."""
+    near, _far = memory_stream_pair("near", "far")
+    departures = Departures()
+    box = Outbox(departures)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(box.pump, near)
+        await wait_all_tasks_blocked()
+        departures.begin()
+        box.put(bytes(5000))
+        nursery.start_soon(box.wait_below, 4096)
+        await wait_all_tasks_blocked()
+        departures.end()
+        with trio.fail_after(5):
+            while len(nursery.child_tasks) > 1:
+                await trio.lowlevel.checkpoint()
+        nursery.cancel_scope.cancel()
+
+
 async def test_nobody_waits_for_a_connection_that_is_gone() -> None:
     """Else the reader of a dead connection would hold its place for ever."""
     near, far = memory_stream_pair("near", "far")

@@ -3,6 +3,7 @@
 from typing import Any, cast
 
 import trio
+from trio.testing import wait_all_tasks_blocked
 
 from haqactor import batch, wire
 from haqactor.entry import Kind, build
@@ -10,6 +11,7 @@ from haqactor.ids import GroupId, Index, Term
 from haqactor.machine.batches import Located
 from haqactor.machine.machine import GroupMachine
 from haqactor.nodes import peeking
+from haqactor.nodes.context import PEEKS_AT_ONCE, PEEKS_WAITING_MAX
 from haqactor.nodes.sessions import Request
 from tests.builders.service_actor import ServedSession, ServiceActor
 
@@ -93,7 +95,8 @@ async def test_limits() -> None:
         here = Place(nursery)
         for _ in range(3):
             here.store("disk", 3 << 20)
-        assert here.peek(1 << 60).limits == [10_000]
+        machine = here.peek(1 << 60)
+    assert machine.limits == [10_000]
     ((rows,),) = here.session.answers.values()
     assert len(rows) == 1
     async with trio.open_nursery() as nursery:
@@ -103,7 +106,8 @@ async def test_limits() -> None:
     assert rest[0][3] == ((3, 4),)
     assert rest[0][4] == ((3, 4),), "message 3 failed four times"
     async with trio.open_nursery() as nursery:
-        assert Place(nursery).peek(-5).limits == [0]
+        machine = Place(nursery).peek(-5)
+    assert machine.limits == [0]
 
 
 async def test_a_batch_that_is_gone() -> None:
@@ -114,3 +118,78 @@ async def test_a_batch_that_is_gone() -> None:
         here.store("nowhere")
         here.peek(10)
     assert here.session.answers == {7: ["not_found"]}
+
+
+async def test_neighbours_are_read_together_and_hold_no_entries() -> None:
+    """Each message had its entry read anew, and kept all of it: a peek of a hundred small ones could take a
+    hundred MiB."""
+    async with trio.open_nursery() as nursery:
+        here = Place(nursery)
+        for _ in range(64):
+            here.store("disk")
+        for (group, index), entry in list(here.actor.journal.entries.items()):
+            padded = build(
+                GROUP, Index(index), Term(1), Kind.COMMAND, b"head", bytes(entry.body) + bytes(1 << 17)
+            )
+            here.actor.journal.entries[group, index] = padded
+        seen: list[Any] = []
+        send = here.session.send
+
+        def kept(message: Any, *blobs: bytes) -> None:
+            seen.extend(blobs)
+            send(message, *blobs)
+
+        here.session.send = kept  # type: ignore[method-assign]  # sees the blobs as they come
+        here.peek(100)
+    assert here.session.blobs == here.blobs
+    assert all(isinstance(blob, bytes) for blob in seen), "a view would hold its entry"
+    assert here.actor.context.gauges["cold_delivery_reads"] <= 4
+
+
+async def test_pieces_are_bounded() -> None:
+    """By the bytes of their batches; messages of one batch stay together."""
+    async with trio.open_nursery() as nursery:
+        here = Place(nursery)
+        for _ in range(5):
+            here.store("disk", 500_000)
+        reads: list[int] = []
+        read = here.actor.journal.read
+
+        async def counted(group: GroupId, first: Index, last: Index, bytes_max: int) -> Any:
+            reads.append(last - first + 1)
+            return await read(group, first, last, bytes_max)
+
+        here.actor.journal.read = counted  # type: ignore[method-assign]  # counts what the disk is asked for
+        here.peek(100)
+    assert reads == [2, 2, 1]
+    assert len(here.session.blobs) == 5
+
+
+async def test_few_at_once_and_a_bounded_line() -> None:
+    """A thousand peeks of one turn were a thousand tasks with megabytes each. Who finds the line full is told
+    to come again; a connection that ended is not read for."""
+    async with trio.open_nursery() as nursery:
+        here = Place(nursery)
+        here.store("disk")
+        gate, reading = trio.Event(), 0
+        read = here.actor.journal.read
+
+        async def gated(group: GroupId, first: Index, last: Index, bytes_max: int) -> Any:
+            nonlocal reading
+            reading += 1
+            await gate.wait()
+            return await read(group, first, last, bytes_max)
+
+        here.actor.journal.read = gated  # type: ignore[method-assign]  # a disk that takes its time
+        for _ in range(PEEKS_AT_ONCE + PEEKS_WAITING_MAX + 3):
+            here.peek(1)
+        await wait_all_tasks_blocked()
+        assert reading == PEEKS_AT_ONCE
+        assert here.session.answers == {7: ["overloaded"] * 3}
+        here.session.open = False
+        gate.set()
+        await wait_all_tasks_blocked()
+        assert reading == PEEKS_AT_ONCE
+        here.session.open = True
+        here.peek(1)
+    assert reading == PEEKS_AT_ONCE + 1

@@ -1,7 +1,5 @@
-"""The two ends of a peer link: who is let in, what a broken link means, and when to dial again."""
+"""The sending end of a peer link: what a broken or silent one means, and when to dial again."""
 
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Any, cast
 
@@ -9,137 +7,20 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from haqactor.config import peer_address
-from haqactor.env import Stream
-from haqactor.errors import InvariantViolation, ProtocolError, Unauthorized
-from haqactor.frame import Decoder, Frame, encode
+from haqactor.errors import Unauthorized
+from haqactor.frame import Decoder, encode
 from haqactor.ids import NodeId
 from haqactor.machine.versions import KNOWN, Versions
-from haqactor.nodes import peerwire
-from haqactor.nodes.peer_listener import PeerListener
-from haqactor.nodes.peers import PeerLink, receive_frame
+from haqactor.nodes.memory_stream import MemoryStream
+from haqactor.nodes.peers import SILENT_S, receive_frame
 from haqactor.nodes.peerwire import PeerOp
-from tests.builders.memory_environment import MemoryNetwork, memory_environment
+from tests.builders.memory_environment import MemoryNetwork
 from tests.builders.node_context import (
     CLUSTER,
     address_of,
-    member_identity,
     member_nonce,
-    node_context,
-    quiet_log,
 )
-
-ADDRESS = peer_address(address_of(1))
-
-
-class Watcher:
-    """Notes how a link fares."""
-
-    def __init__(self) -> None:
-        self.heard: list[str] = []
-        self.death = trio.Event()
-
-    def link_up(self, peer: NodeId) -> None:
-        self.heard.append(f"up {peer}")
-
-    def link_died(self, peer: NodeId) -> None:
-        self.heard.append(f"died {peer}")
-        self.death.set()
-
-    def link_foreign(self, peer: NodeId) -> None:
-        self.heard.append(f"foreign {peer}")
-
-
-class Receiver:
-    """Notes what arrives; fails where told."""
-
-    def __init__(self) -> None:
-        self.frames: list[tuple[int, Any]] = []
-        self.connected: list[tuple[int, int]] = []
-        self.error: Exception | None = None
-
-    def peer_connected(self, peer: NodeId, boot: int) -> None:
-        self.connected.append((peer, boot))
-
-    def peer_frame(self, peer: NodeId, boot: int, frame: Frame) -> None:
-        if self.error is not None:
-            raise self.error
-        self.frames.append((frame.kind, frame.header))
-
-
-class Pair:
-    """Node 0's link to node 1, and node 1's listener."""
-
-    def __init__(self, nursery: trio.Nursery) -> None:
-        self.nursery = nursery
-        self.network = MemoryNetwork()
-        self.context, self.journal = node_context(0, env=memory_environment(self.network))
-        self.watcher = Watcher()
-        self.link = PeerLink(self.context, NodeId(1), address_of(1), member_nonce(1), self.watcher)
-        self.receiver = Receiver()
-        self.identity = member_identity(1)
-        self.boot = 1
-        self.versions = KNOWN
-        self.founders: list[tuple[str, bytes]] = []
-        self.scope = trio.CancelScope()
-
-    def start_link(self) -> None:
-        self.nursery.start_soon(self.link.run)
-
-    async def listen(self, *, ready: bool = True) -> None:
-        """Node 1's process begins."""
-        env = memory_environment(self.network)
-        port = await self.network.listen(ADDRESS)
-        listener = PeerListener(
-            env,
-            quiet_log(),
-            5.0,
-            lambda: self.identity,
-            lambda: self.boot,
-            lambda address, nonce: self.founders.append((address, nonce)),
-            self.versions,
-        )
-        listener.receiver = self.receiver if ready else None
-        self.scope = trio.CancelScope()
-
-        async def run() -> None:
-            with self.scope:
-                await listener.run(port)
-            await port.aclose()
-
-        self.nursery.start_soon(run)
-
-    async def kill(self) -> None:
-        """Node 1's process ends: its connections break, then it is refused."""
-        self.network.listeners.pop(ADDRESS, None)
-        self.scope.cancel()
-        self.network.reset(ADDRESS)
-
-    async def speak(self, first: bytes) -> tuple[Stream, Frame]:
-        """A stranger's first frame, and the answer to it."""
-        stream = await self.network.dial(ADDRESS)
-        await stream.send_all(first)
-        return stream, await receive_frame(stream, Decoder(1 << 16))
-
-
-@asynccontextmanager
-async def pair() -> AsyncGenerator[Pair, None]:
-    async with trio.open_nursery() as nursery:
-        yield Pair(nursery)
-        nursery.cancel_scope.cancel()
-
-
-def hello(**changes: Any) -> bytes:
-    fields = {
-        "low": 1,
-        "high": 1,
-        "auth": ["none"],
-        "cluster": CLUSTER,
-        "node": 0,
-        "nonce": member_nonce(0),
-        "boot": 4,
-    }
-    return encode(PeerOp.HELLO, list({**fields, **changes}.values()))
+from tests.builders.peer_pair import ADDRESS, Pair, pair
 
 
 async def test_an_address_that_is_none_is_nobody(autojump_clock: MockClock) -> None:
@@ -249,6 +130,39 @@ async def test_a_new_boot_is_a_death(autojump_clock: MockClock) -> None:
         assert here.watcher.heard == ["up 1", "died 1", "up 1"]
 
 
+async def test_a_peer_that_dials_in_anew_is_dialled_anew(autojump_clock: MockClock) -> None:
+    """Its machine lost power; nothing tells of that on a connection on which nothing comes through."""
+    async with pair() as here:
+        await here.listen()
+        here.start_link()
+        await trio.sleep(1)
+        here.link.heard_boot(1)
+        await trio.sleep(1)
+        assert here.watcher.heard == ["up 1"]
+        here.boot = 2
+        here.link.heard_boot(2)
+        await trio.sleep(1)
+        assert here.watcher.heard == ["up 1", "died 1", "up 1"]
+        assert here.link.connected
+
+
+async def test_both_ends_give_up_a_silent_connection(
+    autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The system would be silent for as long again as a partition lasted."""
+    bounds: list[float] = []
+
+    def note(_stream: MemoryStream, seconds: float) -> None:
+        bounds.append(seconds)
+
+    monkeypatch.setattr(MemoryStream, "give_up_after", note)
+    async with pair() as here:
+        await here.listen()
+        here.start_link()
+        await trio.sleep(1)
+        assert bounds == [SILENT_S, SILENT_S]
+
+
 async def test_no_route_is_no_death(autojump_clock: MockClock) -> None:
     """A partition says nothing about the process."""
     async with pair() as here:
@@ -356,99 +270,6 @@ async def test_another_disk_at_the_address_is_not_trusted(autojump_clock: MockCl
             await trio.sleep(2)
             assert not here.link.connected
             assert "up 1" not in here.watcher.heard
-
-
-@pytest.mark.parametrize(
-    ("first", "code"),
-    [
-        (hello(low=2, high=3), "protocol_error"),
-        (hello(auth=["password"]), "unauthorized"),
-        (hello(cluster=b"x" * 16), "foreign_cluster"),
-        (hello(nonce=b"w" * 16), "foreign_cluster"),
-        (hello(node=9), "foreign_cluster"),
-        (hello(boot="4"), "protocol_error"),
-        (encode(PeerOp.RAFT, [1, 2, 3]), "protocol_error"),
-        (encode(PeerOp.FOUND, [1, 2]), "protocol_error"),
-        (b"GET / HTTP/1.1\r\n\r\n", "protocol_error"),
-    ],
-    ids=["version", "auth", "cluster", "disk", "node", "type", "raft", "found", "http"],
-)
-async def test_who_is_not_let_in(first: bytes, code: str) -> None:
-    """And hears why."""
-    async with pair() as here:
-        await here.listen()
-        stream, answer = await here.speak(first)
-        assert answer.kind == PeerOp.REFUSED
-        assert answer.header[0] == code
-        assert await stream.receive_some() == b""
-        assert here.receiver.connected == []
-
-
-async def test_who_says_nothing_has_a_deadline(autojump_clock: MockClock) -> None:
-    """And is told so."""
-    async with pair() as here:
-        await here.listen()
-        stream, answer = await here.speak(b"")
-        assert answer.header[0] == "protocol_error"
-        assert trio.current_time() == pytest.approx(5.0)
-        stream.abort()
-
-
-async def test_while_being_founded_nobody_is_let_in() -> None:
-    """But founders are answered."""
-    async with pair() as here:
-        here.identity = replace(here.identity, cluster_id=None, node_id=None, members=())
-        await here.listen()
-        _stream, answer = await here.speak(hello())
-        assert answer.header[0] == "no_quorum"
-        _stream, answer = await here.speak(encode(PeerOp.FOUND, ["a:1", b"n"]))
-        assert (answer.kind, answer.header) == (PeerOp.FOUNDED, [member_nonce(1), b"", [], []])
-        assert here.founders == [("a:1", b"n")]
-
-
-async def test_a_bad_frame_ends_its_connection_only(autojump_clock: MockClock) -> None:
-    """The next one is served."""
-    async with pair() as here:
-        await here.listen()
-        stream, answer = await here.speak(hello())
-        assert answer.kind == PeerOp.WELCOME
-        assert answer.header == [peerwire.VERSION_MAX, CLUSTER, 1, member_nonce(1), 1, *KNOWN]
-        here.receiver.error = ProtocolError("bad")
-        await stream.send_all(encode(PeerOp.BEAT, [1]))
-        assert (await receive_frame(stream, Decoder(1 << 16))).kind == PeerOp.REFUSED
-        here.receiver.error = None
-        stream, _answer = await here.speak(hello())
-        await stream.send_all(encode(PeerOp.BEAT, [2]))
-        await trio.sleep(1)
-        assert here.receiver.frames == [(PeerOp.BEAT, [2])]
-
-
-async def test_a_broken_invariant_is_not_swallowed() -> None:
-    """Not even where a peer's frame brought it to light."""
-    network = MemoryNetwork()
-    listener = PeerListener(
-        memory_environment(network),
-        quiet_log(),
-        5.0,
-        lambda: member_identity(1),
-        lambda: 1,
-        lambda _a, _n: None,
-    )
-    receiver = Receiver()
-    receiver.error = InvariantViolation("two states")
-    listener.receiver = receiver
-    port = await network.listen(ADDRESS)
-    stream = await network.dial(ADDRESS)
-    await stream.send_all(hello())
-
-    async def speak() -> None:
-        await receive_frame(stream, Decoder(1 << 16))
-        await stream.send_all(encode(PeerOp.BEAT, [1]))
-
-    with pytest.RaisesGroup(InvariantViolation, flatten_subgroups=True):
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(speak)
-            nursery.start_soon(listener.run, port)
 
 
 async def test_why_a_peer_ended_the_link_is_logged(autojump_clock: MockClock) -> None:

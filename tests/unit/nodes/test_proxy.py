@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Any, cast
 
+import pytest
 import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
@@ -14,6 +15,7 @@ from haqactor.env import NullProbe, Stream
 from haqactor.errors import Error
 from haqactor.frame import Decoder, Frame, encode
 from haqactor.ids import GroupId, NodeId, Term
+from haqactor.nodes.memory_stream import MemoryStream
 from haqactor.nodes.outbox import Outbox
 from haqactor.nodes.proxy import IDLE_PING_S, PING_S, PINGS_UNANSWERED_MAX, forward
 from haqactor.nodes.sessions import ClientSession
@@ -312,3 +314,17 @@ class Unreachable:
     async def dial(self, _address: str) -> Stream:
         await trio.sleep_forever()
         raise AssertionError
+
+
+async def test_a_hop_does_not_take_the_last_descriptors(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The client hears that its request was never made."""
+
+    def few(_stream: MemoryStream, reserve: int) -> bool:
+        return reserve > 64
+
+    monkeypatch.setattr(MemoryStream, "is_among_last", few)
+    async with place() as (session, _accept):
+        await session.forward(wire.Purge(3, GROUP, 7))
+        await wait_all_tasks_blocked()
+        assert session.failed == [(3, "not_leader")]
+        assert session.context.gauges["proxy_without_descriptors"] == 1

@@ -1,7 +1,5 @@
 """A data group's service: what a publish must be, who is answered when, and what survives a full house."""
 
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
 from random import Random
 from typing import Any, cast
 
@@ -9,105 +7,17 @@ import pytest
 import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
-from haqactor import batch, wire
+from haqactor import wire
 from haqactor.config import Limits
 from haqactor.errors import Overloaded
-from haqactor.ids import Index, Term
+from haqactor.ids import Term
 from haqactor.machine import commands
-from haqactor.machine.directory import DirectoryMachine
 from haqactor.machine.epochs import producer_id
-from haqactor.nodes.missing import Missing
+from haqactor.machine.machine import GroupMachine
 from haqactor.nodes.proposals import AGAIN_NS
-from haqactor.nodes.queues import QueueService
 from haqactor.nodes.sessions import ClientSession, Disconnected
-from tests.builders.service_actor import ServedSession, ServiceActor, trio_now
-
-GROUP = 1
-PRODUCER = b"producer".ljust(16)
-NOW_NS = 1_700_000_000_000_000_000
-
-
-class Place:
-    """A leader of group 1 with the queue ``q``, and its directory."""
-
-    def __init__(self, nursery: trio.Nursery, limits: Limits) -> None:
-        self.actor = ServiceActor(GROUP, nursery=nursery, limits=limits)
-        self.directory = DirectoryMachine()
-        self.missing = Missing(self.directory)
-        self.service = QueueService(self.actor.as_actor, self.missing)
-        self.alice, self.bob = ServedSession(b"alice"), ServedSession(b"bob")
-        self._directory_index = 0
-        self._next = 1
-        self.change(commands.register_node(0, "n0:7000", 1), commands.create_groups([[GROUP, [0]]]))
-        self.change(commands.declare("q", {}))
-        self.uid = self.row("q")
-
-    def change(self, *given: commands.Command) -> None:
-        """This node's copy of the directory moves on."""
-        self._directory_index += 1
-        header = commands.encode(NOW_NS, given)
-        self.directory.apply(Index(self._directory_index), Term(1), header, 0)
-
-    def row(self, name: str) -> int:
-        row = self.directory.resolve(name)
-        assert row is not None
-        uid: int = row[0]
-        return uid
-
-    def turn(self) -> None:
-        """A turn's end, with all that was proposed committed, until nothing is left to do."""
-        for _ in range(10):
-            self.service.work(trio_now())
-            if not self.actor.commit(self.service):
-                return
-
-    def lead(self) -> None:
-        self.service.lead(self.actor.core.term, trio_now())
-        self.turn()
-
-    def publish(self, session: ServedSession, contents: list[bytes], **changes: Any) -> int:
-        blob = batch.Packer().pack([batch.Content(body) for body in contents])
-        fields: dict[str, Any] = {"first": self._next, "count": len(contents), **changes}
-        self._next += len(contents)
-        message = wire.Publish(
-            0, GROUP, self.uid, PRODUCER, 0, fields["first"], fields["count"], 0, self.service.time.now(0)
-        )
-        return session.ask(self.service, message._replace(**changes), blob)
-
-    def subscribe(self, session: ServedSession, credit: int = 10, attempt: int = 1) -> int:
-        return session.ask(self.service, wire.Subscribe(0, GROUP, self.uid, 1, attempt, credit, 1 << 20, []))
-
-    def deliver(self, session: ServedSession) -> list[list[int]]:
-        """The lease rows that reach a consumer."""
-        self.turn()
-        self.actor.core.covered = self.actor.core.round
-        self.service.covered(trio_now())
-        return [
-            [part[0], part[1], low, high]
-            for message in session.take()
-            if isinstance(message, wire.Deliver)
-            for part in message.parts
-            for low, high in part[3]
-        ]
-
-    def settle(self, session: ServedSession, acks: list[list[int]]) -> int:
-        return session.ask(self.service, wire.Settle(0, GROUP, self.uid, 1, acks, [], [], [], [], 0, 0))
-
-    def confirm(self, ok: bool = True) -> None:
-        """The ReadIndex of everything asked so far."""
-        asked, self.actor.asked = tuple(self.actor.asked), []
-        self.service.reads(asked, ok, trio_now())
-
-
-@asynccontextmanager
-async def place(*, leads: bool = True, limits: Limits | None = None) -> AsyncGenerator[Place]:
-    async with trio.open_nursery() as nursery:
-        here = Place(nursery, limits or Limits())
-        if leads:
-            here.lead()
-            here.deliver(here.alice)
-        yield here
-        nursery.cancel_scope.cancel()
+from tests.builders.served_queue import GROUP, PRODUCER, place
+from tests.builders.service_actor import trio_now
 
 
 async def test_a_turns_publishes_are_one_entry() -> None:
@@ -154,6 +64,16 @@ async def test_garbage_for_a_batch() -> None:
         assert not here.service.draft.commands
 
 
+async def test_negative_numbers_are_never_stored() -> None:
+    """Applied they would be, and every snapshot written; but none could be read back, on any replica."""
+    async with place() as here:
+        begin = here.alice.ask(here.service, wire.Begin(0, GROUP, here.uid, PRODUCER, -1))
+        consumer = here.bob.ask(here.service, wire.Subscribe(0, GROUP, here.uid, -1, 1, 10, 1 << 20, []))
+        here.turn()
+        assert here.alice.answers[begin] == here.bob.answers[consumer] == ["protocol_error"]
+        GroupMachine().restore(here.service.snapshot_chunks())
+
+
 async def test_too_large() -> None:
     """One message may be as large as configured, a packed batch as large as the protocol says."""
     async with place(limits=Limits(message_bytes_max=200_000)) as here:
@@ -197,26 +117,6 @@ async def test_a_large_draft_is_sealed_within_the_turn() -> None:
         assert [len(answers) for answers in here.alice.answers.values()] == [1] * 5
 
 
-async def test_deliveries_and_settlements() -> None:
-    """A settlement is answered with what it refused, once it has applied."""
-    async with place() as here:
-        here.publish(here.alice, [b"a", b"b"])
-        rid = here.subscribe(here.bob)
-        assert here.bob.answers[rid][0]["lost"] == []
-        (lease,) = here.deliver(here.bob)
-        assert lease[2:] == [1, 2]
-        done = here.settle(here.bob, [lease])
-        here.service.work(trio_now())
-        assert done not in here.bob.answers
-        here.actor.commit(here.service)
-        assert here.bob.answers[done] == [[]]
-        here.publish(here.alice, [b"c"])
-        here.turn()
-        never = here.settle(here.bob, [[1, 99, 3, 3]])
-        here.turn()
-        assert here.bob.answers[never] == [[(3, 3)]]
-
-
 async def test_a_full_disk_refuses_publishes_only() -> None:
     """Settlements get through, for they make room."""
     async with place() as here:
@@ -248,27 +148,6 @@ async def test_too_much_under_way_refuses_publishes_and_keeps_the_rest() -> None
         here.actor.overload = None
         here.turn()
         assert here.bob.answers[done] == [[]]
-
-
-async def test_polls(autojump_clock: MockClock) -> None:
-    """One message or, confirmed by a read, none."""
-    async with place() as here:
-        here.subscribe(here.bob, credit=0)
-        here.turn()
-        empty = here.bob.ask(here.service, wire.Poll(0, GROUP, here.uid, 1))
-        here.turn()
-        assert empty not in here.bob.answers
-        here.confirm()
-        assert here.bob.answers[empty] == [False]
-        lost = here.bob.ask(here.service, wire.Poll(0, GROUP, here.uid, 1))
-        here.turn()
-        here.confirm(ok=False)
-        assert here.bob.answers[lost] == ["not_leader"]
-        here.publish(here.alice, [b"a", b"b"])
-        here.turn()
-        found = here.bob.ask(here.service, wire.Poll(0, GROUP, here.uid, 1))
-        assert [lease[2:] for lease in here.deliver(here.bob)] == [[1, 1]]
-        assert here.bob.answers[found] == [True]
 
 
 async def test_reads_share_a_read_index_and_are_refused_without_one() -> None:
@@ -370,52 +249,6 @@ async def test_a_purge_under_way_at_the_end_of_a_term_is_unknown() -> None:
         assert here.alice.answers[purge] == ["outcome_unknown"]
 
 
-async def test_a_subscription_that_was_overtaken_changes_nothing() -> None:
-    """Sent through another node and slower than a later one, or than the consumer's end: what would be
-    delivered its way, nobody takes any more, and it stayed leased until it expired."""
-    async with place() as here:
-        slow = ServedSession(b"alice")
-        new = here.subscribe(here.alice, attempt=2)
-        old = here.subscribe(slow, attempt=1)
-        here.deliver(here.alice)
-        here.actor.commit(here.service)
-        here.publish(here.bob, [b"a"])
-        here.turn()
-        assert [len(here.deliver(each)) for each in (slow, here.alice)] == [0, 1]
-        assert (here.alice.answers[new][0]["lost"], slow.answers[old]) == ([], ["conflict"])
-        gone = here.alice.ask(here.service, wire.Unsubscribe(0, GROUP, 1))
-        here.turn()
-        late = here.subscribe(slow, attempt=3)
-        assert slow.answers[late] == ["conflict"]
-        assert here.alice.answers[gone] == [True]
-
-
-async def test_credit_of_an_older_connection_is_not_added_to_the_newer_ones() -> None:
-    """Q15: the new subscription has said all that its consumer has room for."""
-    async with place() as here:
-        old = ServedSession(b"alice")
-        here.subscribe(old, credit=1, attempt=1)
-        here.subscribe(here.alice, credit=1, attempt=2)
-        old.ask(here.service, wire.Credit(GROUP, 1, 5, 1 << 20))
-        settled = [[1, 1, 1, 1]]
-        old.ask(here.service, wire.Settle(0, GROUP, here.uid, 1, settled, [], [], [], [], 5, 1 << 20))
-        for body in (b"a", b"b", b"c"):
-            here.publish(here.bob, [body])
-        assert len(here.deliver(here.alice)) == 1
-        here.alice.ask(here.service, wire.Credit(GROUP, 1, 1, 1 << 20))
-        assert len(here.deliver(here.alice)) == 1
-
-
-async def test_a_connection_that_ended_is_not_subscribed() -> None:
-    """Its leases would have nobody to lose them."""
-    async with place() as here:
-        here.publish(here.alice, [b"a"])
-        here.bob.open = False
-        here.subscribe(here.bob)
-        assert here.deliver(here.bob) == []
-        assert here.bob.answers == {}
-
-
 async def test_awaits() -> None:
     """Until the queue is there in the version asked for, or gone."""
     async with place() as here:
@@ -426,6 +259,28 @@ async def test_awaits() -> None:
         here.change(commands.delete("q", 0))
         here.turn()
         assert here.alice.answers[gone] == [True]
+
+
+async def test_a_queue_that_may_appear_yet_is_not_gone() -> None:
+    """Its group has not made it, for this node's copy of the directory is behind: what is published to it
+    waits, and would be confirmed, and dropped, behind a deletion that was said to be over."""
+    async with place() as here:
+        here.change(commands.declare("later", {}))
+        uid = here.row("later")
+        made = here.bob.ask(here.service, wire.Await(0, GROUP, uid, 0, True))
+        assert made not in here.bob.answers, "it is about to be made"
+        here.turn()
+        assert made not in here.bob.answers, "and was"
+        here.change(commands.delete("later", 0))
+        here.turn()
+        assert here.bob.answers[made] == [True]
+        unknown = (here.directory.index + 1) << 16
+        ahead = here.bob.ask(here.service, wire.Await(0, GROUP, unknown, 0, True))
+        here.turn()
+        assert ahead not in here.bob.answers, "nobody here knows of it"
+        here.change(commands.declare("unlucky", {}), commands.delete("unlucky", 0))
+        here.service.directory_moved(trio_now())
+        assert here.bob.answers[ahead] == [True], "made and deleted before its group heard of it"
 
 
 async def test_what_a_queue_does_not_answer() -> None:
@@ -452,49 +307,3 @@ async def test_the_older_of_two_producers_is_fenced_in_a_group_that_the_newer_ne
         here.turn()
         assert here.service.machine.producers.named[producer_id("p")].epoch == 2
         assert producer_id("other") not in here.service.machine.producers.named
-
-
-async def test_unsubscribe_is_answered_when_what_was_held_is_back() -> None:
-    """So that who asks then finds it ready; with nothing held it is answered at once."""
-    async with place() as here:
-        here.publish(here.alice, [b"a", b"b"])
-        here.subscribe(here.bob)
-        here.deliver(here.bob)
-        gone = here.bob.ask(here.service, wire.Unsubscribe(0, GROUP, 1))
-        here.service.work(trio_now())
-        assert gone not in here.bob.answers
-        here.turn()
-        assert here.bob.answers[gone] == [True]
-        info = here.alice.ask(here.service, wire.Info(0, GROUP, here.uid))
-        here.turn()
-        here.confirm()
-        assert (here.alice.answers[info][0]["ready"], here.alice.answers[info][0]["leased"]) == (2, 0)
-        again = here.bob.ask(here.service, wire.Unsubscribe(0, GROUP, 1))
-        assert here.bob.answers[again] == [True]
-
-
-@pytest.mark.parametrize(("proposed", "code"), [(True, "outcome_unknown"), (False, "not_leader")])
-async def test_unsubscribe_ends_with_the_term(proposed: bool, code: str) -> None:
-    """The client asks the next leader."""
-    async with place() as here:
-        here.publish(here.alice, [b"a"])
-        here.subscribe(here.bob)
-        here.deliver(here.bob)
-        gone = here.bob.ask(here.service, wire.Unsubscribe(0, GROUP, 1))
-        if proposed:
-            here.service.work(trio_now())
-        here.service.follow(trio_now())
-        assert here.bob.answers[gone] == [code]
-
-
-async def test_unsubscribe_from_a_queue_that_is_deleted_meanwhile() -> None:
-    """Nothing is held there any more."""
-    async with place() as here:
-        here.publish(here.alice, [b"a"])
-        here.subscribe(here.bob)
-        here.deliver(here.bob)
-        here.change(commands.delete("q", 0))
-        here.service.work(trio_now())
-        gone = here.bob.ask(here.service, wire.Unsubscribe(0, GROUP, 1))
-        here.turn()
-        assert here.bob.answers[gone] == [True]

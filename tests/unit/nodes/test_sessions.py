@@ -3,6 +3,7 @@
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
@@ -230,6 +231,50 @@ async def test_too_many_connections() -> None:
         await first.stream.aclose()
         await wait_all_tasks_blocked()
         await here.connect().greet()
+
+
+async def test_no_connection_takes_the_last_descriptors() -> None:
+    """The journal and the peers need them. It is told so, which is logged, though not each time; and beyond a
+    few at once nobody is told, for telling takes a descriptor."""
+    async with place() as here:
+        await here.connect().greet()
+        said: list[dict[str, Any]] = []
+
+        def warning(_event: str, **fields: Any) -> None:
+            said.append(fields)
+
+        def info(_event: str, **_fields: Any) -> None:
+            """Of no interest here."""
+
+        cast(Any, here.context).log = SimpleNamespace(warning=warning, info=info)
+        asked: list[int] = []
+
+        def few(reserve: int) -> bool:
+            asked.append(reserve)
+            return True
+
+        for _ in range(3):
+            near, far = memory_stream_pair("client", "node")
+            cast(Any, far).is_among_last = few
+            here.nursery.start_soon(here.listener.serve, far)
+            answer = await refused(Client(near))
+            assert answer.code == "overloaded"
+            assert "ulimit -n" in answer.message
+        assert asked == [here.context.descriptors_reserved] * 3
+        assert [fields["clients"] for fields in said] == [1]
+        assert here.context.gauges["connections_refused"] == 3
+        silent = 0
+        for _ in range(40):
+            near, far = memory_stream_pair("client", "node")
+            await far.send_all(bytes(1 << 20))
+            cast(Any, far).is_among_last = few
+            here.nursery.start_soon(here.listener.serve, far)
+            await wait_all_tasks_blocked()
+            try:
+                await near.send_all(b"x")
+            except StreamReset:
+                silent += 1
+        assert silent == 40 - 16
 
 
 async def test_requests_go_where_they_belong() -> None:

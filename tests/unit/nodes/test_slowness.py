@@ -40,7 +40,7 @@ class Actor:
     def should_give_up(self, now_ns: int, *, elsewhere: bool) -> bool:
         return self.leads and (elsewhere or self.waits_for_disk(now_ns))
 
-    def put(self, item: Callable[[int], None]) -> None:
+    def put_once(self, item: Callable[[int], None]) -> None:
         item(0)
 
     def hand_over(self, _now: int) -> None:

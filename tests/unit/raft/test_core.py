@@ -2,8 +2,16 @@
 
 import pytest
 
-from haqactor.entry import Kind
-from haqactor.errors import ConfigError, InvalidArgument, InvariantViolation, NotLeader, Overloaded
+from haqactor.config import MESSAGE_BYTES_MOST, MIB
+from haqactor.entry import ENTRY_BYTES_MAX, PROPOSED_BYTES_MAX, Kind
+from haqactor.errors import (
+    ConfigError,
+    InvalidArgument,
+    InvariantViolation,
+    NotLeader,
+    Overloaded,
+    TooLarge,
+)
 from haqactor.ids import Index, NodeId, Term
 from haqactor.raft.config import RaftConfig
 from haqactor.raft.core import RaftCore
@@ -52,6 +60,17 @@ def test_uncommitted_bytes_are_bounded() -> None:
     core.applied(core.last_index)
     assert core.statistics().unapplied_bytes == 0
     propose(core, now_ns)
+
+
+def test_an_entry_that_no_reader_would_take_is_refused() -> None:
+    """Also where nothing else waits: it would be confirmed, and be damage at the next start."""
+    core = make()
+    now_ns = make_leader(core)
+    last = core.last_index
+    with pytest.raises(TooLarge):
+        propose(core, now_ns, PROPOSED_BYTES_MAX + 1)
+    assert core.last_index == last
+    assert MESSAGE_BYTES_MOST + 4 * MIB < PROPOSED_BYTES_MAX < ENTRY_BYTES_MAX - 4 * MIB
 
 
 def test_only_commands_are_proposed() -> None:

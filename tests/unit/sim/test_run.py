@@ -40,6 +40,12 @@ def test_a_calm_run_has_no_faults() -> None:
     assert result.confirmed == 60
 
 
+def test_what_a_hung_disk_outside_the_core_does_not_give_the_core_does() -> None:
+    """A leader that is none of the core had to read what is parked, at 5 seconds an operation."""
+    result = run(879584, drawn=draw(879584, "swarm"))
+    assert (result.verdict, result.violations) == (Verdict.PASS, [])
+
+
 def test_a_seed_is_one_history_in_every_process() -> None:
     digests = [
         subprocess.run(

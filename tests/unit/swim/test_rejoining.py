@@ -57,10 +57,23 @@ def test_planted_the_dead_are_never_tried() -> None:
 
 def test_those_who_left_are_not_missed() -> None:
     solo = Solo(2)
+    solo.hear(2, Gossip(), Rumour(member(9, FIRST)))
+    solo.hear(2, Gossip(), Rumour(member(9, FIRST, Status.LEFT)))
+    solo.clear()
+    solo.run(5)
+    assert tries(solo, address_of(9)) == []
+
+
+def test_members_for_good_are_missed_though_they_left() -> None:
+    """Two that left and came back, each of which had heard of the other's leaving last, from a third that is
+    gone: seed 851463 of the swarm profile."""
+    solo = Solo(2, heard=False)
     solo.hear(2, Gossip(), Rumour(member(1, FIRST, Status.LEFT)))
     solo.clear()
     solo.run(5)
-    assert tries(solo, address_of(1)) == []
+    assert len(tries(solo, address_of(1))) >= 2
+    solo.reply(1, Table(), Rumour(member(1, FIRST + 1)))
+    assert solo.status(1) is Status.ALIVE
 
 
 def test_a_seed_that_somebody_was_heard_at_is_not_tried() -> None:

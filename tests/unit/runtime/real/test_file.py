@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 import trio
@@ -87,8 +88,8 @@ async def test_what_cannot_be_allocated_is_removed(tmp_path: Path) -> None:
     assert open_descriptors() == before
 
 
-def helper_of(file: object) -> ProcessSyncer:
-    syncer = getattr(file, "_syncer")  # noqa: B009 - private on purpose: nobody else may reach it
+def helper_of(disk: Any) -> ProcessSyncer:
+    (syncer,) = disk._pool._free
     assert isinstance(syncer, ProcessSyncer)
     return syncer
 
@@ -97,7 +98,7 @@ async def test_a_dead_helper_poisons_its_file_and_the_next_file_gets_another(tmp
     disk = RealDisk(sync="process")
     file = await disk.allocate(str(tmp_path / "one"), 4096)
     await file.write_durable(0, [b"good"])
-    helper = helper_of(file)
+    helper = helper_of(disk)
     os.kill(helper.pid, signal.SIGKILL)
     with pytest.raises(DiskError, match="helper"):
         await file.write_durable(4, [b"lost"])
@@ -106,7 +107,7 @@ async def test_a_dead_helper_poisons_its_file_and_the_next_file_gets_another(tmp
     await file.aclose()
     other = await disk.allocate(str(tmp_path / "two"), 4096)
     await other.write_durable(0, [b"fine"])
-    assert helper_of(other).pid != helper.pid
+    assert helper_of(disk).pid != helper.pid
     await other.aclose()
 
 
@@ -116,12 +117,43 @@ async def test_the_helper_is_used_again_and_forgets_the_file(tmp_path: Path) -> 
     for name in ("one", "two"):
         file = await disk.allocate(str(tmp_path / name), 4096)
         await file.write_durable(0, [b"x"])
-        pids.append(helper_of(file).pid)
+        pids.append(helper_of(disk).pid)
         await file.aclose()
     assert pids[0] == pids[1]
     with trio.fail_after(5):
         while any("/one" in link or "/two" in link for link in links(pids[0])):  # noqa: ASYNC110 - its own process
             await trio.sleep(0.001)
+
+
+async def test_files_that_stay_open_share_one_helper(tmp_path: Path) -> None:
+    """A journal's sealed segments do; each kept a process of 8 MB."""
+    disk = RealDisk(sync="process")
+    pids: dict[int, bool] = {}
+    files = [await disk.allocate(str(tmp_path / str(number)), 4096) for number in range(4)]
+    for offset in range(2):
+        for file in files:
+            await file.write_durable(offset, [b"x"])
+            pids[helper_of(disk).pid] = True
+    (pid,) = pids
+    (kept,) = [link for link in links(pid) if str(tmp_path) in link]
+    assert kept == files[-1].path
+    for file in files:
+        await file.aclose()
+
+
+async def test_a_descriptors_number_that_is_used_again_is_another_file(tmp_path: Path) -> None:
+    """The helper must not sync the file that had it before."""
+    disk = RealDisk(sync="process")
+    one = await disk.allocate(str(tmp_path / "one"), 4096)
+    await one.write_durable(0, [b"x"])
+    helper = helper_of(disk)
+    await one.aclose()
+    two = await disk.allocate(str(tmp_path / "two"), 4096)
+    await two.write_durable(0, [b"x"])
+    assert helper_of(disk) is helper
+    (kept,) = [link for link in links(helper.pid) if str(tmp_path) in link]
+    assert kept == two.path
+    await two.aclose()
 
 
 def links(pid: int) -> list[str]:

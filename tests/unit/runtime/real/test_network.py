@@ -2,10 +2,7 @@
 
 import errno
 import os
-import resource
 import socket
-from collections.abc import Generator
-from contextlib import contextmanager
 
 import pytest
 import trio
@@ -13,6 +10,7 @@ import trio
 from haqactor.env import ConnectFailed, ConnectRefused, StreamReset
 from haqactor.runtime.real.addresses import join_address, split_address
 from haqactor.runtime.real.network import RealNetwork
+from tests.builders.descriptors import descriptors_left
 
 
 @pytest.mark.parametrize(
@@ -123,24 +121,11 @@ async def test_an_unknown_name_fails(monkeypatch: pytest.MonkeyPatch) -> None:
         await RealNetwork().listen("nowhere.invalid:1")
 
 
-@contextmanager
-def no_more_descriptors() -> Generator[None, None, None]:
-    """The process may open no other file."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    probe = os.dup(0)
-    os.close(probe)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (probe, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-
-
 async def test_accept_waits_out_a_want_of_descriptors() -> None:
     network = RealNetwork()
     listener = await network.listen("127.0.0.1:0")
     stream = await network.dial(listener.address)
-    with no_more_descriptors():
+    with descriptors_left(0):
         with pytest.raises(OSError, match="Too many open files"):
             os.dup(0)
         with trio.move_on_after(0.1) as scope:

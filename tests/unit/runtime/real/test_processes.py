@@ -28,9 +28,10 @@ WRITE = """
 import sys, trio
 from haqactor.runtime.real import RealDisk
 async def main():
-    file = await RealDisk(sync="process").allocate(sys.argv[1], 4096)
+    disk = RealDisk(sync="process")
+    file = await disk.allocate(sys.argv[1], 4096)
     await file.write_durable(0, [b"x"])
-    print(file._syncer.pid, flush=True)
+    print(disk._pool._free[0].pid, flush=True)
     await trio.sleep_forever()
 trio.run(main)
 """
@@ -114,7 +115,7 @@ async def test_the_helper_outlives_the_signals_that_stop_a_node(tmp_path: Path) 
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         os.kill(syncer.pid, number)
     await syncer.write_and_sync(fd, 0, [b"after"])
-    syncer.release()
+    syncer.release(fd)
     await syncer.write_and_sync(fd, 5, [b"again"])
     os.close(fd)
     syncer.close()

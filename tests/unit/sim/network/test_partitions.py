@@ -140,6 +140,37 @@ def test_each_stream_goes_on_at_its_own_time() -> None:
         assert max(waits) - min(waits) > 50
 
 
+def test_who_has_waited_long_enough_gives_up() -> None:
+    """Its peer hears of that when it sends; what was held back never comes, since nobody sends it again."""
+    with Net("a", "b") as net:
+        ends: list[str] = []
+        net.listen()
+        net.run(1)
+
+        async def client(network: SimNetwork) -> None:
+            hasty, patient = [await network.dial("b:1") for _ in range(2)]
+            hasty.give_up_after(3.0)
+            await trio.sleep(0.1)
+            await hasty.send_all(b"hasty")
+            await patient.send_all(b"patient")
+            try:
+                await hasty.receive_some()
+            except StreamReset as error:
+                ends.append(f"{net.now_ms:.0f} {error}")
+            await patient.send_all(b"!")
+
+        net.start("a", client)
+        net.run(60)
+        apply(net.fabric, "partition", [["a"], ["b"]])
+        net.run(2000)
+        assert ends == []
+        net.run(4000)
+        assert ends == ["3105 b:1: the other machine took nothing for too long"]
+        apply(net.fabric, "heal")
+        net.run(7000)
+        assert b"".join(heard.what for heard in net.heard if isinstance(heard.what, bytes)) == b"patient!"
+
+
 def test_one_way_is_one_way() -> None:
     """b's bytes come though a's do not; b's window fills, since no word of a's reading comes back."""
     with Net("a", "b") as net:
