@@ -73,9 +73,8 @@ async def receive_batches(queue: "haqactor.Queue", count: int) -> list[bytes]:
         while missing > 0:
             batch = await batches.receive()
             async with batch:
-                bodies = tuple([message.body for message in batch.messages])
-            arrived.append(bodies)
-            missing -= len(bodies)
+                arrived.append(tuple([message.body for message in batch.messages]))
+                missing -= len(arrived[-1])
     return list(chain.from_iterable(arrived))
 
 
