@@ -32,7 +32,10 @@ async def _ceiling() -> list[Result]:
 PROGRAMS: Final[dict[str, tuple[tuple[str, ...], Callable[[], Awaitable[list[Result]]]]]] = {
     "ceiling": (("ceiling_100B",), _ceiling),
     "publish": (("publish_100B",), throughput.publish_100b),
-    "end-to-end": (("end_to_end_100B",), throughput.end_to_end_100b),
+    "end-to-end": (
+        ("end_to_end_100B", "broker_cpu_s_per_1M", "client_cpu_s_per_1M"),
+        throughput.end_to_end_100b,
+    ),
     "publish-single": (("publish_100B_single",), throughput.publish_100b_single),
     "end-to-end-single": (("end_to_end_100B_single",), throughput.end_to_end_100b_single),
     "end-to-end-1KiB": (("end_to_end_1KiB",), throughput.end_to_end_1kib),

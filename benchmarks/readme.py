@@ -21,6 +21,8 @@ MEANING: Final = {
     "ceiling_100B": "a bare program that moves and syncs the same bytes: no consensus, no queue",
     "publish_100B": "`publish_many` of 100 messages of 100 B",
     "end_to_end_100B": "the same, consumed with `consume_batches` and acknowledged",
+    "broker_cpu_s_per_1M": "CPU seconds that the three nodes took for a million of these",
+    "client_cpu_s_per_1M": "what the program took that published and consumed them",
     "publish_100B_single": "1,000 single publishes of 100 B in flight",
     "end_to_end_100B_single": "the same, consumed and acknowledged",
     "end_to_end_1KiB": "as `end_to_end_100B`, with 1 KiB",

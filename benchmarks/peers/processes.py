@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+from benchmarks.procfs import cpu_seconds, descendants
 from haqactor.cli.process import resident_bytes
 
 _LOG_LINES: Final = 15
@@ -92,37 +93,6 @@ class Server:
         except FileNotFoundError:
             return "(no log)"
         return "\n".join(text.splitlines()[-_LOG_LINES:]) or "(the log is empty)"
-
-
-def cpu_seconds(pid: int) -> float:
-    """User and system time of a process, its living descendants, and those it has waited for."""
-    return sum(map(_own_seconds, [pid, *descendants(pid)]))
-
-
-def _own_seconds(pid: int) -> float:
-    fields = stat_fields(pid)
-    return sum(map(int, fields[11:15])) / os.sysconf("SC_CLK_TCK") if fields else 0.0
-
-
-def stat_fields(pid: int) -> list[str]:
-    """``/proc/PID/stat`` from the state on; empty if it is gone."""
-    try:
-        text = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
-    except (FileNotFoundError, ProcessLookupError):
-        return []
-    return text.rpartition(")")[2].split()  # the name before it may hold anything
-
-
-def descendants(pid: int) -> list[int]:
-    """Its children and theirs."""
-    found: list[int] = []
-    try:
-        for task in Path(f"/proc/{pid}/task").iterdir():
-            for child in map(int, (task / "children").read_text(encoding="ascii").split()):
-                found += [child, *descendants(child)]
-    except (FileNotFoundError, ProcessLookupError):
-        return found
-    return found
 
 
 def _group(pid: int) -> int | None:

@@ -7,7 +7,8 @@ import pytest
 import trio
 
 from benchmarks.peers.cluster import laid_out, wait_until
-from benchmarks.peers.processes import Server, descendants, free_ports, stat_fields
+from benchmarks.peers.processes import Server, free_ports
+from benchmarks.procfs import descendants, stat_fields
 from benchmarks.result import BenchmarkWrong
 
 _FAMILY = "setsid sleep 60 & echo $! > child; while :; do :; done"
