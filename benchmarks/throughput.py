@@ -23,6 +23,8 @@ RUNS: Final = 1 if QUICK else 3
 _MANY: Final = 200_000 if QUICK else 500_000
 _KIB: Final = 30_000 if QUICK else 100_000
 _SINGLE: Final = 40_000 if QUICK else 100_000
+_LARGE: Final = 1_000 if QUICK else 3_000
+_LARGE_IN_FLIGHT: Final = 256
 
 Send = Callable[["haqactor.Broker", str, list[bytes]], Awaitable[None]]
 Receive = Callable[["haqactor.Queue", int], Awaitable[list[bytes]]]
@@ -43,6 +45,15 @@ async def send_batches(broker: "haqactor.Broker", queue: str, bodies: list[bytes
 
 async def send_single(broker: "haqactor.Broker", queue: str, bodies: list[bytes]) -> None:
     """Single publishes of one named producer, 1,000 in flight."""
+    await _send_single(broker, queue, bodies, SINGLE_IN_FLIGHT)
+
+
+async def send_large(broker: "haqactor.Broker", queue: str, bodies: list[bytes]) -> None:
+    """The same, 256 in flight: 16 MiB of large ones."""
+    await _send_single(broker, queue, bodies, _LARGE_IN_FLIGHT)
+
+
+async def _send_single(broker: "haqactor.Broker", queue: str, bodies: list[bytes], in_flight: int) -> None:
     waiting = iter(bodies)
 
     async def lane(producer: "haqactor.Producer") -> None:
@@ -50,7 +61,7 @@ async def send_single(broker: "haqactor.Broker", queue: str, bodies: list[bytes]
             await producer.publish(queue, body)
 
     async with broker.producer("benchmark") as producer, trio.open_nursery() as nursery:
-        for _ in range(SINGLE_IN_FLIGHT):
+        for _ in range(in_flight):
             nursery.start_soon(lane, producer)
 
 
@@ -175,6 +186,11 @@ async def end_to_end_100b_single() -> list[Result]:
 async def end_to_end_1kib() -> list[Result]:
     """``end_to_end_1KiB``."""
     return (await _end_to_end("end_to_end_1KiB", _KIB, 1024, send_batches, receive_batches))[:1]
+
+
+async def end_to_end_64kib() -> list[Result]:
+    """``end_to_end_64KiB``."""
+    return (await _end_to_end("end_to_end_64KiB", _LARGE, 64 * 1024, send_large, receive_batches))[:1]
 
 
 async def consume_each() -> list[Result]:

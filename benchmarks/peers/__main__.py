@@ -1,8 +1,8 @@
-"""``python -m benchmarks.peers``: measure the peers that are installed, print the table, write
-``out/peers.json``.
+"""``python -m benchmarks.peers``: measure haqactor and the peers that are installed, print the table, write
+``out/peers.json``, and haqactor's figures with their ratios to each peer's as ``out/results.json``.
 
-One rule: row by row, every peer in turn, so that figures that are compared are close in time; a peer that is
-not installed is named, with what to do about it.
+One rule: row by row, haqactor and every peer in turn, so that figures that are compared are close in time; a
+peer that is not installed is named, with what to do about it.
 """
 
 import argparse
@@ -10,13 +10,16 @@ import json
 import os
 import signal
 import sys
+from collections.abc import Awaitable, Callable
 from dataclasses import asdict, dataclass
+from functools import partial
 from typing import Final
 
 import trio
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks import programs
 from benchmarks.clusters import OUT
 from benchmarks.peers import places
 from benchmarks.peers.registry import PEERS, Peer
@@ -36,15 +39,17 @@ class Figure:
     unit: str
 
 
+OURS: Final = "haqactor"
+"""Among the peers' names; its rows are those of ``benchmarks.programs``."""
 _PEERS_FILE: Final = "peers.json"
 _WIDTH: Final = 160  # of a table that goes into a file
 
 
 def chosen(only: list[str], rows: list[str]) -> tuple[list[Peer], list[str]]:
     """The peers and the rows that are asked for; all where none is named. Exits for an unknown one."""
-    unknown = [name for name in only if name not in PEERS]
+    unknown = [name for name in only if name not in (OURS, *PEERS)]
     if unknown:
-        raise SystemExit(f"unknown: {', '.join(unknown)}; known are {', '.join(PEERS)}")
+        raise SystemExit(f"unknown: {', '.join(unknown)}; known are {', '.join((OURS, *PEERS))}")
     try:
         programs = {program_of(row) for row in rows}
     except KeyError as error:
@@ -89,12 +94,18 @@ def main() -> None:
         console.print(reason, style="yellow", markup=False, highlight=False)
     figures: list[Figure] = []
     failures: list[str] = []
-    for row in rows:
+    ours = not wanted.only or OURS in wanted.only
+    for row in ["ceiling", *rows]:
+        if ours and row in programs.PROGRAMS:
+            _run(OURS, row, programs.PROGRAMS[row][1], figures, failures, console)
         for peer in peers:
             if peer.name not in absent and row in peer.programs and not measured_twice(peer, row, rows):
-                _run(peer, row, wanted.scale, figures, failures, console)
+                _run(peer.name, row, partial(measured, peer, row, wanted.scale), figures, failures, console)
     _show(peers, figures)
     OUT.mkdir(exist_ok=True)
+    if ours:
+        results = with_ratios(figures)
+        (OUT / "results.json").write_text(json.dumps([asdict(each) for each in results], indent=2) + "\n")
     (OUT / _PEERS_FILE).write_text(json.dumps([asdict(each) for each in figures], indent=2) + "\n")
     console.print(f"{OUT / _PEERS_FILE}", highlight=False)
     for failure in failures:
@@ -112,8 +123,29 @@ def _list(peers: list[Peer], rows: list[str], absent: dict[str, str]) -> None:
         print(reason)
 
 
+async def measured(peer: Peer, row: str, scale: float) -> list[Result]:
+    """One row of a peer."""
+    return await measure(peer.name, row, scale=scale) or []
+
+
+def with_ratios(figures: list[Figure]) -> list[Result]:
+    """haqactor's figures, each by the ceiling's, where it moved messages of its size, and by each peer's."""
+    results = [Result(each.name, each.value, each.unit) for each in figures if each.peer == OURS]
+    programs.add_ratios(results)
+    for result in results:
+        for other in figures:
+            if other.peer != OURS and other.name == result.name and other.value:
+                result.ratio_to[other.peer] = result.value / other.value
+    return results
+
+
 def _run(
-    peer: Peer, row: str, scale: float, figures: list[Figure], failures: list[str], console: Console
+    name: str,
+    row: str,
+    program: Callable[[], Awaitable[list[Result]]],
+    figures: list[Figure],
+    failures: list[str],
+    console: Console,
 ) -> None:
     before = os.times().elapsed
 
@@ -121,7 +153,7 @@ def _run(
         found: list[Result] = []
         async with trio.open_nursery() as nursery:
             await nursery.start(_interrupted)
-            found += await measure(peer.name, row, scale=scale) or []
+            found += await program()
             nursery.cancel_scope.cancel()
         return found
 
@@ -132,12 +164,13 @@ def _run(
         if any(isinstance(each, KeyboardInterrupt) for each in errors):
             sys.exit(130)
         reason = str(errors[0]) if isinstance(errors[0], BenchmarkWrong) else repr(errors[0])
-        failures.append(f"{peer.name}, {row} failed: {reason}")
+        failures.append(f"{name}, {row} failed: {reason}")
         return
-    figures += [Figure(peer.name, peer.client, each.name, each.value, each.unit) for each in found]
+    client = PEERS[name].client if name in PEERS else "Python"
+    figures += [Figure(name, client, each.name, each.value, each.unit) for each in found]
     told = ", ".join(f"{each.name} {each.value:,.4g} {each.unit}" for each in found)
     seconds = os.times().elapsed - before
-    console.print(f"{peer.name}: {told}  [{seconds:.0f} s]", highlight=False, markup=False)
+    console.print(f"{name}: {told}  [{seconds:.0f} s]", highlight=False, markup=False)
 
 
 async def _interrupted(task_status: trio.TaskStatus[None]) -> None:
@@ -155,18 +188,20 @@ def _show(peers: list[Peer], figures: list[Figure]) -> None:
     if not console.is_terminal:
         console = Console(width=_WIDTH)
     units = {figure.name: figure.unit for figure in figures}
-    for group in ([peer for peer in peers if peer.module is None], [peer for peer in peers if peer.module]):
-        shown = [peer.name for peer in group if any(figure.peer == peer.name for figure in figures)]
-        if not shown:
+    measured = dict.fromkeys(figure.peer for figure in figures)
+    for python in (False, True):
+        theirs = [peer.name for peer in peers if peer.name in measured and bool(peer.module) is python]
+        shown = [OURS, *theirs] if OURS in measured else theirs
+        if not theirs and (python or len(measured) > 1):
             continue
-        table = Table(title="the peers, 3 nodes each" + (" (QUICK)" if QUICK else ""))
+        table = Table(title="haqactor and its peers, 3 nodes each" + (" (QUICK)" if QUICK else ""))
         table.add_column("figure")
         table.add_column("unit")
         for name in shown:
             table.add_column(name, justify="right")
         for name in names:
             row = [values.get((peer, name)) for peer in shown]
-            if any(value is not None for value in row):
+            if any(value is not None for value in row[-len(theirs) :]):
                 table.add_row(name, units[name], *("" if value is None else _text(value) for value in row))
         console.print(table)
 

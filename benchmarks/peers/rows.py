@@ -265,7 +265,7 @@ PROGRAMS: Final[dict[str, tuple[tuple[str, ...], Program]]] = {
     "disk": (("disk_bytes_per_message",), disk),
     "queues": (("declare_1000_queues_s", "rss_1000_queues_mb"), queues),
 }
-"""A row's name to its figures, and what measures them; the names are those of ``benchmarks.__main__``."""
+"""A row's name to its figures, and what measures them; the names are those of ``benchmarks.programs``."""
 
 
 def program_of(row: str) -> str:
