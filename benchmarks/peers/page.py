@@ -21,9 +21,9 @@ _PYTHON: Final = ("aio-pika", "nats-py", "redis-py")
 _LESS_IS_BETTER: Final = ("s", "ms", "MB", "B", "messages")
 _HEAD: Final = """# Performance
 
-haqactor and its peers on one machine, in one run, row by row: three nodes each on loopback, every message on all
-three, driven by the fastest client at hand (programs in C for the peers' servers, written for this; haqactor
-by its own, which is Python). Made by `make bench-peers-install`, `python -m benchmarks.peers` and
+haqactor and its peers on one machine, in one run, row by row: three nodes each on loopback, every message on
+all three, driven by the fastest client at hand (programs in C for the peers' servers, written for this;
+haqactor by its own, which is Python). Made by `make bench-peers-install`, `python -m benchmarks.peers` and
 `python -m benchmarks.peers.page`: no number here is typed. Figures of different machines or runs cannot be
 compared; the ratios of one run can.
 """
@@ -39,16 +39,17 @@ _FOOTING: Final = """## Equal footing
 | `redis-wait1-everysec` | the master and one replica have it in memory; each syncs every second |
 | `pysyncobj` | two of three nodes have it in memory |
 
-Only haqactor, `rabbitmq-quorum`, `nats-r3-always` and `redis-wait1-always` lose nothing when the power of all
-nodes goes. Redis forgets confirmed messages in a failover where the replica that takes over is not the one that
-answered WAIT.
+Only haqactor, `rabbitmq-quorum`, `nats-r3-always` and `redis-wait1-always` lose nothing when the power of
+all nodes goes. Redis forgets confirmed messages in a failover where the replica that takes over is not the
+one that answered WAIT.
 
-- haqactor's client is a Python program, and takes a core of the two; the peers' are in C, and take little. So its
-  rates are those of the whole: cluster and client.
-- `_single` rows: each message is a publish of its own with its own confirm. RabbitMQ, Redis and PySyncObj have no
-  batches of their own beyond that (Redis's pipelines are what its client does anyway), so one figure stands for
-  both.
-- Bodies are random bytes, so that nobody gains by compressing; `disk_bytes_per_message` is measured with records.
+- haqactor's client is a Python program, and takes a core of the two; the peers' are in C, and take little.
+  So its rates are those of the whole: cluster and client.
+- `_single` rows: each message is a publish of its own with its own confirm. RabbitMQ, Redis and PySyncObj
+  have no batches of their own beyond that (Redis's pipelines are what its client does anyway), so one figure
+  stands for both.
+- Bodies are random bytes, so that nobody gains by compressing; `disk_bytes_per_message` is measured with
+  records.
 """
 
 
@@ -97,8 +98,8 @@ def page(figures: list[dict[str, Any]], known: dict[str, str], where: str) -> st
     lines += ["", "In brackets: how many times better haqactor does (below 1: worse).", ""]
     if ceiling is not None:
         lines += [
-            f"The ceiling of this run, a bare program that moves and syncs the same bytes on three disks without "
-            f"consensus and without a queue: {shown(ceiling)} messages of 100 B a second.",
+            f"The ceiling of this run, a bare program that moves and syncs the same bytes on three disks "
+            f"without consensus and without a queue: {shown(ceiling)} messages of 100 B a second.",
             "",
         ]
     for title, peers in (("## Servers", servers), ("## What a Python program gets", clients)):
