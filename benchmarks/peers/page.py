@@ -35,7 +35,7 @@ _FOOTING: Final = """## Equal footing
 | `rabbitmq-quorum` | two of three nodes have it fsynced |
 | `nats-r3` | two of three nodes have it in memory; each syncs every two minutes, as it comes |
 | `nats-r3-always` | two of three nodes have it fsynced |
-| `redis-wait1-always` | the master has it fsynced, and one replica has it (fsynced, too, for it is set so) |
+| `redis-wait1-always` | the master has it fsynced, and one replica has it |
 | `redis-wait1-everysec` | the master and one replica have it in memory; each syncs every second |
 | `pysyncobj` | two of three nodes have it in memory |
 
