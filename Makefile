@@ -11,6 +11,9 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.stamp
 COMPILE := pip-compile --quiet --generate-hashes --allow-unsafe --strip-extras --extra dev \
 	--no-emit-index-url --no-emit-find-links --no-emit-trusted-host --output-file requirements.lock pyproject.toml
+PEERS := benchmarks/peers/requirements
+COMPILE_PEERS := pip-compile --quiet --generate-hashes --allow-unsafe --strip-extras \
+	--no-emit-index-url --no-emit-find-links --no-emit-trusted-host --output-file $(PEERS).lock $(PEERS).in
 
 # One step of `make test`: its name before it, a loud line when it fails.
 step = @printf '\n==> %s\n' "$(1)"; $(2) || { printf '\n==> FAILED: %s\n' "$(1)" >&2; exit 1; }
@@ -35,7 +38,7 @@ NODES ?= 3
 overload: DURATION ?= 60
 SCENARIOS ?=
 
-.PHONY: test lint types layers unit fuzz sim sim-bench guarantees chaos overload demo bench docs format lock clean
+.PHONY: test lint types layers unit fuzz sim sim-bench guarantees chaos overload demo bench bench-peers-install docs format lock clean
 
 $(STAMP): requirements.lock pyproject.toml
 	@printf '==> making %s with %s (a minute or two the first time)\n' "$(VENV)" "$(PYTHON)"
@@ -93,6 +96,9 @@ overload: $(STAMP)
 bench: $(STAMP)
 	@$(BIN)/python -m benchmarks
 
+bench-peers-install: $(STAMP)
+	@$(BIN)/python -m benchmarks.peers.install
+
 docs: $(STAMP)
 	@$(BIN)/python -m tests.checks.reference
 
@@ -102,7 +108,8 @@ format: $(STAMP)
 
 lock: $(STAMP)
 	@$(BIN)/$(COMPILE)
-	@if grep -nE '://|^--' requirements.lock; then echo 'the lock must not name an index' >&2; exit 1; fi
+	@$(BIN)/$(COMPILE_PEERS)
+	@if grep -nE '://|^--' requirements.lock $(PEERS).lock; then echo 'the lock must not name an index' >&2; exit 1; fi
 
 clean:
 	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache haqactor.egg-info benchmarks/out

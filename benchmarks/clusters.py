@@ -13,6 +13,7 @@ from typing import Any, Final
 import trio
 
 import haqactor
+from benchmarks.procfs import cpu_seconds
 from benchmarks.result import BenchmarkWrong, check_same
 from haqactor.cli.launcher import LocalCluster, free_base_port
 
@@ -46,6 +47,12 @@ async def started(**settings: Any) -> AsyncGenerator[LocalCluster]:
     async with laid_out(**settings) as cluster:
         await cluster.start()
         yield cluster
+
+
+def cpu_s(cluster: LocalCluster) -> float:
+    """User and system time of the nodes so far, their helpers included; of those that run."""
+    processes = [node.process() for node in cluster.nodes]
+    return sum(cpu_seconds(process.pid) for process in processes if process is not None)
 
 
 async def drain(queue: haqactor.Queue, sent: list[bytes]) -> None:

@@ -21,6 +21,8 @@ _QUEUED: Final = 1_000_000
 _RECORDS: Final = 200_000 if QUICK else 500_000
 _CHUNK: Final = 1 << 20
 _IDLE_SECONDS: Final = 2.0
+_QUEUES: Final = 1_000
+_DECLARED_AT_ONCE: Final = 100
 
 
 async def start() -> list[Result]:
@@ -68,6 +70,28 @@ async def memory() -> list[Result]:
     return [Result("rss_1M_mb", used, "MB"), Result("rss_1M_beside_cache_mb", used - cache, "MB")]
 
 
+async def queues() -> list[Result]:
+    """``declare_1000_queues_s``, and by how much the largest node grew: ``rss_1000_queues_mb``."""
+    names = iter([f"queue-{number}" for number in range(_QUEUES)])
+
+    async def declare(broker: haqactor.Broker) -> None:
+        for name in names:
+            await broker.declare(name)
+
+    async with started() as cluster, haqactor.connect(cluster.url) as broker:
+        await broker.declare("first")
+        before, begun = max(cluster.resident_bytes()), trio.current_time()
+        async with trio.open_nursery() as nursery:
+            for _ in range(_DECLARED_AT_ONCE):
+                nursery.start_soon(declare, broker)
+        seconds = trio.current_time() - begun
+        grown = max(cluster.resident_bytes()) - before
+    return [
+        Result("declare_1000_queues_s", seconds, "s"),
+        Result("rss_1000_queues_mb", grown / 1e6, "MB"),
+    ]
+
+
 async def disk() -> list[Result]:
     """``disk_bytes_per_message``: employees' records of 100 bytes; the zeros of a preallocated tail do not
     count.
@@ -75,16 +99,16 @@ async def disk() -> list[Result]:
     bodies = employee_bodies(_RECORDS)
     async with started() as cluster, haqactor.connect(cluster.url) as broker:
         queue = await broker.declare("records")
-        before = [_written(node.data) for node in cluster.nodes]
+        before = [written(node.data) for node in cluster.nodes]
         await send_batches(broker, queue.name, bodies)
-        after = [_written(node.data) for node in cluster.nodes]
+        after = [written(node.data) for node in cluster.nodes]
         await drain(queue, bodies)
     used = max(new - old for new, old in zip(after, before, strict=True))
     return [Result("disk_bytes_per_message", used / len(bodies), "B")]
 
 
-def _written(directory: Path) -> int:
-    """Bytes up to each file's last one that is not zero."""
+def written(directory: Path) -> int:
+    """Bytes of all files below, each up to its last one that is not zero."""
     return sum(_without_zeros(path) for path in directory.rglob("*") if path.is_file())
 
 

@@ -21,9 +21,12 @@ MEANING: Final = {
     "ceiling_100B": "a bare program that moves and syncs the same bytes: no consensus, no queue",
     "publish_100B": "`publish_many` of 100 messages of 100 B",
     "end_to_end_100B": "the same, consumed with `consume_batches` and acknowledged",
+    "broker_cpu_s_per_1M": "CPU seconds that the three nodes took for a million of these",
+    "client_cpu_s_per_1M": "what the program took that published and consumed them",
     "publish_100B_single": "1,000 single publishes of 100 B in flight",
     "end_to_end_100B_single": "the same, consumed and acknowledged",
     "end_to_end_1KiB": "as `end_to_end_100B`, with 1 KiB",
+    "end_to_end_64KiB": "single publishes of 64 KiB, 256 in flight, consumed and acknowledged",
     "publish_await": "1,000 tasks, each awaiting its own publish",
     "consume_each": "one task, `async with message`",
     "confirm_p50_ms": "one publish to its confirm at 100 a second, half are faster",
@@ -50,6 +53,8 @@ MEANING: Final = {
     "beside_p99": "their slowest 1 % of confirms meanwhile, by those without it",
     "beside_p99_ms": "the same, in time",
     "beside_alone_p99_ms": "those without it",
+    "declare_1000_queues_s": "1,000 queues declared by one program, 100 declarations at a time",
+    "rss_1000_queues_mb": "by how much the largest node grew with them",
     "disk_bytes_per_message": "bytes on one node's disk for a 100 B record in JSON",
 }
 """What each figure is; one that is not named here is shown by its name alone."""

@@ -6,13 +6,14 @@ One rule: the clock runs from the first publish to the last confirm (of the ackn
 import gc
 from collections.abc import Awaitable, Callable
 from itertools import chain
+from time import process_time
 from typing import Final
 
 import trio
 
 import haqactor
 from benchmarks.bodies import random_bodies
-from benchmarks.clusters import check_empty, drain, started
+from benchmarks.clusters import check_empty, cpu_s, drain, started
 from benchmarks.result import QUICK, Result, check_same, median
 
 BATCH: Final = 100
@@ -22,6 +23,8 @@ RUNS: Final = 1 if QUICK else 3
 _MANY: Final = 200_000 if QUICK else 500_000
 _KIB: Final = 30_000 if QUICK else 100_000
 _SINGLE: Final = 40_000 if QUICK else 100_000
+_LARGE: Final = 1_000 if QUICK else 3_000
+_LARGE_IN_FLIGHT: Final = 256
 
 Send = Callable[["haqactor.Broker", str, list[bytes]], Awaitable[None]]
 Receive = Callable[["haqactor.Queue", int], Awaitable[list[bytes]]]
@@ -42,6 +45,15 @@ async def send_batches(broker: "haqactor.Broker", queue: str, bodies: list[bytes
 
 async def send_single(broker: "haqactor.Broker", queue: str, bodies: list[bytes]) -> None:
     """Single publishes of one named producer, 1,000 in flight."""
+    await _send_single(broker, queue, bodies, SINGLE_IN_FLIGHT)
+
+
+async def send_large(broker: "haqactor.Broker", queue: str, bodies: list[bytes]) -> None:
+    """The same, 256 in flight: 16 MiB of large ones."""
+    await _send_single(broker, queue, bodies, _LARGE_IN_FLIGHT)
+
+
+async def _send_single(broker: "haqactor.Broker", queue: str, bodies: list[bytes], in_flight: int) -> None:
     waiting = iter(bodies)
 
     async def lane(producer: "haqactor.Producer") -> None:
@@ -49,7 +61,7 @@ async def send_single(broker: "haqactor.Broker", queue: str, bodies: list[bytes]
             await producer.publish(queue, body)
 
     async with broker.producer("benchmark") as producer, trio.open_nursery() as nursery:
-        for _ in range(SINGLE_IN_FLIGHT):
+        for _ in range(in_flight):
             nursery.start_soon(lane, producer)
 
 
@@ -111,10 +123,13 @@ async def _publish(name: str, count: int, size: int, send: Send) -> Result:
     return Result(name, median(rates), "msg/s")
 
 
-async def _end_to_end(name: str, count: int, size: int, send: Send, receive: Receive) -> Result:
-    """Producer and consumer at once, each with a connection of its own."""
+async def _end_to_end(name: str, count: int, size: int, send: Send, receive: Receive) -> list[Result]:
+    """Producer and consumer at once, each with a connection of its own. The rate, and the CPU seconds that
+    the nodes and this program took for a million messages."""
     bodies = _own(random_bodies(count, size))
     rates: list[float] = []
+    nodes_s: list[float] = []
+    clients_s: list[float] = []
     arrived: list[bytes] = []
 
     async def consume(queue: "haqactor.Queue") -> None:
@@ -127,14 +142,20 @@ async def _end_to_end(name: str, count: int, size: int, send: Send, receive: Rec
     ):
         for run in range(RUNS):
             queue = await broker.declare(f"run-{run}")
-            begun = trio.current_time()
+            begun, nodes, clients = trio.current_time(), cpu_s(cluster), process_time()
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(consume, consumer.queue(queue.name))
                 nursery.start_soon(send, broker, queue.name, bodies)
             rates.append(count / (trio.current_time() - begun))
+            nodes_s.append((cpu_s(cluster) - nodes) / count * 1e6)
+            clients_s.append((process_time() - clients) / count * 1e6)
             check_same(bodies, arrived)
             await check_empty(queue)
-    return Result(name, median(rates), "msg/s")
+    return [
+        Result(name, median(rates), "msg/s"),
+        Result("broker_cpu_s_per_1M", median(nodes_s), "s"),
+        Result("client_cpu_s_per_1M", median(clients_s), "s"),
+    ]
 
 
 async def publish_100b() -> list[Result]:
@@ -153,18 +174,23 @@ async def publish_await() -> list[Result]:
 
 
 async def end_to_end_100b() -> list[Result]:
-    """``end_to_end_100B``."""
-    return [await _end_to_end("end_to_end_100B", _MANY, 100, send_batches, receive_batches)]
+    """``end_to_end_100B``, and what it costs."""
+    return await _end_to_end("end_to_end_100B", _MANY, 100, send_batches, receive_batches)
 
 
 async def end_to_end_100b_single() -> list[Result]:
     """``end_to_end_100B_single``."""
-    return [await _end_to_end("end_to_end_100B_single", _SINGLE, 100, send_single, receive_batches)]
+    return (await _end_to_end("end_to_end_100B_single", _SINGLE, 100, send_single, receive_batches))[:1]
 
 
 async def end_to_end_1kib() -> list[Result]:
     """``end_to_end_1KiB``."""
-    return [await _end_to_end("end_to_end_1KiB", _KIB, 1024, send_batches, receive_batches)]
+    return (await _end_to_end("end_to_end_1KiB", _KIB, 1024, send_batches, receive_batches))[:1]
+
+
+async def end_to_end_64kib() -> list[Result]:
+    """``end_to_end_64KiB``."""
+    return (await _end_to_end("end_to_end_64KiB", _LARGE, 64 * 1024, send_large, receive_batches))[:1]
 
 
 async def consume_each() -> list[Result]:

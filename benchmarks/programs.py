@@ -1,0 +1,75 @@
+"""All programs by their names, with the figures that each gives.
+
+One rule: names are fixed, since others compare against them, the peers' rows among them.
+"""
+
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+import trio
+
+from benchmarks import beside, ceiling, comeback, failover, footprint, latency, throughput
+from benchmarks.clusters import OUT
+from benchmarks.result import Result
+
+
+async def _ceiling() -> list[Result]:
+    OUT.mkdir(exist_ok=True)
+    found = await trio.to_thread.run_sync(lambda: ceiling.measure(parent=OUT))
+    return [Result("ceiling_100B", found.rate, "msg/s")]
+
+
+PROGRAMS: Final[dict[str, tuple[tuple[str, ...], Callable[[], Awaitable[list[Result]]]]]] = {
+    "ceiling": (("ceiling_100B",), _ceiling),
+    "publish": (("publish_100B",), throughput.publish_100b),
+    "end-to-end": (
+        ("end_to_end_100B", "broker_cpu_s_per_1M", "client_cpu_s_per_1M"),
+        throughput.end_to_end_100b,
+    ),
+    "publish-single": (("publish_100B_single",), throughput.publish_100b_single),
+    "end-to-end-single": (("end_to_end_100B_single",), throughput.end_to_end_100b_single),
+    "end-to-end-1KiB": (("end_to_end_1KiB",), throughput.end_to_end_1kib),
+    "end-to-end-64KiB": (("end_to_end_64KiB",), throughput.end_to_end_64kib),
+    "publish-await": (("publish_await",), throughput.publish_await),
+    "consume-each": (("consume_each",), throughput.consume_each),
+    "latency": (
+        ("confirm_p50_ms", "confirm_p99_ms", "confirm_floor_p50_ms", "confirm_floor_p99_ms"),
+        latency.confirm_latency,
+    ),
+    "failover": (
+        ("failover_ms_median", "failover_ms_max", "failover_lost", "failover_duplicates"),
+        failover.failover,
+    ),
+    "failover-stop": (
+        ("failover_stop_ms_median", "failover_stop_ms_max", "failover_stop_lost", "failover_stop_duplicates"),
+        failover.failover_stop,
+    ),
+    "start": (("start_s", "rss_idle_mb"), footprint.start),
+    "memory": (("rss_1M_mb", "rss_1M_beside_cache_mb"), footprint.memory),
+    "disk": (("disk_bytes_per_message",), footprint.disk),
+    "queues": (("declare_1000_queues_s", "rss_1000_queues_mb"), footprint.queues),
+    "restart": (("restart_1M_s",), comeback.restart),
+    "catch-up": (("catch_up_mb_s",), comeback.catch_up),
+    "catch-up-beside-load": (
+        (
+            "beside_catch_up_mb_s",
+            "beside_load",
+            "beside_throughput",
+            "beside_p99",
+            "beside_p99_ms",
+            "beside_alone_p99_ms",
+        ),
+        beside.beside_load,
+    ),
+}
+"""Program to the figures it gives, in the order in which they run."""
+
+
+def add_ratios(results: list[Result]) -> None:
+    """To the ceiling, for what moved messages of its size."""
+    base = next((result.value for result in results if result.name == "ceiling_100B"), None)
+    if not base:
+        return
+    for result in results:
+        if result.unit == "msg/s" and "KiB" not in result.name:
+            result.ratio_to["ceiling"] = result.value / base
