@@ -11,10 +11,14 @@ from haqactor.errors import Error
 T = TypeVar("T")
 
 
-class Signal(Protocol):
-    """What wakes the tasks of the shell; ``trio.Event`` is one."""
+class Wake(Protocol):
+    """What lets a task of the shell go on."""
 
     def set(self) -> object: ...
+
+
+class Signal(Wake, Protocol):
+    """What any number of them may wait for; ``trio.Event`` is one."""
 
     async def wait(self) -> None: ...
 

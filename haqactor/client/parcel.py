@@ -10,7 +10,7 @@ from typing import Any, Final
 from haqactor import codec
 from haqactor.batch import COUNT_MAX, PACKED_BYTES_MAX, Content, Contents, Packer
 from haqactor.client.link import Link
-from haqactor.client.outcome import Signal
+from haqactor.client.outcome import Signal, Wake
 from haqactor.codec import are_numbers
 from haqactor.errors import Error, ProtocolError
 from haqactor.wire import Rows
@@ -24,14 +24,23 @@ def unpacked_bytes(content: Content) -> int:
 
 
 class Item:
-    """One message of a parcel; ``offset`` is its row, given when the parcel is sealed."""
+    """One message of a parcel; ``offset`` is its row, given when the parcel is sealed. ``wake``: its
+    publisher's."""
 
-    __slots__ = ("content", "offset", "parcel")
+    __slots__ = ("content", "offset", "parcel", "wake")
 
     def __init__(self, content: Content, parcel: "Parcel") -> None:
         self.content = content
         self.offset = -1
         self.parcel = parcel
+        self.wake: Wake | None = None
+
+
+def _wake(items: list[Item]) -> None:
+    for item in items:
+        wake = item.wake
+        if wake is not None:
+            wake.set()
 
 
 UNNUMBERED: Final = 0
@@ -141,9 +150,10 @@ class Parcel:
     def _finish(self) -> None:
         self.done = True
         self.blob = b""
-        self.items = []
+        items, self.items = self.items, []
         self.contents = ()
         self.link = None
+        _wake(items)
         if self.signal is not None:
             self.signal.set()
 
@@ -151,6 +161,7 @@ class Parcel:
         """Whoever waits now hears that the outcome is unknown; the parcel itself is driven on."""
         self.expired += 1
         self.since_ns = None
+        _wake(self.items)
         if self.signal is not None:
             signal, self.signal = self.signal, None
             signal.set()

@@ -18,6 +18,7 @@ from haqactor.client.errors import Closed, PublishUnknown
 from haqactor.client.parcel import Item, Parcel, unpacked_bytes
 from haqactor.client.producing import Identity, Stream
 from haqactor.client.receipt import Receipt, Receipts
+from haqactor.client.waiting import Waiter
 from haqactor.codec import are_numbers, is_list
 from haqactor.config import check_name
 from haqactor.errors import Error, InvalidArgument, NotFound, ProtocolError
@@ -166,8 +167,13 @@ class Publisher:
                 parcel = item.parcel
             else:
                 parcel = stream.add_parcel([content], seq)
+            expired = parcel.expired
             try:
-                decided = await _confirmed(queue, parcel, item, single=True)
+                if item is not None:  # mostly that is all: without a coroutine more for each message
+                    item.wake = waiter = Waiter()
+                    await trio.lowlevel.wait_task_rescheduled(waiter)
+                if item is None or not parcel.done or parcel.error is not None or item.parcel is not parcel:
+                    parcel = await _confirmed(queue, parcel, item, single=True, expired=expired)
             except NotFound:
                 if not again or not await self._moved(queue, stream):
                     raise
@@ -176,7 +182,7 @@ class Publisher:
             except trio.Cancelled:
                 stream.withdraw(parcel, item)
                 raise
-            return Receipt(queue, decided, 0 if item is None else item.offset)
+            return Receipt(queue, parcel, 0 if item is None else item.offset)
 
     async def _moved(self, queue: str, stream: Stream) -> bool:
         """The queue that the stream knew is gone: is there another one of that name?"""

@@ -16,6 +16,28 @@ from haqactor.errors import NoQuorum
 T = TypeVar("T")
 
 
+class Waiter:
+    """Lets the task go on that made it, once: ``await trio.lowlevel.wait_task_rescheduled(waiter)``, for it
+    is what trio calls to abort the wait, too. For those that wait by the thousand: a ``trio.Event`` makes two
+    coroutines, a function and its cells for each wait, and garbage collection visits all of them."""
+
+    __slots__ = ("_task",)
+
+    def __init__(self) -> None:
+        self._task: trio.lowlevel.Task | None = trio.lowlevel.current_task()
+
+    def set(self) -> None:
+        """Let it go on, unless it was cancelled, or was told before."""
+        task, self._task = self._task, None
+        if task is not None:
+            trio.lowlevel.reschedule(task)
+
+    def __call__(self, _raise_cancel: object) -> trio.lowlevel.Abort:
+        """It was cancelled."""
+        self._task = None
+        return trio.lowlevel.Abort.SUCCEEDED
+
+
 async def result(outcome: Outcome[T]) -> T:
     """The value, or the error raised."""
     if outcome.done:
