@@ -231,9 +231,15 @@ class Core:
     def output(self, link: Link) -> bytes:
         """What to write now; empty: nothing, until ``link.wake`` is called."""
         if link.state is LinkState.READY:
-            for lane in self.lanes.values():
+            last = None
+            for group, lane in self.lanes.items():
                 if lane.link is link and lane.ready:
                     lane.fill(link)
+                    if not link.has_room:
+                        last = group
+                        break
+            if last is not None:  # next time the others come first
+                self.lanes[last] = self.lanes.pop(last)
         return link.take()
 
     def receive(self, link: Link, data: bytes, now_ns: int) -> None:

@@ -146,10 +146,9 @@ class Session:
             self.core.disconnected(link, self.now_ns(), self._jitter())
 
     async def _read(self, link: Link, stream: Stream) -> bool:
-        core = self.core
         try:
             while data := await stream.receive_some():
-                core.receive(link, data, self.now_ns())
+                self._take(link, data)
         except NetworkError as error:
             self.log.debug("connection lost", address=link.address, error=str(error))
             return False
@@ -159,6 +158,11 @@ class Session:
                 self._turned_away(link, error)
             return False
         return True
+
+    @trio.lowlevel.enable_ki_protection
+    def _take(self, link: Link, data: bytes) -> None:
+        """Not ended by Ctrl-C in the middle: all that an answer lets go on go on."""
+        self.core.receive(link, data, self.now_ns())
 
     def _turned_away(self, link: Link, error: Error) -> None:
         """Who enters hears of the first refusal; a session that was welcomed ends once all refuse it."""

@@ -57,6 +57,17 @@ def test_what_is_lent_for_moments_is_no_growth_and_hides_none() -> None:
     assert len(checks.flat(leaks)) == 1
 
 
+def test_peaks_that_grow_are_growth_though_their_floor_does_not() -> None:
+    saw = [50 * MB + (second % 30) * 120_000 * second // 600 * 20 for second in range(601)]
+    assert len(checks.flat(samples(*saw))) == 1
+
+
+def test_a_leak_is_found_whatever_the_length_of_the_run() -> None:
+    for length in (250, 270, 300, 590, 601):
+        leak = [50 * MB + round(4 * MB * 2 * second / length) for second in range(length)]
+        assert len(checks.flat(samples(*leak))) == 1, length
+
+
 def test_one_look_has_no_slope() -> None:
     assert checks.growth([1.0], [5.0]) == 0.0
     assert checks.growth([0.0, 1.0, 2.0], [1.0, 2.0, 3.0]) == pytest.approx(2.0)

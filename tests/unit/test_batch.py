@@ -55,22 +55,25 @@ def test_a_flipped_bit_is_noticed(messages: list[Content], data: st.DataObject) 
     pytest.fail("a flipped bit went unnoticed")
 
 
-def test_what_does_not_shrink_is_tried_ever_more_rarely_and_again_when_it_does() -> None:
+def _shrinks(packer: Packer, contents: list[Content]) -> bool:
+    return bool(batch.head(packer.pack(contents)).flags & batch.ZSTD)
+
+
+def test_what_shrinks_is_compressed_whatever_was_packed_before() -> None:
     packer, draw = Packer(), Random(1)
-    noise = [Content(draw.randbytes(1000))]
-    text = [Content(b"a" * 1000)]
+    for _ in range(40):
+        assert not _shrinks(packer, [Content(draw.randbytes(100)) for _ in range(100)])
+        assert _shrinks(packer, [Content(b"a" * 10_000)])
 
-    def shrinks(contents: list[Content]) -> bool:
-        return bool(batch.head(packer.pack(contents)).flags & batch.ZSTD)
 
-    assert shrinks(text)
-    assert not any(shrinks(noise) for _ in range(100))
-    waits = [shrinks(text) for _ in range(17)]
-    assert not waits[0]
-    assert waits[-1]
-    assert shrinks(text)  # and from then on at once
-    assert not shrinks(noise)
-    assert [shrinks(text), shrinks(text)] == [False, True]
+def test_repetition_far_away_is_found_though_no_piece_shows_it() -> None:
+    packer, draw = Packer(), Random(1)
+    far = [Content(draw.randbytes(5_000))] * 2
+    assert _shrinks(packer, far)
+    assert not _shrinks(packer, [Content(draw.randbytes(10_000))])
+    seen = [_shrinks(packer, far) for _ in range(17)]
+    assert not seen[0]
+    assert seen[-1]
 
 
 def test_equal_lengths_need_one_row() -> None:

@@ -1,12 +1,15 @@
 """What a client believes about leaders, and whom it dials."""
 
+import random
 from typing import Any
 
 import pytest
 
 from haqactor import wire
 from haqactor.client.lane import HOLD_NS
+from haqactor.client.link import ROOM_BYTES
 from haqactor.client.options import Options
+from haqactor.client.producing import Identity
 from haqactor.client.protocol import Core
 from haqactor.client.routing import Routing
 from haqactor.errors import ProtocolError
@@ -113,3 +116,22 @@ def test_a_proxy_that_cannot_pass_it_on_is_not_the_only_one_asked() -> None:
         now += HOLD_NS
         core.tick(now)
     assert asked == ["a:1", "b:1", "a:1", "b:1"]
+
+
+def test_a_group_that_fills_the_connection_lets_the_others_write() -> None:
+    """Two groups that one node leads: a producer of the first has more than a write takes each time."""
+    core = Core(b"s" * 16, ["a:1"], Options(), 0, 0)
+    link = core.connected("a:1", False, 0)
+    leaders = [[group, 0, 1, "a:1"] for group in (1, 2)]
+    core.receive(link, wire.pack(wire.Welcome(1, b"c" * 16, 0, "a:1", leaders, {"groups": 2})), 1)
+    busy, other = (core.stream(group, "q", group, Identity(b"p" * 16, 0)) for group in (1, 2))
+    large = [random.Random(1).randbytes(ROOM_BYTES)]
+    for stream in (busy, other):
+        stream.add_parcel(large, None)
+    core.output(link)  # Begin, twice
+    core.receive(link, wire.pack(wire.Reply(1, [0, 0])) + wire.pack(wire.Reply(2, [0, 0])), 1)
+    for _ in range(2):
+        busy.add_parcel(large, None)
+        core.output(link)
+    assert other.parcels
+    assert not other.gathering
