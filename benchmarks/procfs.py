@@ -30,9 +30,14 @@ def descendants(pid: int) -> list[int]:
     """Its children and theirs."""
     found: list[int] = []
     try:
-        for task in Path(f"/proc/{pid}/task").iterdir():
-            for child in map(int, (task / "children").read_text(encoding="ascii").split()):
-                found += [child, *descendants(child)]
+        tasks = list(Path(f"/proc/{pid}/task").iterdir())
     except (FileNotFoundError, ProcessLookupError):
         return found
+    for task in tasks:
+        try:
+            children = (task / "children").read_text(encoding="ascii").split()
+        except (FileNotFoundError, ProcessLookupError):
+            continue  # a thread that ended meanwhile; the others' children are there
+        for child in map(int, children):
+            found += [child, *descendants(child)]
     return found

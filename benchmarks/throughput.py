@@ -4,7 +4,8 @@ One rule: the clock runs from the first publish to the last confirm (of the ackn
 """
 
 import gc
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from itertools import chain
 from time import process_time
 from typing import Final
@@ -101,19 +102,24 @@ async def receive_each(queue: "haqactor.Queue", count: int) -> list[bytes]:
     return arrived
 
 
-def _own(bodies: list[bytes]) -> list[bytes]:
-    """What this program keeps for itself: Python's garbage collection is not to look through half a million
-    bodies again and again, which would be measured, too."""
+@asynccontextmanager
+async def _kept(count: int, size: int) -> AsyncGenerator[list[bytes]]:
+    """Half a million bodies that this program keeps: Python's garbage collection is not to look through them
+    again and again meanwhile (nor through what else there is before a node has started), for that would be
+    measured, too."""
+    bodies = random_bodies(count, size)
     gc.collect()
     gc.freeze()
-    return bodies
+    try:
+        yield bodies
+    finally:
+        gc.unfreeze()
 
 
 async def _publish(name: str, count: int, size: int, send: Send) -> Result:
     """The clock stops at the last confirm; then everything is consumed and compared."""
-    bodies = _own(random_bodies(count, size))
     rates: list[float] = []
-    async with started() as cluster, haqactor.connect(cluster.url) as broker:
+    async with _kept(count, size) as bodies, started() as cluster, haqactor.connect(cluster.url) as broker:
         for run in range(RUNS):
             queue = await broker.declare(f"run-{run}")
             begun = trio.current_time()
@@ -126,7 +132,6 @@ async def _publish(name: str, count: int, size: int, send: Send) -> Result:
 async def _end_to_end(name: str, count: int, size: int, send: Send, receive: Receive) -> list[Result]:
     """Producer and consumer at once, each with a connection of its own. The rate, and the CPU seconds that
     the nodes and this program took for a million messages."""
-    bodies = _own(random_bodies(count, size))
     rates: list[float] = []
     nodes_s: list[float] = []
     clients_s: list[float] = []
@@ -136,6 +141,7 @@ async def _end_to_end(name: str, count: int, size: int, send: Send, receive: Rec
         arrived[:] = await receive(queue, count)
 
     async with (
+        _kept(count, size) as bodies,
         started() as cluster,
         haqactor.connect(cluster.url) as broker,
         haqactor.connect(cluster.url) as consumer,
@@ -150,6 +156,7 @@ async def _end_to_end(name: str, count: int, size: int, send: Send, receive: Rec
             nodes_s.append((cpu_s(cluster) - nodes) / count * 1e6)
             clients_s.append((process_time() - clients) / count * 1e6)
             check_same(bodies, arrived)
+            arrived.clear()
             await check_empty(queue)
     return [
         Result(name, median(rates), "msg/s"),
@@ -195,9 +202,8 @@ async def end_to_end_64kib() -> list[Result]:
 
 async def consume_each() -> list[Result]:
     """``consume_each``: the queue is filled first, then one task empties it."""
-    bodies = _own(random_bodies(_SINGLE, 100))
     rates: list[float] = []
-    async with started() as cluster, haqactor.connect(cluster.url) as broker:
+    async with _kept(_SINGLE, 100) as bodies, started() as cluster, haqactor.connect(cluster.url) as broker:
         for run in range(RUNS):
             queue = await broker.declare(f"run-{run}")
             await send_batches(broker, queue.name, bodies)

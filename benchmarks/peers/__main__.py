@@ -1,8 +1,10 @@
 """``python -m benchmarks.peers``: measure haqactor and the peers that are installed, print the table, write
-``out/peers.json``, and haqactor's figures with their ratios to each peer's as ``out/results.json``.
+``out/peers.json``, and haqactor's figures with their ratios to each peer's as ``out/results.json`` (the same
+form as that of ``python -m benchmarks``, which has more rows, and which it replaces).
 
-One rule: row by row, haqactor and every peer in turn, so that figures that are compared are close in time; a
-peer that is not installed is named, with what to do about it.
+One rule: row by row, haqactor and every peer in turn, so that figures that are compared are close in time
+(a peer whose single publishes are its batches has one figure for two rows); a peer that is not installed is
+named, with what to do about it; a look with a part of the messages makes no ratios.
 """
 
 import argparse
@@ -22,8 +24,10 @@ from rich.table import Table
 from benchmarks import programs
 from benchmarks.clusters import OUT
 from benchmarks.peers import places
+from benchmarks.peers.install import versions
 from benchmarks.peers.registry import PEERS, Peer
 from benchmarks.peers.rows import PROGRAMS, measure, program_of
+from benchmarks.readme import here
 from benchmarks.result import QUICK, BenchmarkWrong, Result
 from haqactor.cli.groups import leaves
 
@@ -81,7 +85,12 @@ def main() -> None:
     parser.add_argument(
         "--row", action="append", default=[], metavar="NAME", help="a row or a figure; repeatable"
     )
-    parser.add_argument("--scale", type=float, default=1.0, help="of the number of messages: 0.01 for a look")
+    parser.add_argument(
+        "--scale",
+        type=float,
+        default=1.0,
+        help="of a peer's number of messages: 0.01 to see whether it works; no ratios then",
+    )
     parser.add_argument("--list", action="store_true", help="name the peers, what they lack, and the rows")
     wanted = parser.parse_args()
     peers, rows = chosen(wanted.only, wanted.row)
@@ -103,10 +112,17 @@ def main() -> None:
                 _run(peer.name, row, partial(measured, peer, row, wanted.scale), figures, failures, console)
     _show(peers, figures)
     OUT.mkdir(exist_ok=True)
-    if ours:
+    if ours and wanted.scale == 1:
         results = with_ratios(figures)
         (OUT / "results.json").write_text(json.dumps([asdict(each) for each in results], indent=2) + "\n")
-    (OUT / _PEERS_FILE).write_text(json.dumps([asdict(each) for each in figures], indent=2) + "\n")
+    told = {
+        "where": here(),
+        "versions": versions(),
+        "scale": wanted.scale,
+        "quick": QUICK,
+        "figures": [asdict(each) for each in figures],
+    }
+    (OUT / _PEERS_FILE).write_text(json.dumps(told, indent=2) + "\n")
     console.print(f"{OUT / _PEERS_FILE}", highlight=False)
     for failure in failures:
         console.print(failure, style="red", markup=False)

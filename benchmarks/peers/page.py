@@ -1,18 +1,15 @@
 """``python -m benchmarks.peers.page``: ``out/peers.json`` as ``docs/performance.md``.
 
-One rule: every number comes from that file, and every version from what is installed; a peer that was not
-measured is not in the page.
+One rule: every number and every version comes from that file; a peer that was not measured is not in the
+page, and what is no full run makes none.
 """
 
 import argparse
 import json
-import os
-import platform
 from pathlib import Path
 from typing import Any, Final
 
 from benchmarks.clusters import OUT
-from benchmarks.peers.install import versions
 from benchmarks.readme import MEANING
 
 PAGE: Final = Path(__file__).resolve().parent.parent.parent / "docs" / "performance.md"
@@ -27,29 +24,24 @@ haqactor by its own, which is Python). Made by `make bench-peers-install`, `pyth
 `python -m benchmarks.peers.page`: no number here is typed. Figures of different machines or runs cannot be
 compared; the ratios of one run can.
 """
-_FOOTING: Final = """## Equal footing
-
-| name | a confirm means |
-|---|---|
-| `haqactor` | two of three nodes have it fsynced |
-| `rabbitmq-quorum` | two of three nodes have it fsynced |
-| `nats-r3` | two of three nodes have it in memory; each syncs every two minutes, as it comes |
-| `nats-r3-always` | two of three nodes have it fsynced |
-| `redis-wait1-always` | the master has it fsynced, and one replica has it |
-| `redis-wait1-everysec` | the master and one replica have it in memory; each syncs every second |
-| `pysyncobj` | two of three nodes have it in memory |
-
-Only haqactor, `rabbitmq-quorum`, `nats-r3-always` and `redis-wait1-always` lose nothing when the power of
-all nodes goes. Redis forgets confirmed messages in a failover where the replica that takes over is not the
-one that answered WAIT.
-
-- haqactor's client is a Python program, and takes a core of the two; the peers' are in C, and take little.
-  So its rates are those of the whole: cluster and client.
+CONFIRMS: Final = {
+    "haqactor": "two of three nodes have it fsynced",
+    "rabbitmq-quorum": "two of three nodes have it fsynced",
+    "nats-r3": "two of three nodes have it in memory; each syncs every two minutes, as it comes",
+    "nats-r3-always": "two of three nodes have it fsynced",
+    "redis-wait1-always": "the master has it fsynced, and one replica has it",
+    "redis-wait1-everysec": "the master and one replica have it in memory; each syncs every second",
+    "pysyncobj": "two of three nodes have it in memory",
+}
+"""What a confirm means, by whose name it has."""
+_NOTES: Final = """
+- haqactor's client is a Python program on the same machine as its nodes (`client_cpu_s_per_1M`); the
+  servers' clients are in C. So its rates are those of cluster and client together.
 - `_single` rows: each message is a publish of its own with its own confirm. RabbitMQ, Redis and PySyncObj
   have no batches of their own beyond that (Redis's pipelines are what its client does anyway), so one figure
   stands for both.
 - Bodies are random bytes, so that nobody gains by compressing; `disk_bytes_per_message` is measured with
-  records.
+  records. Python programs keep the bodies where garbage collection does not look (`gc.freeze`).
 """
 
 
@@ -105,20 +97,21 @@ def page(figures: list[dict[str, Any]], known: dict[str, str], where: str) -> st
     for title, peers in (("## Servers", servers), ("## What a Python program gets", clients)):
         if peers:
             lines += [title, "", *table(figures, peers), ""]
-    return "\n".join([*lines, _FOOTING])
+    lines += ["## Equal footing", "", "| name | a confirm means |", "|---|---|"]
+    measured = [_OURS, *names]
+    lines += [f"| `{name}` | {text} |" for name, text in CONFIRMS.items() if name in measured]
+    return "\n".join([*lines, _NOTES])
 
 
 def main() -> None:
-    """Write the page."""
+    """Write the page. Exits where the run was none of all messages."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.peers.page", description=__doc__)
     parser.add_argument("--results", type=Path, default=OUT / "peers.json", help="what the run wrote")
-    parser.add_argument("--where", help="the machine; by default this one, in a few words")
     wanted = parser.parse_args()
-    figures = json.loads(wanted.results.read_text(encoding="utf-8"))
-    cores = len(os.sched_getaffinity(0))
-    where = wanted.where or f"{cores} cores, {platform.system()} {platform.release()}"
-    python = {"Python": platform.python_version()}
-    PAGE.write_text(page(figures, {**python, **versions()}, where), encoding="utf-8")
+    told = json.loads(wanted.results.read_text(encoding="utf-8"))
+    if told["quick"] or told["scale"] != 1:
+        raise SystemExit(f"{wanted.results} is of a look with fewer messages; run python -m benchmarks.peers")
+    PAGE.write_text(page(told["figures"], told["versions"], told["where"]), encoding="utf-8")
     print(PAGE)
 
 

@@ -139,8 +139,12 @@ def _children(pid: int) -> list[int]:
     """Those of all its threads: a child belongs to the thread that started it, until that ends."""
     found: list[int] = []
     try:
-        for task in Path(f"/proc/{pid}/task").iterdir():
-            found += map(int, (task / "children").read_text(encoding="ascii").split())
+        tasks = list(Path(f"/proc/{pid}/task").iterdir())
     except (FileNotFoundError, ProcessLookupError):
-        return found  # it, or one of its threads, ended meanwhile
+        return found
+    for task in tasks:
+        try:
+            found += map(int, (task / "children").read_text(encoding="ascii").split())
+        except (FileNotFoundError, ProcessLookupError):
+            continue  # that thread ended meanwhile; the others' children are there
     return found
