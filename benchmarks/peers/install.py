@@ -145,9 +145,9 @@ def versions() -> dict[str, str]:
     if sbin is not None:
         found["RabbitMQ"] = sbin.parent.name.removeprefix("rabbitmq_server-")
     if redis is not None:
-        found["Redis"] = _answer([str(redis), "--version"])
+        found["Redis"] = _answer([str(redis), "--version"]).partition("v=")[2].partition(" ")[0]
     if places.nats_server().exists():
-        found["NATS"] = _answer([str(places.nats_server()), "--version"])
+        found["NATS"] = _answer([str(places.nats_server()), "--version"]).rpartition("v")[2]
     for info in sorted(places.VENV.glob("lib/python3*/site-packages/*.dist-info")):
         name, _, version = info.name.removesuffix(".dist-info").rpartition("-")
         if name in _SHOWN:
