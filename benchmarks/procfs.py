@@ -6,6 +6,8 @@ One rule: one that is gone has no children and took nothing.
 import os
 from pathlib import Path
 
+from haqactor.cli.process import children
+
 
 def cpu_seconds(pid: int) -> float:
     """User and system time of a process, its living descendants, and those it has waited for."""
@@ -29,15 +31,6 @@ def stat_fields(pid: int) -> list[str]:
 def descendants(pid: int) -> list[int]:
     """Its children and theirs."""
     found: list[int] = []
-    try:
-        tasks = list(Path(f"/proc/{pid}/task").iterdir())
-    except (FileNotFoundError, ProcessLookupError):
-        return found
-    for task in tasks:
-        try:
-            children = (task / "children").read_text(encoding="ascii").split()
-        except (FileNotFoundError, ProcessLookupError):
-            continue  # a thread that ended meanwhile; the others' children are there
-        for child in map(int, children):
-            found += [child, *descendants(child)]
+    for child in children(pid):
+        found += [child, *descendants(child)]
     return found

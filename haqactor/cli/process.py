@@ -118,12 +118,12 @@ def resident_bytes(pid: int) -> int:
     """The resident memory of it and its children, which do its work as well; 0 if it is gone. Of a child only
     what is its own counts: the files that it maps (the interpreter) are those of its parent."""
     resident, _shared = _pages(pid)
-    return (resident + sum(_own_pages(child) for child in _children(pid))) * os.sysconf("SC_PAGE_SIZE")
+    return (resident + sum(_own_pages(child) for child in children(pid))) * os.sysconf("SC_PAGE_SIZE")
 
 
 def _own_pages(pid: int) -> int:
     resident, shared = _pages(pid)
-    return resident - shared + sum(_own_pages(child) for child in _children(pid))
+    return resident - shared + sum(_own_pages(child) for child in children(pid))
 
 
 def _pages(pid: int) -> tuple[int, int]:
@@ -135,7 +135,7 @@ def _pages(pid: int) -> tuple[int, int]:
     return int(fields[1]), int(fields[2])
 
 
-def _children(pid: int) -> list[int]:
+def children(pid: int) -> list[int]:
     """Those of all its threads: a child belongs to the thread that started it, until that ends."""
     found: list[int] = []
     try:

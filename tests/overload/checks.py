@@ -48,7 +48,7 @@ def floors(samples: Sequence[Sample]) -> list[Sample]:
     windows: dict[int, list[Sample]] = {}
     for each in samples:
         windows.setdefault(int((each.at_s - samples[0].at_s) / WINDOW_S), []).append(each)
-    if len(windows) > 1 and samples[-1].at_s - windows[len(windows) - 1][0].at_s < WINDOW_S / 2:
+    if len(windows) > 1 and samples[-1].at_s - next(reversed(windows.values()))[0].at_s < WINDOW_S / 2:
         windows.popitem()  # few samples have no floor
     return [
         Sample(window[0].at_s, tuple(map(min, zip(*(each.rss for each in window), strict=True))), {})

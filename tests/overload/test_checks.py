@@ -68,6 +68,11 @@ def test_a_leak_is_found_whatever_the_length_of_the_run() -> None:
         assert len(checks.flat(samples(*leak))) == 1, length
 
 
+def test_a_pause_between_looks_is_no_fault() -> None:
+    looks = [each for each in samples(*([50 * MB] * 601)) if not 400 < each.at_s < 470]
+    assert checks.flat(looks) == []
+
+
 def test_one_look_has_no_slope() -> None:
     assert checks.growth([1.0], [5.0]) == 0.0
     assert checks.growth([0.0, 1.0, 2.0], [1.0, 2.0, 3.0]) == pytest.approx(2.0)
