@@ -1,25 +1,23 @@
-"""``python -m benchmarks``: run the programs, print the table, write ``out/results.json`` and the plots.
+"""``python -m benchmarks``: everything that is installed, in one run: haqactor's programs and, row by row,
+those of the peers. Prints tables, writes ``out/results.json`` (haqactor's figures with their ratios to the
+ceiling's and to each peer's), ``out/peers.json`` (everyone's) and plots.
 
 One rule: all figures of one table come from one run, since only their ratios mean something on a shared
 machine.
+
+``--only NAME`` is a look at some of haqactor's own programs, without peers; ``python -m benchmarks.peers`` is
+one at some rows or peers.
 """
 
 import argparse
-import json
-import os
 import sys
-from dataclasses import asdict
 
-import trio
 from rich.console import Console
-from rich.progress import Progress
-from rich.table import Table
 
-from benchmarks import plots
-from benchmarks.clusters import OUT
-from benchmarks.programs import PROGRAMS, add_ratios
-from benchmarks.result import QUICK, Result
-from haqactor.cli.groups import leaves
+from benchmarks import shown
+from benchmarks.peers.registry import PEERS
+from benchmarks.programs import PROGRAMS
+from benchmarks.run import ROWS, Run, skipped, turns_of
 
 
 def chosen(only: list[str]) -> list[str]:
@@ -43,65 +41,28 @@ def main() -> None:
     """Exit code 1 if a program failed; the others' figures are written all the same."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument(
-        "--only", action="append", default=[], metavar="NAME", help="a program or a figure; repeatable"
+        "--only",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="a program of haqactor's, or a figure, without peers; repeatable",
     )
+    parser.add_argument("--without-peers", action="store_true", help="haqactor alone, even where peers are")
     parser.add_argument("--list", action="store_true", help="name the programs and their figures")
-    arguments = parser.parse_args()
-    if arguments.list:
+    wanted = parser.parse_args()
+    if wanted.list:
         for name, (figures, _) in PROGRAMS.items():
             print(f"{name}: {', '.join(figures)}")
         return
-    programs = chosen(arguments.only)
-    results: list[Result] = []
-    failures: list[str] = []
+    own = chosen(wanted.only)
+    alone = wanted.without_peers or bool(wanted.only)
     console = Console(stderr=True)
-    with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
-        task = bar.add_task("", total=len(programs))
-        for name in programs:
-            bar.update(task, description=name)
-            _run(name, results, failures, console)
-            bar.advance(task)
-    add_ratios(results)
-    _show(results)
-    OUT.mkdir(exist_ok=True)
-    (OUT / "results.json").write_text(json.dumps([asdict(result) for result in results], indent=2) + "\n")
-    made = plots.draw(results, OUT)
-    console.print(f"{OUT / 'results.json'}" + "".join(f", {path.name}" for path in made), highlight=False)
-    for failure in failures:
-        console.print(failure, style="red", markup=False)
-    sys.exit(1 if failures else 0)
-
-
-def _run(name: str, results: list[Result], failures: list[str], console: Console) -> None:
-    before = os.times().elapsed
-    try:
-        found = trio.run(PROGRAMS[name][1])
-    except BaseException as error:  # a program that fails must not hide what the others measured
-        errors = leaves(error)
-        if any(isinstance(each, KeyboardInterrupt) for each in errors):
-            raise
-        failures.append(f"{name} failed: {errors[0]!r}")
-        return
-    results += found
-    figures = ", ".join(f"{result.name} {result.value:,.4g} {result.unit}" for result in found)
-    console.print(f"{figures}  [{os.times().elapsed - before:.0f} s]", highlight=False, markup=False)
-
-
-def _show(results: list[Result]) -> None:
-    table = Table(title="haqactor, 3 nodes, confirm = quorum + fsync" + (" (QUICK)" if QUICK else ""))
-    table.add_column("figure")
-    table.add_column("value", justify="right")
-    table.add_column("unit")
-    table.add_column("of the ceiling", justify="right")
-    for result in results:
-        ratio = result.ratio_to.get("ceiling")
-        table.add_row(
-            result.name,
-            f"{result.value:,.4g}" if result.value < 100 else f"{result.value:,.0f}",
-            result.unit,
-            "" if ratio is None else f"{ratio:.3f}",
-        )
-    Console().print(table)
+    peers = [] if alone else list(PEERS.values())
+    absent = skipped(peers)
+    for reason in absent.values():
+        console.print(reason, style="yellow", markup=False, highlight=False)
+    present = [peer for peer in peers if peer.name not in absent]
+    finish(Run(console), own if alone else list(ROWS), turns_of(own if alone else ROWS, present, ours=True))
 
 
 if __name__ == "__main__":
