@@ -10,13 +10,12 @@ one at some rows or peers.
 """
 
 import argparse
-import sys
 
 from rich.console import Console
 
-from benchmarks import shown
 from benchmarks.peers.registry import PEERS
 from benchmarks.programs import PROGRAMS
+from benchmarks.report import finish
 from benchmarks.run import ROWS, Run, skipped, turns_of
 
 
@@ -38,7 +37,7 @@ def chosen(only: list[str]) -> list[str]:
 
 
 def main() -> None:
-    """Exit code 1 if a program failed; the others' figures are written all the same."""
+    """See ``report.finish``."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument(
         "--only",
@@ -62,7 +61,7 @@ def main() -> None:
     for reason in absent.values():
         console.print(reason, style="yellow", markup=False, highlight=False)
     present = [peer for peer in peers if peer.name not in absent]
-    finish(Run(console), own if alone else list(ROWS), turns_of(own if alone else ROWS, present, ours=True))
+    finish(Run(console), turns_of(own if alone else ROWS, present, ours=True))
 
 
 if __name__ == "__main__":

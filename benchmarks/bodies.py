@@ -3,7 +3,10 @@
 One rule: the ceiling, haqactor and its peers get the same bytes, so that nobody gains by compressing.
 """
 
+import gc
 import random
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 from typing import Final
 
 SEED: Final = 20_240_229
@@ -21,3 +24,17 @@ def employee_bodies(count: int, size: int = 100) -> list[bytes]:
     from examples.departments.generate import generate
 
     return [event.body()[:size].ljust(size) for event in generate(count)]
+
+
+@asynccontextmanager
+async def kept(count: int, size: int) -> AsyncGenerator[list[bytes]]:
+    """``random_bodies`` that the program keeps: Python's garbage collection is not to look through them again
+    and again meanwhile (nor through what else there is before a node has started), for that would be
+    measured, too."""
+    bodies = random_bodies(count, size)
+    gc.collect()
+    gc.freeze()
+    try:
+        yield bodies
+    finally:
+        gc.unfreeze()

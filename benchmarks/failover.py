@@ -7,6 +7,7 @@ does not.
 
 import signal
 from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -23,7 +24,7 @@ STOPS: Final = 2 if QUICK else 20
 _QUEUE: Final = "failover"
 _SETTLE_CONFIRMS: Final = 100 if QUICK else 500
 _BOUND_SECONDS: Final = 30
-Once = Callable[[LocalCluster, int, "_Stream"], Awaitable[float]]
+Once = Callable[[LocalCluster, int, "Stream"], Awaitable[float]]
 
 _RETRIED: Final = (
     haqactor.NoQuorum,
@@ -34,7 +35,7 @@ _RETRIED: Final = (
 
 
 @dataclass(slots=True)
-class _Stream:
+class Stream:
     """One producer's endless single publishes. ``last``: when the newest confirmed publish began, and its
     confirm.
     """
@@ -85,20 +86,27 @@ async def _certainly(producer: "haqactor.Producer", body: bytes, seq: int) -> No
 
 async def failover() -> list[Result]:
     """``failover_ms_median`` and ``_max`` over all kills, and what was lost or stored twice."""
-    return await _again_and_again("failover", KILLS, _kill_once)
+    return await again_and_again("failover", KILLS, _kill_once)
 
 
 async def failover_stop() -> list[Result]:
     """The same with leaders that are stopped and go on later, ``failover_stop_*``: no connection of theirs
     breaks.
     """
-    return await _again_and_again("failover_stop", STOPS, _stop_once)
+    return await again_and_again("failover_stop", STOPS, _stop_once)
 
 
-async def _again_and_again(name: str, times: int, once: Once) -> list[Result]:
-    stream = _Stream()
+async def again_and_again(
+    name: str,
+    times: int,
+    once: Once,
+    running: "Callable[[], AbstractAsyncContextManager[LocalCluster]]" = started,
+) -> list[Result]:
+    """Let it fail so many times, and see how long each took and what is lost at the end. ``once``: one
+    failure, over when the cluster is whole again; ``running``: the cluster to do it to."""
+    stream = Stream()
     gaps: list[float] = []
-    async with started() as cluster, haqactor.connect(cluster.url) as broker:
+    async with running() as cluster, haqactor.connect(cluster.url) as broker:
         queue = await broker.declare(_QUEUE)
         async with trio.open_nursery() as nursery:
             stopping: trio.CancelScope = await nursery.start(stream.run, broker)
@@ -118,7 +126,7 @@ async def _again_and_again(name: str, times: int, once: Once) -> list[Result]:
     ]
 
 
-async def _kill_once(cluster: LocalCluster, victim: int, stream: _Stream) -> float:
+async def _kill_once(cluster: LocalCluster, victim: int, stream: Stream) -> float:
     """Seconds from the kill to the next confirm; the killed node is back at the end."""
     killed = trio.current_time()
     cluster.kill(victim, signal.SIGKILL)
@@ -128,7 +136,7 @@ async def _kill_once(cluster: LocalCluster, victim: int, stream: _Stream) -> flo
     return gap
 
 
-async def _stop_once(cluster: LocalCluster, victim: int, stream: _Stream) -> float:
+async def _stop_once(cluster: LocalCluster, victim: int, stream: Stream) -> float:
     """Seconds from SIGSTOP to the next confirm; the node goes on at the end, whatever happens."""
     stopped = trio.current_time()
     cluster.kill(victim, signal.SIGSTOP)

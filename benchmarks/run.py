@@ -48,9 +48,7 @@ class Run:
 
     def measure(self, turns: Sequence[Turn]) -> list[Figure]:
         """Run them all; returns the medians. Exits with 130 where the user interrupts."""
-        with Progress(
-            console=self.console, transient=True, disable=not self.console.is_terminal
-        ) as bar:
+        with Progress(console=self.console, transient=True, disable=not self.console.is_terminal) as bar:
             task = bar.add_task("", total=len(turns))
             for turn in turns:
                 bar.update(task, description=f"{turn.entrant}: {turn.row}")
@@ -69,7 +67,9 @@ class Run:
             reason = str(errors[0]) if isinstance(errors[0], BenchmarkWrong) else repr(errors[0])
             self.failures.append(f"{turn.entrant}, {turn.row} failed: {reason}")
             return
-        self.figures += [Figure(turn.entrant, turn.client, each.name, each.value, each.unit) for each in found]
+        self.figures += [
+            Figure(turn.entrant, turn.client, each.name, each.value, each.unit) for each in found
+        ]
         told = ", ".join(f"{each.name} {each.value:,.4g} {each.unit}" for each in found)
         seconds = os.times().elapsed - before
         self.console.print(f"{turn.entrant}: {told}  [{seconds:.0f} s]", highlight=False, markup=False)

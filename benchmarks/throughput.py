@@ -3,9 +3,8 @@
 One rule: the clock runs from the first publish to the last confirm (of the acknowledgement, end to end).
 """
 
-import gc
-from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from itertools import chain
 from time import process_time
 from typing import Final
@@ -13,9 +12,10 @@ from typing import Final
 import trio
 
 import haqactor
-from benchmarks.bodies import random_bodies
+from benchmarks.bodies import kept
 from benchmarks.clusters import check_empty, cpu_s, drain, started
 from benchmarks.result import QUICK, Result, check_same, median
+from haqactor.cli.launcher import LocalCluster
 
 BATCH: Final = 100
 IN_FLIGHT: Final = 32
@@ -31,30 +31,29 @@ Send = Callable[["haqactor.Broker", str, list[bytes]], Awaitable[None]]
 Receive = Callable[["haqactor.Queue", int], Awaitable[list[bytes]]]
 
 
-async def send_batches(broker: "haqactor.Broker", queue: str, bodies: list[bytes]) -> None:
+async def send_batches(
+    broker: "haqactor.Broker",
+    queue: str,
+    bodies: list[bytes],
+    batch: int = BATCH,
+    in_flight: int = IN_FLIGHT,
+) -> None:
     """``publish_many`` of 100, 32 of them in flight."""
-    chunks = iter([bodies[at : at + BATCH] for at in range(0, len(bodies), BATCH)])
+    chunks = iter([bodies[at : at + batch] for at in range(0, len(bodies), batch)])
 
     async def lane(producer: "haqactor.Producer") -> None:
         for chunk in chunks:
             await producer.publish_many(queue, chunk)
 
     async with broker.producer("benchmark") as producer, trio.open_nursery() as nursery:
-        for _ in range(IN_FLIGHT):
+        for _ in range(in_flight):
             nursery.start_soon(lane, producer)
 
 
-async def send_single(broker: "haqactor.Broker", queue: str, bodies: list[bytes]) -> None:
+async def send_single(
+    broker: "haqactor.Broker", queue: str, bodies: list[bytes], in_flight: int = SINGLE_IN_FLIGHT
+) -> None:
     """Single publishes of one named producer, 1,000 in flight."""
-    await _send_single(broker, queue, bodies, SINGLE_IN_FLIGHT)
-
-
-async def send_large(broker: "haqactor.Broker", queue: str, bodies: list[bytes]) -> None:
-    """The same, 256 in flight: 16 MiB of large ones."""
-    await _send_single(broker, queue, bodies, _LARGE_IN_FLIGHT)
-
-
-async def _send_single(broker: "haqactor.Broker", queue: str, bodies: list[bytes], in_flight: int) -> None:
     waiting = iter(bodies)
 
     async def lane(producer: "haqactor.Producer") -> None:
@@ -64,6 +63,11 @@ async def _send_single(broker: "haqactor.Broker", queue: str, bodies: list[bytes
     async with broker.producer("benchmark") as producer, trio.open_nursery() as nursery:
         for _ in range(in_flight):
             nursery.start_soon(lane, producer)
+
+
+async def send_large(broker: "haqactor.Broker", queue: str, bodies: list[bytes]) -> None:
+    """The same, 256 in flight: 16 MiB of large ones."""
+    await send_single(broker, queue, bodies, _LARGE_IN_FLIGHT)
 
 
 async def send_awaiting(broker: "haqactor.Broker", queue: str, bodies: list[bytes]) -> None:
@@ -102,24 +106,10 @@ async def receive_each(queue: "haqactor.Queue", count: int) -> list[bytes]:
     return arrived
 
 
-@asynccontextmanager
-async def _kept(count: int, size: int) -> AsyncGenerator[list[bytes]]:
-    """Half a million bodies that this program keeps: Python's garbage collection is not to look through them
-    again and again meanwhile (nor through what else there is before a node has started), for that would be
-    measured, too."""
-    bodies = random_bodies(count, size)
-    gc.collect()
-    gc.freeze()
-    try:
-        yield bodies
-    finally:
-        gc.unfreeze()
-
-
 async def _publish(name: str, count: int, size: int, send: Send) -> Result:
     """The clock stops at the last confirm; then everything is consumed and compared."""
     rates: list[float] = []
-    async with _kept(count, size) as bodies, started() as cluster, haqactor.connect(cluster.url) as broker:
+    async with kept(count, size) as bodies, started() as cluster, haqactor.connect(cluster.url) as broker:
         for run in range(RUNS):
             queue = await broker.declare(f"run-{run}")
             begun = trio.current_time()
@@ -129,39 +119,61 @@ async def _publish(name: str, count: int, size: int, send: Send) -> Result:
     return Result(name, median(rates), "msg/s")
 
 
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """One run end to end. ``rate``: messages a second; ``nodes_s``, ``client_s``: CPU seconds that the nodes
+    and this program took for a million messages."""
+
+    rate: float
+    nodes_s: float
+    client_s: float
+
+
+async def move(
+    cluster: LocalCluster,
+    broker: haqactor.Broker,
+    queue: haqactor.Queue,
+    bodies: list[bytes],
+    send: Send,
+    receive: Receive,
+) -> tuple[Moved, list[bytes]]:
+    """Publish and consume as many at once; what it cost, and what arrived, which is for the caller to check.
+    ``queue``: of another connection than ``broker``'s."""
+    arrived: list[bytes] = []
+
+    async def consume() -> None:
+        arrived[:] = await receive(queue, len(bodies))
+
+    begun, nodes, client = trio.current_time(), cpu_s(cluster), process_time()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(consume)
+        nursery.start_soon(send, broker, queue.name, bodies)
+    seconds = trio.current_time() - begun
+    million = len(bodies) / 1e6
+    spent = (cpu_s(cluster) - nodes) / million, (process_time() - client) / million
+    return Moved(len(bodies) / seconds, *spent), arrived
+
+
 async def _end_to_end(name: str, count: int, size: int, send: Send, receive: Receive) -> list[Result]:
     """Producer and consumer at once, each with a connection of its own. The rate, and the CPU seconds that
     the nodes and this program took for a million messages."""
-    rates: list[float] = []
-    nodes_s: list[float] = []
-    clients_s: list[float] = []
-    arrived: list[bytes] = []
-
-    async def consume(queue: "haqactor.Queue") -> None:
-        arrived[:] = await receive(queue, count)
-
+    runs: list[Moved] = []
     async with (
-        _kept(count, size) as bodies,
+        kept(count, size) as bodies,
         started() as cluster,
         haqactor.connect(cluster.url) as broker,
         haqactor.connect(cluster.url) as consumer,
     ):
         for run in range(RUNS):
             queue = await broker.declare(f"run-{run}")
-            begun, nodes, clients = trio.current_time(), cpu_s(cluster), process_time()
-            async with trio.open_nursery() as nursery:
-                nursery.start_soon(consume, consumer.queue(queue.name))
-                nursery.start_soon(send, broker, queue.name, bodies)
-            rates.append(count / (trio.current_time() - begun))
-            nodes_s.append((cpu_s(cluster) - nodes) / count * 1e6)
-            clients_s.append((process_time() - clients) / count * 1e6)
+            moved, arrived = await move(cluster, broker, consumer.queue(queue.name), bodies, send, receive)
             check_same(bodies, arrived)
-            arrived.clear()
             await check_empty(queue)
+            runs.append(moved)
     return [
-        Result(name, median(rates), "msg/s"),
-        Result("broker_cpu_s_per_1M", median(nodes_s), "s"),
-        Result("client_cpu_s_per_1M", median(clients_s), "s"),
+        Result(name, median([run.rate for run in runs]), "msg/s"),
+        Result("broker_cpu_s_per_1M", median([run.nodes_s for run in runs]), "s"),
+        Result("client_cpu_s_per_1M", median([run.client_s for run in runs]), "s"),
     ]
 
 
@@ -203,7 +215,7 @@ async def end_to_end_64kib() -> list[Result]:
 async def consume_each() -> list[Result]:
     """``consume_each``: the queue is filled first, then one task empties it."""
     rates: list[float] = []
-    async with _kept(_SINGLE, 100) as bodies, started() as cluster, haqactor.connect(cluster.url) as broker:
+    async with kept(_SINGLE, 100) as bodies, started() as cluster, haqactor.connect(cluster.url) as broker:
         for run in range(RUNS):
             queue = await broker.declare(f"run-{run}")
             await send_batches(broker, queue.name, bodies)

@@ -1,10 +1,12 @@
-"""A peer's leader is killed with -9, again and again, as ``benchmarks.failover`` does it.
+"""A peer's leader is killed with -9, or stopped with SIGSTOP, again and again, as ``benchmarks.failover``
+does it.
 
-One rule: what counts is the first confirm of a publish that began after the kill, by the clock that all
+One rule: what counts is the first confirm of a publish that began after the signal, by the clock that all
 processes share; one that was on its way does not.
 """
 
 import subprocess
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -23,6 +25,7 @@ _BODIES: Final = 1_000_000
 _BODY_BYTES: Final = 16
 _LEAST: Final = 20_000
 _BOUND_S: Final = 120.0
+Once = Callable[[Cluster, "Stream"], Awaitable[float]]
 
 
 @dataclass(slots=True)
@@ -68,8 +71,17 @@ class Stream:
         return self.confirmed_ns
 
 
-async def measure(driver: Driver, scale: float) -> list[Result]:
+async def kills(driver: Driver, scale: float) -> list[Result]:
     """``failover_ms_median`` and ``_max``, and what was lost or stored twice. Raises BenchmarkWrong."""
+    return await _again_and_again(driver, scale, "failover", _kill_once)
+
+
+async def stops(driver: Driver, scale: float) -> list[Result]:
+    """The same with leaders that are stopped and go on later, ``failover_stop_*``."""
+    return await _again_and_again(driver, scale, "failover_stop", _stop_once)
+
+
+async def _again_and_again(driver: Driver, scale: float, name: str, once: Once) -> list[Result]:
     gaps: list[float] = []
     stream = Stream()
     await driver.declare(_QUEUE)
@@ -77,29 +89,29 @@ async def measure(driver: Driver, scale: float) -> list[Result]:
         job = arguments({"queue": _QUEUE, **bodies.arguments()})
         async with trio.open_nursery() as nursery:
             command = [*driver.peer.command(driver.cluster, "stream", driver.first), *job]
-            process: trio.Process = await nursery.start(_spawn, command)
+            process: trio.Process = await nursery.start(spawn, command)
             assert process.stdout is not None
             assert process.stdin is not None
             nursery.start_soon(stream.read, process.stdout)
             for number in range(max(1, round(KILLS * min(1.0, scale)))):
                 with trio.move_on_after(_BOUND_S) as scope:
-                    gaps.append(await _kill_once(driver.cluster, stream))
+                    gaps.append(await once(driver.cluster, stream))
                 if scope.cancelled_caught:
-                    raise BenchmarkWrong(f"no confirm within {_BOUND_S:g} s of kill {number + 1}")
+                    raise BenchmarkWrong(f"no confirm within {_BOUND_S:g} s of failure {number + 1}")
             await process.stdin.aclose()
             await process.wait()
         sent = Bodies(bodies.path, parse(stream.rest)["confirmed"], bodies.size)
         await driver.find(_QUEUE)
         found = await driver.run("consume", _QUEUE, sent, audit=1)
     return [
-        Result("failover_ms_median", median(gaps), "ms"),
-        Result("failover_ms_max", max(gaps), "ms"),
-        Result("failover_lost", found["lost"], "messages"),
-        Result("failover_duplicates", found["duplicates"], "messages"),
+        Result(f"{name}_ms_median", median(gaps), "ms"),
+        Result(f"{name}_ms_max", max(gaps), "ms"),
+        Result(f"{name}_lost", found["lost"], "messages"),
+        Result(f"{name}_duplicates", found["duplicates"], "messages"),
     ]
 
 
-async def _spawn(command: list[str], task_status: trio.TaskStatus[trio.Process]) -> None:
+async def spawn(command: list[str], task_status: trio.TaskStatus[trio.Process]) -> None:
     """The client, killed if this is cancelled. Raises BenchmarkWrong where it fails."""
     pipe = subprocess.PIPE
     done: Any = await trio.run_process(
@@ -122,5 +134,18 @@ async def _kill_once(cluster: Cluster, stream: Stream) -> float:
     killed = victim.kill()
     gap = await stream.wait_confirm_of_publish_after(killed) - killed
     victim.start()
+    await cluster.wait_whole(_QUEUE)
+    return gap / 1e6
+
+
+async def _stop_once(cluster: Cluster, stream: Stream) -> float:
+    """Milliseconds from SIGSTOP to the next confirm; the node goes on at the end, whatever happens."""
+    await stream.wait_more(_SETTLE_CONFIRMS)
+    victim = await cluster.leader(_QUEUE)
+    stopped = victim.pause()
+    try:
+        gap = await stream.wait_confirm_of_publish_after(stopped) - stopped
+    finally:
+        victim.go_on()
     await cluster.wait_whole(_QUEUE)
     return gap / 1e6

@@ -17,6 +17,8 @@ from benchmarks.procfs import cpu_seconds, descendants
 from haqactor.cli.process import resident_bytes
 
 _LOG_LINES: Final = 15
+_END_S: Final = 60.0
+_LOOK_S: Final = 0.01
 _FIRST_PORT: Final = 10_000
 _LAST_PORT: Final = 30_000  # below those that outgoing connections use
 
@@ -77,6 +79,37 @@ class Server:
         self._process.wait()
         self._process = None
         return killed
+
+    def pause(self) -> int:
+        """SIGSTOP to its group: it does nothing, and no connection breaks. Returns when that was, as
+        ``kill``."""
+        assert self._process is not None
+        os.killpg(self._process.pid, signal.SIGSTOP)
+        return time.monotonic_ns()
+
+    def go_on(self) -> None:
+        """SIGCONT after ``pause``."""
+        assert self._process is not None
+        os.killpg(self._process.pid, signal.SIGCONT)
+
+    def ask_to_end(self) -> None:
+        """SIGTERM; ``await_end`` waits for what comes of it."""
+        if self._process is not None:
+            self._process.terminate()
+
+    def await_end(self) -> bool:
+        """Whether it ended by itself within a minute; it is killed if not, and what it left is in either
+        case."""
+        ended = True
+        if self._process is not None:
+            try:
+                deadline = time.monotonic() + _END_S
+                while self.alive and time.monotonic() < deadline:
+                    time.sleep(_LOOK_S)
+                ended = not self.alive
+            finally:
+                self.kill()
+        return ended
 
     def cpu_s(self) -> float:
         """User and system time so far, of all its runs, children included."""

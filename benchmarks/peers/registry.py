@@ -20,8 +20,11 @@ Purpose = Literal["load", "latency", "failover"]
 
 _SERVER: Final = (
     *("publish", "end-to-end", "publish-single", "end-to-end-single", "end-to-end-1KiB", "end-to-end-64KiB"),
-    *("latency", "failover", "start", "memory", "disk", "queues"),
+    *("latency", "latency-1000", "latency-10000", "failover", "failover-stop"),
+    *("start", "memory", "disk", "queues", "restart-all"),
 )
+_TOO_MUCH: Final = ("end-to-end-64KiB", "latency-10000", "memory", "queues", "restart-all")
+"""What PySyncObj would take hours for, or cannot keep up with."""
 _CLIENT: Final = ("publish-await", "consume-each")
 
 
@@ -104,7 +107,7 @@ PEERS: Final[dict[str, Peer]] = {
             "pysyncobj",
             "Python",
             ("pysyncobj",),
-            tuple(name for name in _SERVER if name not in ("end-to-end-64KiB", "memory", "queues")),
+            tuple(name for name in _SERVER if name not in _TOO_MUCH),
             _pysyncobj,
             single_is_same=True,
             share=0.1,

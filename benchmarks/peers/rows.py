@@ -5,13 +5,14 @@ One rule: each row has a fresh cluster, and nothing else runs while it is measur
 
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any, Final
 
 import trio
 
 from benchmarks.footprint import written as written_bytes
-from benchmarks.latency import RATE
-from benchmarks.peers import failover
+from benchmarks.latency import RATE, RATES, WARM, name_of, percentiles
+from benchmarks.peers import failover, restarts
 from benchmarks.peers.cluster import Cluster, laid_out, start
 from benchmarks.peers.jobs import Bodies, Driver, employee_file, random_file
 from benchmarks.peers.registry import PEERS, Peer, Purpose
@@ -22,8 +23,6 @@ _MANY: Final = 50_000 if QUICK else 200_000
 _KIB: Final = 15_000 if QUICK else 60_000
 _64KIB: Final = 1_000 if QUICK else 3_000
 _PYTHON: Final = 10_000 if QUICK else 40_000
-_WAITS: Final = 600 if QUICK else 3_000
-_WARM: Final = 100
 _QUEUED: Final = 1_000_000
 _RECORDS: Final = 100_000 if QUICK else 200_000
 _QUEUES: Final = 1_000
@@ -167,23 +166,33 @@ async def consume_each(peer: Peer, scale: float) -> list[Result]:
     return [Result("consume_each", median(rates), "msg/s")]
 
 
-async def latency(peer: Peer, scale: float) -> list[Result]:
-    """``confirm_p50_ms`` and ``confirm_p99_ms``."""
-    count = max(_LEAST, round(_WAITS * scale)) + _WARM
+async def latency(peer: Peer, scale: float, rate: int = RATE) -> list[Result]:
+    """``confirm_p50_ms``, ``_p99_ms`` and ``_p999_ms``, or those of another rate."""
+    count = max(_LEAST, round(RATES[rate] * scale)) + WARM
     async with random_file(count, 100) as bodies, running(peer, "latency") as driver:
         await driver.declare("latency")
-        found = await driver.run("latency", "latency", bodies, rate=RATE, warm=_WARM)
+        found = await driver.run("latency", "latency", bodies, rate=rate, warm=WARM)
         await _drain(driver, "latency", bodies)
-    waits: list[float] = sorted(found["waits_ms"])
-    return [
-        Result(f"confirm_p{percent}_ms", waits[len(waits) * percent // 100], "ms") for percent in (50, 99)
-    ]
+    waits: list[float] = found["waits_ms"]
+    return percentiles(name_of(rate), [wait / 1e3 for wait in waits])
 
 
 async def losing_leaders(peer: Peer, scale: float) -> list[Result]:
     """``failover_ms_median`` and the others."""
     async with running(peer, "failover") as driver:
-        return await failover.measure(driver, scale)
+        return await failover.kills(driver, scale)
+
+
+async def silent_leaders(peer: Peer, scale: float) -> list[Result]:
+    """``failover_stop_ms_median`` and the others."""
+    async with running(peer, "failover") as driver:
+        return await failover.stops(driver, scale)
+
+
+async def restart_all(peer: Peer, scale: float) -> list[Result]:
+    """``restart_clean_1M_s`` and ``restart_crash_1M_s``."""
+    async with random_file(_count(peer, _QUEUED, scale), 100) as bodies, running(peer) as driver:
+        return await restarts.measure(driver, bodies, _own(peer))
 
 
 async def start_up(peer: Peer, _scale: float) -> list[Result]:
@@ -256,14 +265,26 @@ PROGRAMS: Final[dict[str, tuple[tuple[str, ...], Program]]] = {
     "end-to-end-64KiB": (("end_to_end_64KiB",), end_to_end_64kib),
     "publish-await": (("publish_await",), publish_await),
     "consume-each": (("consume_each",), consume_each),
-    "latency": (("confirm_p50_ms", "confirm_p99_ms"), latency),
+    "latency": (("confirm_p50_ms", "confirm_p99_ms", "confirm_p999_ms"), latency),
+    **{
+        f"latency-{rate}": (
+            tuple(f"confirm_{rate}_{part}_ms" for part in ("p50", "p99", "p999")),
+            partial(latency, rate=rate),
+        )
+        for rate in (1_000, 10_000)
+    },
     "failover": (
         ("failover_ms_median", "failover_ms_max", "failover_lost", "failover_duplicates"),
         losing_leaders,
     ),
+    "failover-stop": (
+        ("failover_stop_ms_median", "failover_stop_ms_max", "failover_stop_lost", "failover_stop_duplicates"),
+        silent_leaders,
+    ),
     "start": (("start_s", "rss_idle_mb"), start_up),
     "memory": (("rss_1M_mb",), memory),
     "disk": (("disk_bytes_per_message",), disk),
+    "restart-all": (("restart_clean_1M_s", "restart_crash_1M_s"), restart_all),
     "queues": (("declare_1000_queues_s", "rss_1000_queues_mb"), queues),
 }
 """A row's name to its figures, and what measures them; the names are those of ``benchmarks.programs``."""

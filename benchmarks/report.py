@@ -4,6 +4,7 @@ One rule: a look with a part of the messages, or without haqactor, makes no rati
 """
 
 import json
+import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -19,10 +20,23 @@ from benchmarks.peers.install import versions
 from benchmarks.peers.registry import PEERS
 from benchmarks.readme import here
 from benchmarks.result import QUICK
+from benchmarks.run import Run, Turn
 
 RESULTS: Final = "results.json"
 PEERS_FILE: Final = "peers.json"
 _WIDTH: Final = 160  # of a table that goes into a file
+
+
+def finish(run: Run, turns: Sequence[Turn], *, scale: float = 1.0) -> None:
+    """Measure, show, save, and exit: with 1 if a program failed; the others' figures are written all the
+    same."""
+    figures = run.measure(turns)
+    show(figures)
+    for path in save(figures, scale=scale):
+        run.console.print(str(path), highlight=False)
+    for failure in run.failures:
+        run.console.print(failure, style="red", markup=False)
+    sys.exit(1 if run.failures else 0)
 
 
 def save(figures: list[Figure], *, scale: float = 1.0) -> list[Path]:
