@@ -31,6 +31,8 @@ class Growth:
     keys: tuple[tuple[str, float], ...]
     lines: tuple[tuple[str, str, str], ...]
     """(label, prefix, suffix)"""
+    log: bool = False
+    """Whether the upward axis is logarithmic, where figures differ by more than can be seen."""
 
 
 _CPU: Final = (("three nodes", "broker_cpu_s_per_1M_", ""), ("client", "client_cpu_s_per_1M_", ""))
@@ -50,6 +52,7 @@ GROWTHS: Final = (
         "s",
         (("100B", 100), ("1KiB", 1_024), ("64KiB", 65_536)),
         _CPU,
+        log=True,
     ),
     Growth(
         "latency_by_rate.png",
@@ -131,8 +134,11 @@ def _growth(growth: Growth, values: dict[str, float], directory: Path) -> Path |
     if most < 2:
         return None
     axes.set_xscale("log")
-    axes.set_ylim(bottom=0)
     axes.margins(x=0.1, y=0.15)
+    if growth.log:
+        axes.set_yscale("log")
+    else:
+        axes.set_ylim(bottom=0)
     axes.set_xlabel(growth.over)
     axes.set_ylabel(growth.unit)
     axes.set_title(growth.title, fontsize=10)

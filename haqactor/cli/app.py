@@ -6,7 +6,7 @@ One rule: nothing here does work; a command's module is the only place that know
 import click
 from click.shell_completion import ShellComplete, get_completion_class
 
-from haqactor.cli import cluster, group, journal, node, publish, queue, sim, subscribe
+from haqactor.cli import bench, cluster, group, journal, node, publish, queue, sim, subscribe
 from haqactor.cli.command import Command, Group
 
 
@@ -53,6 +53,7 @@ for command in (
     sim.group,
     publish.pub,
     subscribe.sub,
+    bench.bench,
     completion,
 ):
     cli.add_command(command)

@@ -3,11 +3,11 @@
 import pytest
 
 from benchmarks.peers import places
-from benchmarks.peers.__main__ import OURS as HAQACTOR
-from benchmarks.peers.__main__ import Figure, chosen, measured_twice, skipped, with_ratios
+from benchmarks.peers.__main__ import chosen
 from benchmarks.peers.registry import PEERS
 from benchmarks.peers.rows import PROGRAMS, measure, program_of
 from benchmarks.programs import PROGRAMS as OURS
+from benchmarks.run import measured_twice, skipped
 
 NAMES = (
     *(
@@ -55,20 +55,6 @@ def test_a_figure_means_its_row() -> None:
     assert program_of("rss_idle_mb") == program_of("start") == "start"
     with pytest.raises(KeyError):
         program_of("nothing")
-
-
-def test_ratios_are_to_the_ceiling_and_to_each_peer_that_has_the_figure() -> None:
-    figures = [
-        Figure(HAQACTOR, "Python", "ceiling_100B", 1000.0, "msg/s"),
-        Figure(HAQACTOR, "Python", "publish_100B", 250.0, "msg/s"),
-        Figure(HAQACTOR, "Python", "start_s", 1.0, "s"),
-        Figure("nats-r3", "C", "publish_100B", 125.0, "msg/s"),
-        Figure("nats-r3", "C", "start_s", 2.0, "s"),
-        Figure("redis-wait1-always", "C", "publish_100B", 500.0, "msg/s"),
-    ]
-    found = {each.name: each.ratio_to for each in with_ratios(figures)}
-    assert found["publish_100B"] == {"ceiling": 0.25, "nats-r3": 2.0, "redis-wait1-always": 0.5}
-    assert found["start_s"] == {"nats-r3": 0.5}
 
 
 def test_one_figure_for_both_is_measured_once() -> None:
