@@ -13,6 +13,7 @@ from haqactor.cli import exits
 from haqactor.cli.launcher import LocalCluster
 
 SECONDS_MAX = 60
+ROOT = Path(__file__).resolve().parent.parent.parent
 
 
 def haq(
@@ -96,6 +97,48 @@ def test_queues_are_shown(triple: LocalCluster) -> None:
     haq(triple, "queue", "show", "shown", code=exits.NOT_FOUND)
 
 
+def test_bench_measures_a_running_cluster_and_leaves_nothing(triple: LocalCluster) -> None:
+    before = data(haq(triple, "queue", "ls", "-o", "json"))
+    found = data(haq(triple, "bench", "--count", "2050", "--producers", "3", "--rate", "4000", "-o", "json"))
+    assert (found["url"], found["size"], found["producers"]) == (triple.url, 100, 3)
+    assert [row["what"] for row in found["results"]] == ["publish", "end-to-end", "latency"]
+    for row in found["results"]:
+        assert row["messages"] == 2_050
+        assert row["messages_per_s"] == pytest.approx(2_050 / row["seconds"])
+        assert 0 < row["confirm_p50_ms"] <= row["confirm_p99_ms"] <= row["confirm_max_ms"]
+    assert found["results"][2]["messages_per_s"] <= 4_000 * 1.01
+    names = {queue["name"] for queue in data(haq(triple, "queue", "ls", "-o", "json"))}
+    assert names == {queue["name"] for queue in before}
+
+
+def test_bench_for_a_while(triple: LocalCluster) -> None:
+    done = haq(triple, "bench", "--only", "publish", "--for", "300ms", "--batch", "1", "--size", "1024")
+    assert b"1024 B, 1 at once" in done.stdout
+    (row,) = [line.split() for line in done.stdout.splitlines() if line.startswith(b"publish")]
+    assert float(row[2]) >= 0.3
+    assert not done.stderr
+
+
+def test_bench_starts_a_cluster_of_its_own_where_none_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("HAQ_URL", raising=False)
+    command = [sys.executable, "-m", "haqactor", "bench", "--count", "500", "--rate", "2000", "-o", "json"]
+    done = subprocess.run(
+        command,
+        capture_output=True,
+        timeout=SECONDS_MAX,
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        check=False,
+    )
+    assert done.returncode == exits.OK, done.stderr.decode()
+    found = data(done)
+    assert found["url"] is None
+    assert [row["messages"] for row in found["results"]] == [500, 500, 500]
+    assert not list(tmp_path.iterdir())
+
+
 @pytest.mark.parametrize(
     ("arguments", "code"),
     [
@@ -105,6 +148,7 @@ def test_queues_are_shown(triple: LocalCluster) -> None:
         (("queue", "declare", "a b"), exits.USAGE),
         (("queue", "ls", "--url", "http://127.0.0.1"), exits.USAGE),
         (("queue", "ls", "--url", "haq://127.0.0.1:9"), exits.NO_QUORUM),
+        (("bench", "--url", "haq://127.0.0.1:9"), exits.NO_QUORUM),
         (("cluster", "kill", "7"), exits.NOT_FOUND),
         (("cluster", "start", "--nodes", "5"), exits.CONFLICT),
     ],

@@ -26,9 +26,12 @@ static void peer_settle(Link *link);
 static bool peer_settled(Link *link);
 /* Where to connect next, in `stream`; -1: not known yet. */
 static int peer_where(unsigned attempt);
-/* How long `stream` waits for a confirm before it sends the same message again, on the same link or anew. */
+/* How long `stream` waits for a confirm before it sends the same message again, on the same link or anew; after
+ * SILENCE without any, always anew. */
 static const int64_t peer_again;
 static const bool peer_again_anew;
+
+#define SILENCE (2 * SECOND)
 
 static Link publishers[LINKS_MAX], consumer = {.fd = -1};
 static uint64_t confirmed_count, confirmed_last;
@@ -193,10 +196,10 @@ static void mode_stream(void)
     Link *link = &publishers[0];
     link->fd = -1;
     uint64_t number = 0;
+    unsigned attempt = 0; /* it goes on from message to message: one that went silent is not the next to be asked */
     for (bool ended = false; !ended && number < job.count; number++) {
-        int64_t begun = now(), tried = 0;
+        int64_t begun = now(), tried = 0, opened = begun;
         bool sent = false;
-        unsigned attempt = 0;
         confirmed_last = UINT64_MAX;
         while (confirmed_last != number) { /* one sent twice may be confirmed twice */
             if (link->fd < 0) {
@@ -206,6 +209,7 @@ static void mode_stream(void)
                     links_wait(link, 0, now() + SECOND / 200, false);
                     continue;
                 }
+                opened = now();
             }
             if (!sent) {
                 peer_publish(link, number);
@@ -224,7 +228,7 @@ static void mode_stream(void)
                 links_wait(link, 1, tried + peer_again, false);
                 if (now() - tried >= peer_again) {
                     sent = false;
-                    if (peer_again_anew)
+                    if (peer_again_anew || now() - opened >= SILENCE)
                         link_close(link);
                 }
             }

@@ -128,7 +128,7 @@ static bool peer_open(Link *link, int port)
                    "\"protocol\":1}\r\n");
     put_format(link, "SUB _I.%dx%" PRIu64 ".> 1\r\nPING\r\n", (int)getpid(), link->first);
     int64_t begun = now();
-    while (link->fd >= 0 && now() - begun < 5 * SECOND) {
+    while (link->fd >= 0 && now() - begun < hello_patience()) {
         link_move(link);
         while (message_next(link, &message)) {
             if (message.kind == 'P')

@@ -153,13 +153,14 @@ static bool frame_next(Link *link, Frame *frame)
 static bool await_method(Link *link, uint32_t method, Frame *frame)
 {
     int64_t begun = now();
-    while (link->fd >= 0 && now() - begun < PATIENCE) {
+    while (link->fd >= 0 && now() - begun < hello_patience()) {
         link_move(link);
         while (frame_next(link, frame))
             if (frame->method == method)
                 return true;
-        links_wait(link, 1, now() + SECOND, false);
+        links_wait(link, 1, now() + SECOND / 10, false);
     }
+    link_close(link);
     return false;
 }
 

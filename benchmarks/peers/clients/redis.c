@@ -22,6 +22,7 @@ static Asked asked_of[LINKS_MAX + 1];
 
 static uint64_t waiting[LINKS_MAX + 1][ASKED_MAX]; /* added, and not yet known to be on a replica */
 static uint64_t waiting_count[LINKS_MAX + 1];
+static bool wait_asked[LINKS_MAX + 1], wait_wanted[LINKS_MAX + 1];
 
 static size_t slot(const Link *link)
 {
@@ -134,6 +135,9 @@ static bool take_value(Link *link, char kind, uint64_t number, const uint8_t *at
         for (uint64_t each = 0; each < waiting_count[mine]; each++)
             confirmed(link, waiting[mine][each]);
         waiting_count[mine] = 0;
+        wait_asked[mine] = false;
+        if (wait_wanted[mine])
+            peer_published(link);
     } else if (kind == 'R') {
         take_read(link, at);
         if (arrivals.different == job.count && link->queued[0]++ == 0)
@@ -222,8 +226,15 @@ static void peer_publish(Link *link, uint64_t number)
     ask(link, 'X', number);
 }
 
+/* A WAIT holds up all that comes behind it on its connection: at a fixed rate, which may be a fast one, there is
+ * one at a time, and the next one is for all that was added meanwhile. */
 static void peer_published(Link *link)
 {
+    size_t mine = slot(link);
+    wait_wanted[mine] = wait_asked[mine] && strcmp(job.mode, "latency") == 0;
+    if (wait_wanted[mine])
+        return;
+    wait_asked[mine] = true;
     put_words(link, 'W', 3, "WAIT", "1", strcmp(job.mode, "stream") == 0 ? "500" : "10000");
 }
 

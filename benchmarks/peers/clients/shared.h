@@ -215,6 +215,12 @@ typedef struct {
     bool flag;
 } Link;
 
+/* How long a server may take to greet: in `stream` it may be a stopped one, and there are others. */
+static inline int64_t hello_patience(void)
+{
+    return strcmp(job.mode, "stream") == 0 ? SECOND : PATIENCE;
+}
+
 static bool link_dial(Link *link, int port)
 {
     struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port)};
