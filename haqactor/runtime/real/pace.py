@@ -28,7 +28,7 @@ class Pace:
         self._rate = rate
         self._begin_ns = time.monotonic_ns() + round(after_s * _SECOND_NS)
         self._next = 0
-        self._timer = _Timer.made()
+        self._timer = Timer.made()
 
     def __enter__(self) -> Self:
         return self
@@ -62,7 +62,7 @@ class Pace:
         return self._begin_ns + round(number * _SECOND_NS / self._rate)
 
 
-class _Timer:
+class Timer:
     """A ``timerfd`` (timerfd_create(2)); Python has it from 3.13 on."""
 
     def __init__(self, libc: Any, descriptor: int) -> None:
@@ -71,7 +71,7 @@ class _Timer:
         self._when = (ctypes.c_long * 4)()  # the distance of the next ones, and the first; none, and when
 
     @classmethod
-    def made(cls) -> "_Timer | None":
+    def made(cls) -> "Timer | None":
         """None where the system has no such thing."""
         libc = ctypes.CDLL(None, use_errno=True)
         create = getattr(libc, "timerfd_create", None)

@@ -10,7 +10,7 @@ from benchmarks.__main__ import chosen
 from benchmarks.figures import OURS
 from benchmarks.peers.registry import PEERS
 from benchmarks.peers.rows import PROGRAMS as PEERS_PROGRAMS
-from benchmarks.result import BenchmarkWrong, Result
+from benchmarks.result import QUICK, BenchmarkWrong, Result
 from benchmarks.run import ROWS, Run, Turn, turns_of
 
 
@@ -43,7 +43,7 @@ def test_turns_within_a_row_that_is_measured_several_times(monkeypatch: pytest.M
 
 
 def test_the_latency_at_100_a_second_is_the_median_of_five_runs() -> None:
-    assert programs.TIMES["latency"] == (1 if programs.QUICK else 5)
+    assert programs.TIMES["latency"] == (1 if QUICK else 5)
 
 
 def test_a_failure_hides_nothing() -> None:

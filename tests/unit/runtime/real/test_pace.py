@@ -5,7 +5,7 @@ import time
 import pytest
 import trio
 
-from haqactor.runtime.real.pace import Pace, _Timer
+from haqactor.runtime.real.pace import Pace, Timer
 
 RATE = 2_000
 
@@ -21,7 +21,7 @@ async def told(pace: Pace, count: int) -> list[tuple[int, float]]:
 @pytest.mark.parametrize("timer", [True, False])
 async def test_each_is_told_once_and_none_too_early(timer: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     if not timer:
-        monkeypatch.setattr(_Timer, "made", lambda: None)
+        monkeypatch.setattr(Timer, "made", lambda: None)
     with Pace(RATE, after_s=0.01) as pace:
         found = await told(pace, 100)
         assert [number for number, _ in found] == list(range(len(found)))
@@ -47,7 +47,7 @@ async def test_waiting_can_be_cancelled() -> None:
 
 
 async def test_a_moment_that_is_past_is_no_wait() -> None:
-    timer = _Timer.made()
+    timer = Timer.made()
     if timer is None:
         pytest.skip("this system has no timerfd")
     await timer.until(time.monotonic_ns() - 1_000)
