@@ -36,6 +36,12 @@ class Growth:
 
 
 _CPU: Final = (("three nodes", "broker_cpu_s_per_1M_", ""), ("client", "client_cpu_s_per_1M_", ""))
+UNITS: Final = (
+    ("msg/s", "throughput.png", "messages a second"),
+    ("ms", "latency.png", "milliseconds"),
+    ("MB", "memory.png", "resident memory of a node, MB"),
+)
+PEERS_FILE: Final = "peers.png"
 GROWTHS: Final = (
     Growth(
         "cost_by_batch.png",
@@ -83,21 +89,19 @@ GROWTHS: Final = (
 
 def draw(figures: Sequence[Figure], directory: Path) -> list[Path]:
     """One PNG for each unit that haqactor has figures of, one for each growth, and one that sets it beside
-    its peers; returns their paths."""
+    its peers; returns their paths. Those of another run go."""
+    for name in (*(file for _, file, _ in UNITS), *(each.file for each in GROWTHS), PEERS_FILE):
+        (directory / name).unlink(missing_ok=True)
     ours = [each for each in figures if each.peer == OURS]
     grown = {f"{pre}{key}{post}" for each in GROWTHS for key, _ in each.keys for _, pre, post in each.lines}
     made: list[Path] = []
-    for unit, file, title in (
-        ("msg/s", "throughput.png", "messages a second"),
-        ("ms", "latency.png", "milliseconds"),
-        ("MB", "memory.png", "resident memory of a node, MB"),
-    ):
+    for unit, file, title in UNITS:
         of_unit = [each for each in ours if each.unit == unit and (each.name not in grown or unit == "ms")]
         if of_unit:
             made.append(_bars(of_unit, directory / file, title))
     values = {each.name: each.value for each in ours}
     made += [path for each in GROWTHS if (path := _growth(each, values, directory)) is not None]
-    beside = _beside(figures, directory / "peers.png")
+    beside = _beside(figures, directory / PEERS_FILE)
     return [*made, beside] if beside is not None else made
 
 

@@ -19,11 +19,11 @@ from benchmarks.peers.jobs import Bodies, Driver, arguments, parse, written
 from benchmarks.result import QUICK, BenchmarkWrong, Result, median
 
 KILLS: Final = 2 if QUICK else 5
+STOPS: Final = 1 if QUICK else 3
 _QUEUE: Final = "failover"
 _SETTLE_CONFIRMS: Final = 100
 _BODIES: Final = 1_000_000
 _BODY_BYTES: Final = 16
-_LEAST: Final = 20_000
 _BOUND_S: Final = 120.0
 Once = Callable[[Cluster, "Stream"], Awaitable[float]]
 
@@ -73,19 +73,23 @@ class Stream:
 
 async def kills(driver: Driver, scale: float) -> list[Result]:
     """``failover_ms_median`` and ``_max``, and what was lost or stored twice. Raises BenchmarkWrong."""
-    return await _again_and_again(driver, scale, "failover", _kill_once)
+    return await _again_and_again(driver, "failover", _times(KILLS, scale), _kill_once)
 
 
 async def stops(driver: Driver, scale: float) -> list[Result]:
     """The same with leaders that are stopped and go on later, ``failover_stop_*``."""
-    return await _again_and_again(driver, scale, "failover_stop", _stop_once)
+    return await _again_and_again(driver, "failover_stop", _times(STOPS, scale), _stop_once)
 
 
-async def _again_and_again(driver: Driver, scale: float, name: str, once: Once) -> list[Result]:
+def _times(full: int, scale: float) -> int:
+    return max(1, round(full * min(1.0, scale)))
+
+
+async def _again_and_again(driver: Driver, name: str, times: int, once: Once) -> list[Result]:
     gaps: list[float] = []
     stream = Stream()
     await driver.declare(_QUEUE)
-    async with written(random_bodies(max(_LEAST, round(_BODIES * scale)), _BODY_BYTES)) as bodies:
+    async with written(random_bodies(_BODIES, _BODY_BYTES)) as bodies:
         job = arguments({"queue": _QUEUE, **bodies.arguments()})
         async with trio.open_nursery() as nursery:
             command = [*driver.peer.command(driver.cluster, "stream", driver.first), *job]
@@ -93,7 +97,7 @@ async def _again_and_again(driver: Driver, scale: float, name: str, once: Once) 
             assert process.stdout is not None
             assert process.stdin is not None
             nursery.start_soon(stream.read, process.stdout)
-            for number in range(max(1, round(KILLS * min(1.0, scale)))):
+            for number in range(times):
                 with trio.move_on_after(_BOUND_S) as scope:
                     gaps.append(await once(driver.cluster, stream))
                 if scope.cancelled_caught:

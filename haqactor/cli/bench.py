@@ -39,7 +39,6 @@ _SHOWN: Final = {
     "confirm_p50_ms": "p50 ms",
     "confirm_p99_ms": "p99 ms",
     "confirm_p999_ms": "p99.9 ms",
-    "confirm_max_ms": "max ms",
 }
 
 

@@ -22,6 +22,13 @@ def test_one_for_each_unit_and_each_growth_that_was_measured(tmp_path: Path) -> 
     assert all(path.read_bytes().startswith(b"\x89PNG") for path in made)
 
 
+def test_none_is_left_of_another_run(tmp_path: Path) -> None:
+    draw(FIGURES, tmp_path)
+    (tmp_path / "kept.png").touch()
+    assert draw(FIGURES[:1], tmp_path) == [tmp_path / "throughput.png"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["kept.png", "throughput.png"]
+
+
 def test_one_beside_the_peers(tmp_path: Path) -> None:
     made = draw([*FIGURES, Figure("nats-r3", "C", "publish_100B", 1e5, "msg/s")], tmp_path)
     assert made[-1].name == "peers.png"
