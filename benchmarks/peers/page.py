@@ -41,9 +41,9 @@ SETTINGS: Final = {
     "haqactor": "defaults",
     "rabbitmq-quorum": "quorum queues of three members, credit 2,000, 100 acknowledged at once",
     "nats-r3": "work queue streams, its own batches (fast ingest), push consumer, credit 10,000",
-    "nats-r3-always": "the same, `sync_interval: always`",
+    "nats-r3-always": "as `nats-r3`, and `sync_interval: always`",
     "redis-wait1-always": "streams, WAIT 1 behind a pipeline, `appendfsync always`, sentinels for failover",
-    "redis-wait1-everysec": "the same, `appendfsync everysec`",
+    "redis-wait1-everysec": "as `redis-wait1-always`, but `appendfsync everysec`",
     "pysyncobj": "ReplQueue, journal and dump file, the load in the leader, a tenth of the messages",
     "aio-pika": "1,000 publishes awaited at once, credit 2,000",
     "nats-py": "1,000 publishes awaited at once, credit 10,000",
@@ -130,11 +130,8 @@ def page(figures: list[dict[str, Any]], known: dict[str, str], where: str) -> st
             lines += [f"### {title}", "", *table(own, servers), ""]
     if clients:
         lines += ["## What a Python program gets", "", *table(figures, clients), ""]
-    alone = [
-        each
-        for each in figures
-        if each["name"] not in {one["name"] for one in figures if one["peer"] in names}
-    ]
+    theirs = {"ceiling_100B", *(each["name"] for each in figures if each["peer"] in names)}
+    alone = [each for each in figures if each["name"] not in theirs]
     if alone:
         lines += [
             "## haqactor alone: how cost grows, backlogs, producers, coming back",
