@@ -122,11 +122,11 @@ class Limits:
     catch_up_bytes_s: int = 64 * MIB
     uncommitted_bytes_max: int = 16 * MIB
     consumer_credit_messages: int = 512
-    consumer_credit_bytes: int = MIB
+    consumer_credit_bytes: int = 4 * MIB
     segment_bytes: int = 64 * MIB
     compress_bytes_min: int = 1024
     tail_cache_bytes: int = 32 * MIB
-    snapshot_bytes: int = 64 * MIB
+    snapshot_bytes: int = 256 * MIB
     snapshot_entries: int = 10_000
     reserve_messages: int = 4096
     grace: float = 2.0
