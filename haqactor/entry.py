@@ -92,9 +92,11 @@ def build(group: GroupId, index: Index, term: Term, kind: Kind, header: bytes, b
     """A new entry; ``body`` is copied once."""
     length = HEAD_BYTES + len(header) + len(body)
     after = _AFTER_CRC.pack(length, group, kind, 0, 0, index, term, len(header))
-    rest = b"".join((after, header, body))
-    crc = google_crc32c.value(rest)
-    return Entry(group, index, term, kind, crc.to_bytes(4, "little") + rest, HEAD_BYTES + len(header))
+    first = after + header
+    body = body if type(body) is bytes else bytes(body)
+    crc = google_crc32c.extend(google_crc32c.value(first), body)
+    frame = b"".join((crc.to_bytes(4, "little"), first, body))
+    return Entry(group, index, term, kind, frame, HEAD_BYTES + len(header))
 
 
 def parse(frame: bytes, *, unchecked: bool = False) -> Entry:
@@ -121,5 +123,5 @@ def parse_many(data: Buffer) -> Iterator[Entry]:
         length = int.from_bytes(view[at + 4 : at + 8], "little")
         if not HEAD_BYTES <= length <= min(end - at, ENTRY_BYTES_MAX):
             raise DataDamaged(f"an entry claims {length} bytes where {end - at} are left")
-        yield parse(bytes(view[at : at + length]))
+        yield parse(data if length == end and isinstance(data, bytes) else bytes(view[at : at + length]))
         at += length

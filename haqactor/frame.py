@@ -30,6 +30,10 @@ PRELUDE_BYTES: Final = _PRELUDE.size
 MAGIC: Final = 0x4A51
 _DECODED: Final = 8
 """What a header takes in memory, lists and numbers, about: so many times its bytes on the wire."""
+_JOINED_BYTES_MAX: Final = 4096
+_SMALL_BYTES: Final = 4096
+"""Reads below are put together in one buffer: each as an object of its own would take several times its
+bytes."""
 _NULL: Final = NullProbe()
 
 
@@ -51,56 +55,80 @@ class Frame(NamedTuple):
 def encode(kind: int, header: Any, *blobs: Buffer) -> bytes:
     """A frame's bytes; the blobs are joined."""
     head = codec.dumps(header)
-    rest = b"".join((_AFTER_CRC.pack(kind, 0, MAGIC, len(head)), head, *blobs))
-    return b"".join((_BEFORE.pack(len(rest) + 8, google_crc32c.value(rest)), rest))
+    rest = _AFTER_CRC.pack(kind, 0, MAGIC, len(head)) + head
+    size = sum(map(len, blobs))
+    if size <= _JOINED_BYTES_MAX:
+        rest = b"".join((rest, *blobs))
+        return _BEFORE.pack(len(rest) + 8, google_crc32c.value(rest)) + rest
+    crc = google_crc32c.value(rest)
+    parts = [blob if type(blob) is bytes else bytes(blob) for blob in blobs]
+    for part in parts:  # what is large is copied once
+        crc = google_crc32c.extend(crc, part)
+    return b"".join((_BEFORE.pack(len(rest) + size + 8, crc), rest, *parts))
 
 
 class Decoder:
     """Bytes in, frames out. Memory is bounded by one frame of ``frame_bytes_max`` and what was fed behind
     it."""
 
-    __slots__ = ("_buffer", "_fault", "_forgets", "frame_bytes_max")
+    __slots__ = ("_fault", "_forgets", "_parts", "_wanted", "frame_bytes_max", "pending_bytes")
 
     def __init__(self, frame_bytes_max: int, probe: Probe = _NULL) -> None:
         self._forgets = probe.bug("frame.rest_forgotten")
-        self._buffer = bytearray()
+        self._parts: list[bytes | bytearray] = []
+        self._wanted = 0
         self._fault: ProtocolError | None = None
         self.frame_bytes_max = frame_bytes_max
-
-    @property
-    def pending_bytes(self) -> int:
+        self.pending_bytes = 0
         """Bytes of an incomplete frame; 0 between frames."""
-        return len(self._buffer)
 
     def feed(self, data: Buffer) -> list[Frame]:
         """All frames that ``data`` completes. Raises ProtocolError; the stream is then out of step and must
         end. Good frames ahead of what is wrong are returned first: ``check``, or the next ``feed``, raises
         then."""
         self.check()
+        if self._parts:
+            self._keep(data)
+            if self.pending_bytes < self._wanted:
+                return []
+            data = b"".join(self._parts)
+            self._drop()
+        whole = data if type(data) is bytes else bytes(data)
         frames: list[Frame] = []
         try:
-            if self._buffer or not isinstance(data, bytes):
-                self._buffer += data
-                at = self._parse(self._buffer, frames)
-                del self._buffer[: len(self._buffer) if self._forgets else at]
-            else:  # most reads begin and end with a frame: nothing is kept, or copied twice
-                at = self._parse(data, frames)
-                if at < len(data) and not self._forgets:
-                    self._buffer += memoryview(data)[at:]
+            at = self._parse(whole, frames)
         except ProtocolError as error:
             self._fault = error
-            self._buffer.clear()
             if not frames:
                 raise
+            return frames
+        if at < len(whole) and not self._forgets:
+            self._keep(whole[at:])
         return frames
+
+    def _keep(self, data: Buffer) -> None:
+        """Wait for the rest; what is large is put together, and so copied, once."""
+        parts = self._parts
+        if len(data) >= _SMALL_BYTES:
+            parts.append(data if type(data) is bytes else bytes(data))
+        elif parts and type(parts[-1]) is bytearray:
+            parts[-1] += data
+        else:
+            parts.append(bytearray(data))
+        self.pending_bytes += len(data)
+
+    def _drop(self) -> None:
+        self._parts.clear()
+        self.pending_bytes = 0
 
     def check(self) -> None:
         """Raise what was wrong behind the frames that ``feed`` returned. Raises ProtocolError."""
         if self._fault is not None:
             raise self._fault
 
-    def _parse(self, buffer: bytes | bytearray, frames: list[Frame]) -> int:
-        """Take whole frames off the beginning; returns where the rest begins."""
+    def _parse(self, buffer: bytes, frames: list[Frame]) -> int:
+        """Take whole frames off the beginning; returns where the rest begins, and notes how long that is
+        going to be."""
         at, end = 0, len(buffer)
         while end - at >= PRELUDE_BYTES:
             length, crc, kind, _flags, magic, head = _PRELUDE.unpack_from(buffer, at)
@@ -111,10 +139,13 @@ class Decoder:
                     f"a frame of {length} bytes (header {head}) is over the limit of {self.frame_bytes_max}"
                 )
             if end - at < length:
-                break
-            whole = bytes(memoryview(buffer)[at + 8 : at + length])
-            if google_crc32c.value(whole) != crc:
+                self._wanted = length
+                return at
+            begin = at + PRELUDE_BYTES + head
+            first, blob = buffer[at + 8 : begin], buffer[begin : at + length]
+            if google_crc32c.extend(google_crc32c.value(first), blob) != crc:
                 raise ProtocolError("a frame's checksum is wrong")
-            frames.append(Frame(kind, codec.loads(whole[8 : 8 + head]), whole[8 + head :], head))
+            frames.append(Frame(kind, codec.loads(first[8:]), blob, head))
             at += length
+        self._wanted = PRELUDE_BYTES
         return at
