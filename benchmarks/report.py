@@ -28,15 +28,15 @@ _WIDTH: Final = 160  # of a table that goes into a file
 
 
 def finish(run: Run, turns: Sequence[Turn], *, scale: float = 1.0) -> None:
-    """Measure, show, save, and exit: with 1 if a program failed; the others' figures are written all the
-    same."""
+    """Measure, show, save, and exit: with 1 if a program failed, with 130 where the user interrupted; what
+    was measured is written all the same, for a whole run takes long."""
     figures = run.measure(turns)
     show(figures)
     for path in save(figures, scale=scale):
         run.console.print(str(path), highlight=False)
     for failure in run.failures:
         run.console.print(failure, style="red", markup=False)
-    sys.exit(1 if run.failures else 0)
+    sys.exit(130 if run.interrupted else 1 if run.failures else 0)
 
 
 def save(figures: list[Figure], *, scale: float = 1.0) -> list[Path]:

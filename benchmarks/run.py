@@ -6,7 +6,6 @@ is measured several times as often as it is; one that fails hides nothing of wha
 
 import os
 import signal
-import sys
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -45,14 +44,17 @@ class Run:
     console: Console
     figures: list[Figure] = field(default_factory=list[Figure])
     failures: list[str] = field(default_factory=list[str])
+    interrupted: bool = False
 
     def measure(self, turns: Sequence[Turn]) -> list[Figure]:
-        """Run them all; returns the medians. Exits with 130 where the user interrupts."""
+        """Run them all, or until the user interrupts; returns the medians."""
         with Progress(console=self.console, transient=True, disable=not self.console.is_terminal) as bar:
             task = bar.add_task("", total=len(turns))
             for turn in turns:
                 bar.update(task, description=f"{turn.entrant}: {turn.row}")
                 self._one(turn)
+                if self.interrupted:
+                    break
                 bar.advance(task)
         return medians(self.figures)
 
@@ -63,7 +65,8 @@ class Run:
         except BaseException as error:  # what fails must not hide what the others measured
             errors = leaves(error)
             if any(isinstance(each, KeyboardInterrupt) for each in errors):
-                sys.exit(130)
+                self.interrupted = True
+                return
             reason = str(errors[0]) if isinstance(errors[0], BenchmarkWrong) else repr(errors[0])
             self.failures.append(f"{turn.entrant}, {turn.row} failed: {reason}")
             return

@@ -28,7 +28,7 @@ class JournalConfig:
     compress_frame_bytes_max: int = 2048  #: a frame above this is taken as it is
     compress_bytes_min: int = 1024  #: less than this together is not worth it
     compress_bytes_max: int = 64 * 1024  #: more than this would hold the loop for too long
-    segments_hot: int = 4  #: sealed segments that compaction leaves alone: most messages are gone before it would copy them
+    segments_hot: int = 4  #: sealed segments that compaction leaves alone; most messages die there, uncopied
     segments_pinned_max: int = (
         16  #: beyond, the oldest is retired by copying even what no snapshot covers yet
     )

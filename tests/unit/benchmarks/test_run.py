@@ -62,14 +62,21 @@ def test_a_failure_hides_nothing() -> None:
     assert run.failures == ["haqactor, publish failed: it arrived twice"]
 
 
-def test_an_interrupt_ends_the_run() -> None:
+def test_an_interrupt_ends_the_run_and_keeps_what_was_measured() -> None:
+    async def works() -> list[Result]:
+        return [Result("start_s", 1.5, "s")]
+
     async def interrupted() -> list[Result]:
         raise KeyboardInterrupt
 
     run = Run(Console(stderr=True, quiet=True))
-    with pytest.raises(SystemExit) as ended:
-        run.measure([Turn(OURS, "Python", "start", interrupted)])
-    assert ended.value.code == 130
+    turns = [
+        Turn(OURS, "Python", row, program)
+        for row, program in (("start", works), ("disk", interrupted), ("start", works))
+    ]
+    assert [each.value for each in run.measure(turns)] == [1.5]
+    assert run.interrupted
+    assert not run.failures
 
 
 def test_a_figure_means_its_program() -> None:
