@@ -6,6 +6,7 @@ full was pushed back, and is counted, not kept for later.
 
 import argparse
 import sys
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -14,8 +15,9 @@ import trio
 import haqactor
 from benchmarks.bodies import random_bodies
 from benchmarks.clusters import check_empty, started
+from benchmarks.consumer import consuming
 from benchmarks.result import BenchmarkWrong
-from benchmarks.throughput import BATCH, IN_FLIGHT, receive_batches
+from benchmarks.throughput import BATCH, IN_FLIGHT
 from haqactor.cli.launcher import LocalCluster
 from haqactor.client.producing import IN_FLIGHT_MAX
 
@@ -25,14 +27,13 @@ SETTLED_MIN: Final = 0.8
 P99_MAX_S: Final = 1.0
 P99_GROWTH_MAX: Final = 1.5
 _TIMES: Final = 2.0
-_PRODUCERS: Final = 2  # each with a connection and a queue of its own, and a consumer
+_PRODUCERS: Final = 2  # each with a connection and a queue of its own, and a consumer in another process
 _SATURATING: Final = 1_000_000  # messages of each producer
 _DIFFERENT: Final = 100_000
 _WINDOWS: Final = 10  # minutes, where the run has its full length
 _LOOK_S: Final = 1.0
 _CALM_S: Final = 2.0
 _PATIENCE_S: Final = 30.0
-_CREDIT: Final = 10_000
 
 Leaders = dict[int, tuple[int, int]]
 """Group to node and term."""
@@ -158,11 +159,19 @@ async def _saturation(cluster: LocalCluster) -> float:
     bodies = random_bodies(_DIFFERENT, 100) * (_SATURATING // _DIFFERENT)
 
     async def both(number: int) -> None:
-        async with haqactor.connect(cluster.url) as broker, haqactor.connect(cluster.url) as consumer:
+        missing, done = len(bodies), trio.Event()
+
+        def settled(count: int) -> None:
+            nonlocal missing
+            missing -= count
+            if missing <= 0:
+                done.set()
+
+        async with haqactor.connect(cluster.url) as broker:
             queue = await broker.declare(f"saturated-{number}")
-            async with trio.open_nursery() as nursery:
-                nursery.start_soon(receive_batches, consumer.queue(queue.name), len(bodies))
-                nursery.start_soon(_send, broker, f"saturating-{number}", queue.name, bodies)
+            async with consuming(cluster.url, queue.name, settled):
+                await _send(broker, f"saturating-{number}", queue.name, bodies)
+                await done.wait()
             await check_empty(queue)
 
     begun = trio.current_time()
@@ -189,11 +198,16 @@ async def _press(cluster: LocalCluster, found: Pressed, rate: float) -> None:
     bodies = random_bodies(_DIFFERENT, 100)
     chunks = [bodies[at : at + BATCH] for at in range(0, len(bodies), BATCH)]
     names = [f"pressed-{number}" for number in range(_PRODUCERS)]
-    began = trio.current_time()
-    async with trio.open_nursery() as nursery:
-        for name in names:
-            await nursery.start(_consume, cluster, name, found, began)
+    async with haqactor.connect(cluster.url) as broker, AsyncExitStack() as stack:
+        queues = [await broker.declare(name) for name in names]
         began = trio.current_time()
+
+        def settled(count: int) -> None:
+            found.settled.append((trio.current_time() - began, count))
+
+        for name in names:
+            await stack.enter_async_context(consuming(cluster.url, name, settled))
+        nursery = await stack.enter_async_context(trio.open_nursery())
         nursery.start_soon(_keep_looking, cluster, found, began)
         async with trio.open_nursery() as offering:
             for number, name in enumerate(names):
@@ -203,6 +217,8 @@ async def _press(cluster: LocalCluster, found: Pressed, rate: float) -> None:
             while sum(count for _, count in found.settled) < sent:  # noqa: ASYNC110 - it is polled
                 await trio.sleep(_LOOK_S / 10)
         nursery.cancel_scope.cancel()
+        for queue in queues:
+            await check_empty(queue)
     arrived = sum(count for _, count in found.settled)
     if arrived != sent:
         raise BenchmarkWrong(f"{sent} messages were confirmed, {arrived} came")
@@ -226,25 +242,6 @@ async def _offer(
                 nursery.start_soon(producer.publish, found, began)
             else:
                 found.refused += 1
-
-
-async def _consume(
-    cluster: LocalCluster,
-    name: str,
-    found: Pressed,
-    began: float,
-    *,
-    task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
-) -> None:
-    async with haqactor.connect(cluster.url) as broker:
-        queue = await broker.declare(name)
-        async with queue.consume_batches(credit=_CREDIT) as batches:
-            task_status.started()
-            async for batch in batches:
-                count = len(batch.messages)
-                async with batch:
-                    pass
-                found.settled.append((trio.current_time() - began, count))
 
 
 async def _keep_looking(cluster: LocalCluster, found: Pressed, began: float) -> None:

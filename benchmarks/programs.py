@@ -8,7 +8,7 @@ from typing import Final
 
 import trio
 
-from benchmarks import beside, ceiling, comeback, failover, footprint, latency, throughput
+from benchmarks import beside, ceiling, comeback, failover, footprint, latency, scale, throughput
 from benchmarks.clusters import OUT
 from benchmarks.result import Result
 
@@ -60,6 +60,31 @@ PROGRAMS: Final[dict[str, tuple[tuple[str, ...], Callable[[], Awaitable[list[Res
             "beside_alone_p99_ms",
         ),
         beside.beside_load,
+    ),
+    "cold-readers-beside-load": (
+        (
+            "cold_read_mb_s",
+            "cold_beside_load",
+            "cold_beside_throughput",
+            "cold_beside_p99",
+            "cold_beside_p99_ms",
+            "cold_alone_p99_ms",
+        ),
+        beside.cold_readers_beside_load,
+    ),
+    "ten-million": (
+        (
+            "rss_10M_mb",
+            "rss_10M_idle_mb",
+            "rss_10M_beside_cache_mb",
+            "restart_10M_clean_s",
+            "restart_10M_crash_s",
+        ),
+        scale.ten_million,
+    ),
+    "ten-thousand-queues": (
+        ("declare_10000_queues_s", "rss_10000_queues_mb", "idle_cpu_10000_queues"),
+        scale.ten_thousand_queues,
     ),
 }
 """Program to the figures it gives, in the order in which they run."""
