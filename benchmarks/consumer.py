@@ -50,7 +50,7 @@ async def consuming(url: str, queue: str, settled: Callable[[int], None]) -> Asy
     async with trio.open_nursery() as nursery:
         process = await trio.lowlevel.open_process(command, stdout=subprocess.PIPE)
         try:
-            nursery.start_soon(_hear, process, settled)
+            nursery.start_soon(hear, process, settled)
             yield
         finally:
             process.kill()
@@ -59,7 +59,8 @@ async def consuming(url: str, queue: str, settled: Callable[[int], None]) -> Asy
         nursery.cancel_scope.cancel()
 
 
-async def _hear(process: trio.Process, settled: Callable[[int], None]) -> None:
+async def hear(process: trio.Process, settled: Callable[[int], None]) -> None:
+    """Tell ``settled`` of each number, until the process ends."""
     if process.stdout is None:
         raise RuntimeError("the consumer's output is not a pipe")
     rest = b""

@@ -10,7 +10,7 @@ import os
 import random
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
@@ -43,13 +43,22 @@ _BLOCK: Final = 512  # bytes of st_blocks' unit
 @dataclass(slots=True, kw_only=True)
 class Found:
     """Bytes. ``most``: what the fullest node's files took at their worst, from the moment at which the unread
-    queue was full. ``ended``: the same at the end. ``passed``: published, consumed and acknowledged."""
+    queue was full. ``ended``: the same at the end. ``passed``: published, consumed and acknowledged.
+    ``looks``: when (seconds), and what had passed by then."""
 
     unread: int
     passed: int = 0
     most: int = 0
     ended: int = 0
     seconds: float = 0.0
+    looks: list[tuple[float, int]] = field(default_factory=list[tuple[float, int]])
+
+    def most_within(self, seconds: float) -> int:
+        """The most that passed in so long."""
+        return max(
+            passed - next(old for when, old in self.looks if when >= at - seconds)
+            for at, passed in self.looks
+        )
 
     @property
     def share(self) -> float:
@@ -166,6 +175,7 @@ async def _keep_looking(cluster: LocalCluster, found: Found, look: Callable[[Fou
     while True:
         found.ended = max(allocated(node) for node in cluster.nodes)
         found.most = max(found.most, found.ended)
+        found.looks.append((trio.current_time(), found.passed))
         look(found)
         await trio.sleep(_LOOK_S)
 
