@@ -1,6 +1,6 @@
 """``python -m benchmarks.pressure``: twice as much as a cluster can do is offered to it for ten minutes.
 
-One rule: offers come at even times, whatever becomes of those before; one that finds its producer's window
+One rule: offers come at an even rate, whatever becomes of those before; one that finds its producer's window
 full was pushed back, and is counted, not kept for later.
 """
 
@@ -32,6 +32,7 @@ _SATURATING: Final = 1_000_000  # messages of each producer
 _DIFFERENT: Final = 100_000
 _WINDOWS: Final = 10  # minutes, where the run has its full length
 _LOOK_S: Final = 1.0
+_TICK_S: Final = 0.001
 _CALM_S: Final = 2.0
 _PATIENCE_S: Final = 30.0
 
@@ -128,12 +129,13 @@ class _Producer:
         self._number = 0
 
     def takes(self) -> bool:
-        """Is there room for one more?"""
-        return self._under_way < IN_FLIGHT_MAX
+        """Is there room for one more? Then it is taken."""
+        room = self._under_way < IN_FLIGHT_MAX
+        self._under_way += room
+        return room
 
     async def publish(self, found: Pressed, began: float) -> None:
         """One batch, accepted now."""
-        self._under_way += 1
         self._number += 1
         accepted = trio.current_time()
         await self._producer.publish_many(self._queue, self._chunks[self._number % len(self._chunks)])
@@ -235,13 +237,15 @@ async def _offer(
     ):
         producer = _Producer(named, queue, chunks)
         began, number = trio.current_time(), 0
-        while (due := number * BATCH / rate) < found.seconds:
-            await trio.sleep_until(began + due)
-            number += 1
-            if producer.takes():
-                nursery.start_soon(producer.publish, found, began)
-            else:
-                found.refused += 1
+        while (since := trio.current_time() - began) < found.seconds:
+            due = int(since * rate / BATCH)  # also what this program came too late for: that is offered, too
+            for _ in range(number, due):
+                if producer.takes():
+                    nursery.start_soon(producer.publish, found, began)
+                else:
+                    found.refused += 1
+            number = due
+            await trio.sleep(_TICK_S)
 
 
 async def _keep_looking(cluster: LocalCluster, found: Pressed, began: float) -> None:
