@@ -1,8 +1,8 @@
-"""What a node that comes back costs those who are served meanwhile: it lost its journal, and takes a gigabyte
-of live messages while others publish and consume at half of what the cluster can do.
+"""What a gigabyte of old messages costs those who are served meanwhile, who publish and consume at half of
+what the cluster can do: a node that lost its journal takes it, or somebody reads it from the disks.
 
 One rule: with and without are measured in one run, under one load that never pauses: before the node comes
-back, while it does, and after.
+back or the reader comes, while it does, and after.
 """
 
 from collections.abc import AsyncGenerator
@@ -13,8 +13,9 @@ import trio
 
 import haqactor
 from benchmarks.bodies import random_bodies
-from benchmarks.clusters import started
+from benchmarks.clusters import check_empty, started
 from benchmarks.comeback import caught_up, fill, lose_journal
+from benchmarks.consumer import consuming
 from benchmarks.result import QUICK, BenchmarkWrong, Result, check_same
 from benchmarks.throughput import BATCH, receive_batches, send_batches
 
@@ -111,6 +112,53 @@ async def beside_load() -> list[Result]:
         Result("beside_p99", with_s / without_s, "x"),
         Result("beside_p99_ms", with_s * 1e3, "ms"),
         Result("beside_alone_p99_ms", without_s * 1e3, "ms"),
+    ]
+
+
+async def cold_readers_beside_load() -> list[Result]:
+    """``cold_read_mb_s``: a consumer in a process of its own takes the gigabyte, of which no cache holds
+    anything, from the node that leads the load's group, beside the load. ``cold_beside_throughput``,
+    ``cold_beside_p99``: what the load got meanwhile, by what it got without; ``cold_beside_p99_ms``,
+    ``cold_alone_p99_ms``: the wait for a confirm, with and without."""
+    async with (
+        started() as cluster,
+        haqactor.connect(cluster.url) as broker,
+        haqactor.connect(cluster.url) as consumer,
+    ):
+        large = await broker.declare("large")
+        megabytes = await fill(cluster, broker, large)
+        info = await large.info()
+        queue = await _in_group(broker, info.group)
+        load = Load(await _saturation(broker, consumer.queue(queue.name)) * _SHARE)
+        missing, done = info.ready, trio.Event()
+
+        def settled(count: int) -> None:
+            nonlocal missing
+            missing -= count
+            if missing <= 0:
+                done.set()
+
+        async with _under(load, broker, consumer.queue(queue.name)):
+            await trio.sleep(_SETTLE_S)
+            before = await _window(_ALONE_S)
+            begun = trio.current_time()
+            async with consuming(cluster.url, large.name, settled):
+                await done.wait()
+            ended = trio.current_time()
+            await trio.sleep(_SETTLE_S)
+            after = await _window(_ALONE_S)
+        await check_empty(large)
+        if (await queue.info()).leader != info.leader:
+            raise BenchmarkWrong("the load's leader changed: with and without are not the same")
+    beside = (begun, ended)
+    with_s, without_s = load.p99_s(beside), load.p99_s(before, after)
+    return [
+        Result("cold_read_mb_s", megabytes / (ended - begun), "MB/s"),
+        Result("cold_beside_load", load.rate, "msg/s offered"),
+        Result("cold_beside_throughput", load.throughput(beside) / load.throughput(before, after), "x"),
+        Result("cold_beside_p99", with_s / without_s, "x"),
+        Result("cold_beside_p99_ms", with_s * 1e3, "ms"),
+        Result("cold_alone_p99_ms", without_s * 1e3, "ms"),
     ]
 
 

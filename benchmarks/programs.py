@@ -20,6 +20,7 @@ from benchmarks import (
     partition,
     producers,
     restarts,
+    scale,
     throughput,
 )
 from benchmarks.clusters import OUT
@@ -114,6 +115,31 @@ PROGRAMS: Final[dict[str, tuple[tuple[str, ...], Callable[[], Awaitable[list[Res
     "slow-consumer": (("slow_consumer_beside", "slow_consumer_throughput"), backlog.slow_consumer),
     "cost-of-batches": (_costs(*(f"batch_{batch}" for batch in cost.BATCHES)), cost.cost_of_batches),
     "cost-of-sizes": (_costs(*cost.SIZES), cost.cost_of_sizes),
+    "cold-readers-beside-load": (
+        (
+            "cold_read_mb_s",
+            "cold_beside_load",
+            "cold_beside_throughput",
+            "cold_beside_p99",
+            "cold_beside_p99_ms",
+            "cold_alone_p99_ms",
+        ),
+        beside.cold_readers_beside_load,
+    ),
+    "ten-million": (
+        (
+            "rss_10M_mb",
+            "rss_10M_idle_mb",
+            "rss_10M_beside_cache_mb",
+            "restart_10M_clean_s",
+            "restart_10M_crash_s",
+        ),
+        scale.ten_million,
+    ),
+    "ten-thousand-queues": (
+        ("declare_10000_queues_s", "rss_10000_queues_mb", "idle_cpu_10000_queues"),
+        scale.ten_thousand_queues,
+    ),
 }
 """Program to the figures it gives, in the order in which they run."""
 

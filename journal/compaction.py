@@ -53,10 +53,14 @@ class Compactor:
     def __init__(self, store: Store) -> None:
         self._store = store
         self._turn = trio.Lock()
+        self._puts_off: Callable[[GroupId], bool] = lambda _group: False
 
-    async def step(self) -> bool:
-        """Retire or merge once; False when there is nothing to do (or no space to do it)."""
+    async def step(self, puts_off: Callable[[GroupId], bool]) -> bool:
+        """Retire or merge once; False when there is nothing to do (or no space to do it). ``puts_off``: does
+        a group take no snapshot for now? It would hold a segment, and all that others wrote to it, for as
+        long; so what no snapshot of it covers yet is copied as well."""
         async with self._turn:
+            self._puts_off = puts_off
             try:
                 await self._release_snapshots()
                 return await self._retire() or await self._merge()
@@ -97,8 +101,14 @@ class Compactor:
         snapshots = [*([] if group.snapshot is None else [group.snapshot]), *group.retired_snapshots]
         await self._store.remove([*group.cold.values(), *[snapshot.file for snapshot in snapshots]])
 
-    async def _copy(self, group: Group, locations: Iterable[Location]) -> Moved | None:
-        """Copy frames as they are, bounded pieces at a time. None where there is nothing."""
+    async def _copy(
+        self,
+        group: Group,
+        locations: Iterable[Location],
+        between: Callable[[], Awaitable[object]] = trio.lowlevel.checkpoint,
+    ) -> Moved | None:
+        """Copy frames as they are, bounded pieces at a time, with ``between`` after each. None where there is
+        nothing."""
         store = self._store
         generation = group.generation
         writer: ColdWriter | None = None
@@ -112,7 +122,7 @@ class Compactor:
                     )
                 await writer.add(entries)
                 store.counters.bytes_copied += sum(entry.size for entry in entries)
-                await trio.lowlevel.checkpoint()
+                await between()
             if writer is None:
                 return None
             ref = await writer.finish()
@@ -131,12 +141,22 @@ class Compactor:
             return False
         oldest = sealed[0]
         forced = len(sealed) > store.config.segments_pinned_max
-        if not forced and any(self._pins(group, {oldest.number}) for group in store.groups.values()):
+        pinned = [group.id for group in store.groups.values() if self._pins(group, {oldest.number})]
+        if not forced and not all(map(self._puts_off, pinned)):
             return False
+        if pinned and not forced:
+            store.probe.mark("journal.retired_beside_a_snapshot_put_off")
         if forced:
             store.probe.mark("journal.retired_by_force")
         await self._retire_segment(oldest, oldest.number + 1)
         return True
+
+    async def _retire_meanwhile(self) -> None:
+        """A merge that copies a gigabyte takes long, and no segment may wait for that: beside a busy journal
+        they would be many by then."""
+        await trio.lowlevel.checkpoint()
+        if await self._retire():
+            self._store.probe.mark("journal.retired_during_a_merge")
 
     async def evacuate(self, before: int, put_aside: Callable[[DataFile], Awaitable[bool]]) -> None:
         """Retire every segment with a number below ``before``, whatever holds it: their blocks are not all
@@ -240,7 +260,7 @@ class Compactor:
         async with AsyncExitStack() as stack:
             for file in files:  # an installation may put them aside meanwhile
                 await stack.enter_async_context(file.held())
-            moved = await self._copy(group, _living(group, files, group.keep))
+            moved = await self._copy(group, _living(group, files, group.keep), self._retire_meanwhile)
         store.probe.mark("journal.cold_files_merged")
         present = [] if moved is None else [moved]
 

@@ -33,7 +33,7 @@ class JournalConfig:
         16  #: beyond, the oldest is retired by copying even what no snapshot covers yet
     )
     cold_files_max: int = (
-        8  #: cold segments of one group before neighbours merge whatever their share of dead bytes
+        16  #: cold segments of one group before neighbours merge whatever their share of dead bytes
     )
     copy_bytes: int = 1024 * 1024  #: read and written at once while copying; a checkpoint follows each
     read_gap_bytes: int = 16 * 1024  #: two frames nearer than this are fetched by one pread

@@ -394,10 +394,10 @@ class Journal:
 
     # -- space and health
 
-    async def compact(self) -> bool:
-        """One bounded step of giving space back; False when there is nothing to do. Raises StorageFailed,
-        DataDamaged."""
-        return await self._compactor.step()
+    async def compact(self, puts_off: Callable[[GroupId], bool] = lambda _group: False) -> bool:
+        """One bounded step of giving space back; False when there is nothing to do. ``puts_off``: is this
+        group's next snapshot not to be waited for? Raises StorageFailed, DataDamaged."""
+        return await self._compactor.step(puts_off)
 
     def wanted_snapshots(self) -> tuple[GroupId, ...]:
         """Groups whose entries above their snapshot hold up the retirement of the oldest segments."""

@@ -176,13 +176,14 @@ class Applier:
         limits = self.actor.context.limits
         entries = self.applied - self._snapshot_at
         due = entries >= limits.snapshot_entries or self._snapshot_bytes >= limits.snapshot_bytes
-        if (due and not self._feeds()) or self.actor.context.env.probe.buggify("nodes.early_snapshot"):
+        if (due and not self.feeds()) or self.actor.context.env.probe.buggify("nodes.early_snapshot"):
             self.snapshot()
 
-    def _feeds(self) -> bool:
+    def feeds(self) -> bool:
         """Would a follower lose its place by a snapshot, which takes the log away behind the one that it is
         being given? It would begin anew, and again, where what it takes is large and the group busy. Putting
-        off costs no more of the disk than what was sent: that goes faster than the log grows (``Pace``)."""
+        off costs no more of the disk than what was sent: that goes faster than the log grows (``Pace``); and
+        it holds none of what other groups wrote meanwhile (``Compactor.step``)."""
         actor = self.actor
         limits = actor.context.limits
         if not actor.core.is_leader or self._snapshot_bytes >= limits.snapshot_bytes + self.fed_bytes:
@@ -217,7 +218,7 @@ class Applier:
 
     def wanted(self, now: int) -> None:
         """The journal's oldest segment waits for a snapshot of this group."""
-        if not self._feeds():
+        if not self.feeds():
             self.snapshot()
 
     async def _snapshot_task(self, meta: SnapshotMeta, chunks: Any, live: list[tuple[Index, Index]]) -> None:

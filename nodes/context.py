@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 
 _DESCRIPTORS_RESERVED: Final = 64
-_DESCRIPTORS_OF_GROUP: Final = 12
+_DESCRIPTORS_OF_GROUP: Final = 20
 PEEKS_AT_ONCE: Final = 4
 """Of one node: each holds a few MiB."""
 PEEKS_WAITING_MAX: Final = 256

@@ -277,6 +277,7 @@ class Node:
         nursery.start_soon(context.timers.run)
         nursery.start_soon(self.beats.run)
         nursery.start_soon(Balancer(context).run)
+        nursery.start_soon(self._want_snapshots)
         nursery.start_soon(self._compact)
         nursery.start_soon(self._scrub)
 
@@ -340,7 +341,8 @@ class Node:
                     context.count("scrub_rounds")
                     break
 
-    async def _compact(self) -> None:
+    async def _want_snapshots(self) -> None:
+        """Of groups that hold up the oldest segment; beside the compaction, whose steps may take long."""
         context = self.context
         while context is not None:
             await trio.sleep(_COMPACT_EVERY_S)
@@ -348,8 +350,18 @@ class Node:
                 actor = context.groups.get(group)
                 if actor is not None:
                     actor.mailbox.put_once(actor.applier.wanted)
-            while await context.journal.compact():
+
+    async def _compact(self) -> None:
+        context = self.context
+        while context is not None:
+            await trio.sleep(_COMPACT_EVERY_S)
+            while await context.journal.compact(self._puts_off):
                 context.count("compactions")
+
+    def _puts_off(self, group: GroupId) -> bool:
+        """Does it take no snapshot, though the journal waits for one?"""
+        actor = None if self.context is None else self.context.groups.get(group)
+        return actor is not None and actor.applier.feeds()
 
     # -- for clients and whoever holds the node
 

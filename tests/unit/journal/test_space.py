@@ -95,6 +95,57 @@ async def test_what_nobody_snapshots_is_copied_only_beyond_the_bound() -> None:
         assert journal.recovered[G].runs == ((1, 1), (5, 2))
 
 
+async def test_a_group_that_puts_its_snapshot_off_holds_no_segment_of_others() -> None:
+    """What none of its snapshots covers is copied. A group that only has not come to it yet is waited for."""
+    other = GroupId(2)
+    disk = MemoryDisk()
+    async with running(disk) as journal:
+        ledger = Ledger(journal)
+        await fill(ledger, 2, 1, 3)
+        await fill(ledger, 1, 1, 40)
+        assert not await journal.compact(lambda group: group == other)
+        await journal.save_snapshot(G, meta(40), chunks(), [])
+        assert journal.wanted_snapshots() == (other,)
+        assert not await journal.compact()
+        assert journal.statistics().segments > 4
+        while await journal.compact(lambda group: group == other):
+            pass
+        assert journal.statistics().segments == 1
+        assert await indexes(journal, 2) == [1, 2, 3]
+    async with running(disk) as journal:
+        assert await indexes(journal, 2) == [1, 2, 3]
+        assert journal.recovered[other].runs == ((1, 1),)
+
+
+async def test_a_segment_does_not_wait_for_a_merge() -> None:
+    """It goes between two pieces of what is copied; else a busy journal would have many by the end. Here the
+    group that held them has its snapshot from the second piece on."""
+    looks: list[GroupId] = []
+
+    def puts_off(group: GroupId) -> bool:
+        looks.append(group)
+        return len(looks) > 2
+
+    disk = MemoryDisk()
+    async with running(disk, replace(SMALL, copy_bytes=512)) as journal:
+        ledger = Ledger(journal)
+        await fill(ledger, 1, 1, 40)
+        await journal.save_snapshot(G, meta(40), chunks(), [span(1, 40)])
+        await settle(journal)
+        journal.live(G, [span(at, at) for at in range(1, 38, 3)])
+        await fill(ledger, 2, 1, 40)
+        before = journal.statistics()
+        assert before.segments > 4
+        assert await journal.compact(puts_off)
+        after = journal.statistics()
+        assert after.segments_retired > before.segments_retired
+        await settle(journal)
+        assert await indexes(journal) == list(range(1, 38, 3))
+    async with running(disk) as journal:
+        assert await indexes(journal) == list(range(1, 38, 3))
+        assert await indexes(journal, 2) == list(range(1, 41))
+
+
 async def test_neighbours_under_half_live_merge_and_dead_ones_go() -> None:
     disk = MemoryDisk()
     async with running(disk) as journal:
