@@ -126,7 +126,7 @@ class Limits:
     segment_bytes: int = 64 * MIB
     compress_bytes_min: int = 1024
     tail_cache_bytes: int = 32 * MIB
-    snapshot_bytes: int = 256 * MIB
+    snapshot_bytes: int = 64 * MIB
     snapshot_entries: int = 10_000
     reserve_messages: int = 4096
     grace: float = 2.0

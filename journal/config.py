@@ -28,14 +28,14 @@ class JournalConfig:
     compress_frame_bytes_max: int = 2048  #: a frame above this is taken as it is
     compress_bytes_min: int = 1024  #: less than this together is not worth it
     compress_bytes_max: int = 64 * 1024  #: more than this would hold the loop for too long
-    segments_hot: int = 4  #: sealed segments that compaction leaves alone; most messages die there, uncopied
+    segments_hot: int = 1  #: sealed segments that compaction leaves alone
     segments_pinned_max: int = (
         16  #: beyond, the oldest is retired by copying even what no snapshot covers yet
     )
     cold_files_max: int = (
         16  #: cold segments of one group before neighbours merge whatever their share of dead bytes
     )
-    copy_bytes: int = 1024 * 1024  #: read and written at once while copying; a checkpoint follows each
+    copy_bytes: int = 256 * 1024  #: read and written at once while copying; a checkpoint follows each
     read_gap_bytes: int = 16 * 1024  #: two frames nearer than this are fetched by one pread
     read_bytes_max: int = 1024 * 1024  #: one pread of several frames
     scrub_bytes: int = 1024 * 1024  #: re-read by one scrub step

@@ -22,7 +22,7 @@ LIMITS: dict[str, float | int] = {
     "message_bytes_max": 65_536,
 }
 QUEUES = ["one", "two", "three", "four"]
-ROUNDS = 100
+ROUNDS = 40
 EVERY = 7  # of so many messages one stays
 
 

@@ -21,7 +21,7 @@ from haqactor.env import Buffer
 from haqactor.runtime.real.fd import size_of, write_all
 
 HELPER: Final = Path(__file__).with_name("sync_helper.py")
-LARGE: Final = 4 << 20
+LARGE: Final = 1 << 22
 """Bytes above which copying into the page cache (about 0.2 ms a MiB) is moved to a thread."""
 _ANSWER: Final = struct.Struct("=i")
 
