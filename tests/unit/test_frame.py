@@ -1,5 +1,6 @@
 """Frames: any chunking gives the same frames; whatever is wrong is refused before it costs memory."""
 
+import tracemalloc
 from typing import Any
 
 import pytest
@@ -94,3 +95,29 @@ def test_a_header_counts_as_what_it_takes() -> None:
     (small,) = Decoder(100_000).feed(encode(7, [1, 2], b"x" * 1_000))
     assert large.size > len(encode(7, [1, rows]))
     assert 1_000 < small.size < 1_100
+
+
+def test_a_frame_in_small_pieces_takes_little_more_than_its_bytes() -> None:
+    body = bytes(256 * 1024)
+    data = encode(7, [1], body)
+    decoder = Decoder(1 << 20)
+    tracemalloc.start()
+    try:
+        frames = [frame for at in range(0, len(data), 8) for frame in decoder.feed(data[at : at + 8])]
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert [frame.blob for frame in frames] == [body]
+    assert peak < 4 * len(body)  # an object for each piece would be twelve times as much
+
+
+@pytest.mark.parametrize("cut", [1, 15, 16, 17, 5_000, 70_000])
+def test_large_frames_cut_anywhere(cut: int) -> None:
+    bodies = [bytes([number]) * size for number, size in enumerate((0, 10_000, 100, 150_000, 1, 70_000))]
+    data = b"".join(encode(number, [number], body) for number, body in enumerate(bodies))
+    decoder = Decoder(1 << 20)
+    frames = [frame for at in range(0, len(data), cut) for frame in decoder.feed(data[at : at + cut])]
+    assert [(frame.kind, frame.header, frame.blob) for frame in frames] == [
+        (number, [number], body) for number, body in enumerate(bodies)
+    ]
+    assert decoder.pending_bytes == 0
