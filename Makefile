@@ -38,7 +38,7 @@ NODES ?= 3
 overload: DURATION ?= 60
 SCENARIOS ?=
 
-.PHONY: test lint types layers unit fuzz sim sim-bench guarantees chaos overload demo bench bench-peers-install docs format lock clean
+.PHONY: test lint types layers unit fuzz sim sim-bench guarantees chaos overload demo bench slow-queue pressure bench-peers-install docs format lock clean
 
 $(STAMP): requirements.lock pyproject.toml
 	@printf '==> making %s with %s (a minute or two the first time)\n' "$(VENV)" "$(PYTHON)"
@@ -95,6 +95,12 @@ overload: $(STAMP)
 
 bench: $(STAMP)
 	@$(BIN)/python -m benchmarks
+
+slow-queue: $(STAMP)
+	@$(BIN)/python -m benchmarks.slow_queue
+
+pressure: $(STAMP)
+	@$(BIN)/python -m benchmarks.pressure
 
 bench-peers-install: $(STAMP)
 	@$(BIN)/python -m benchmarks.peers.install

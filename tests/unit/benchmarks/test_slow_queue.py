@@ -47,7 +47,9 @@ def test_preallocated_and_deleted_files_count(tmp_path: Path) -> None:
 
 
 def test_the_most_that_passed() -> None:
-    found = Found(unread=100, most=140, looks=[(0.0, 0), (0.5, 10), (1.0, 40), (1.5, 45), (2.0, 50)])
+    looks = [(0.0, 0, 120), (0.5, 10, 140), (1.0, 40, 110), (1.5, 45, 111), (2.0, 50, 110)]
+    found = Found(unread=100, most=140, looks=looks)
     assert found.most_within(0.5) == 30
     assert found.most_within(1.0) == 40
     assert found.share == 1.4
+    assert found.usual == 111
