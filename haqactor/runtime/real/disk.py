@@ -12,6 +12,7 @@ from haqactor.env import DiskError, LockHeld
 from haqactor.runtime.real.fd import NO_DESCRIPTORS, disk_error, fill_with_zeroes, read_all
 from haqactor.runtime.real.file import RealFile
 from haqactor.runtime.real.switching import switch_threads_fairly
+from haqactor.runtime.real.sync_auto import AutoSyncer
 from haqactor.runtime.real.sync_process import ProcessSyncer
 from haqactor.runtime.real.syncing import InlineSyncer, Sync, Syncer, ThreadSyncer, YieldSyncer
 
@@ -48,9 +49,10 @@ class _Pool:
                 return YieldSyncer()
             case "inline":
                 return InlineSyncer()
-            case "process":
+            case "auto" | "process":
                 try:
-                    return await trio.to_thread.run_sync(ProcessSyncer.start)
+                    process = await trio.to_thread.run_sync(ProcessSyncer.start)
+                    return process if self._sync == "process" else AutoSyncer(process)
                 except OSError as error:
                     if error.errno in NO_DESCRIPTORS:
                         return ThreadSyncer()  # which needs none; slower, until a helper is to be had again
@@ -62,8 +64,11 @@ class _Pool:
     def give_back(self, syncer: Syncer) -> None:
         """Keep one for the next write; one that failed, or is too many, ends."""
         self._lent.remove(syncer)
-        stopgap = self._sync == "process" and not isinstance(syncer, ProcessSyncer)
-        if self._free or stopgap or (isinstance(syncer, ProcessSyncer) and syncer.broken):
+        if isinstance(syncer, AutoSyncer | ProcessSyncer):
+            spent = syncer.broken
+        else:
+            spent = self._sync in ("auto", "process")  # a stopgap
+        if self._free or spent:
             syncer.close()
         else:
             self._free.append(syncer)
@@ -86,7 +91,7 @@ class RealDisk:
 
     __slots__ = ("_fair", "_limiter", "_pool")
 
-    def __init__(self, *, sync: Sync = "process", fair_threads: bool = True) -> None:
+    def __init__(self, *, sync: Sync = "auto", fair_threads: bool = True) -> None:
         self._limiter = trio.CapacityLimiter(THREADS)
         self._pool = _Pool(sync)
         self._fair = fair_threads
