@@ -285,6 +285,11 @@ def main() -> None:
         f"MB {[round(each / 1e6) for each in second]}, then {[round(each / 1e6) for each in last]} "
         f"({found.rss_growth:.3f}); {found.changes} changes of leaders"
     )
+    for window in [
+        (at * found.seconds / _WINDOWS, (at + 1) * found.seconds / _WINDOWS) for at in range(_WINDOWS)
+    ]:
+        megabytes = " ".join(f"{each / 1e6:.1f}" for each in found.rss(window))
+        print(f"from {window[0]:g} s: p99 {found.p99_s(window) * 1e3:.0f} ms, memory in MB {megabytes}")
     for line in found.broken():
         print(f"BROKEN: {line}")
     sys.exit(bool(found.broken()))
