@@ -171,7 +171,7 @@ async def _saturation(cluster: LocalCluster) -> float:
 
         async with haqactor.connect(cluster.url) as broker:
             queue = await broker.declare(f"saturated-{number}")
-            async with consuming(cluster.url, queue.name, settled):
+            async with consuming(cluster.url, queue.name, settled, len(bodies)):
                 await _send(broker, f"saturating-{number}", queue.name, bodies)
                 await done.wait()
             await check_empty(queue)
@@ -219,6 +219,9 @@ async def _press(cluster: LocalCluster, found: Pressed, rate: float) -> None:
             while sum(count for _, count in found.settled) < sent:  # noqa: ASYNC110 - it is polled
                 await trio.sleep(_LOOK_S / 10)
         nursery.cancel_scope.cancel()
+        with trio.move_on_after(_PATIENCE_S):  # the last acknowledgements may be on their way yet
+            while any([(await queue.info()).leased for queue in queues]):  # noqa: ASYNC110 - it is polled
+                await trio.sleep(_LOOK_S / 10)
         for queue in queues:
             await check_empty(queue)
     arrived = sum(count for _, count in found.settled)
