@@ -142,7 +142,7 @@ async def cold_readers_beside_load() -> list[Result]:
             await trio.sleep(_SETTLE_S)
             before = await _window(_ALONE_S)
             begun = trio.current_time()
-            async with consuming(cluster.url, large.name, settled):
+            async with consuming(cluster.url, large.name, settled, missing):
                 await done.wait()
             ended = trio.current_time()
             await trio.sleep(_SETTLE_S)

@@ -1,7 +1,8 @@
-"""``python -m benchmarks.consumer URL QUEUE``: consume and acknowledge in a process of its own, as programs
-do; beside a producer in one process it would wait for that one, not for the cluster.
+"""``python -m benchmarks.consumer URL QUEUE COUNT``: consume and acknowledge in a process of its own, as
+programs do; beside a producer in one process it would wait for that one, not for the cluster.
 
-One rule: each line that it writes is a number: of messages that were acknowledged since the last one.
+One rule: each line that it writes is a number: of messages that it settled since the last one. The last line
+comes when all of them are confirmed.
 """
 
 import subprocess
@@ -18,35 +19,44 @@ CREDIT: Final = 10_000
 _TELL_S: Final = 0.05
 
 
-async def consume(url: str, queue: str) -> None:
-    """Until it is killed."""
-    acknowledged = 0
+async def consume(url: str, queue: str, count: int) -> None:
+    """``count`` messages; 0: until it is killed."""
+    settled = told = 0
 
-    async def tell() -> None:
-        nonlocal acknowledged
+    def tell() -> None:
+        nonlocal told
+        if settled > told:
+            print(settled - told, flush=True)
+            told = settled
+
+    async def keep_telling() -> None:
         while True:
             await trio.sleep(_TELL_S)
-            if acknowledged:
-                count, acknowledged = acknowledged, 0
-                print(count, flush=True)
+            tell()
 
-    async with (
-        haqactor.connect(url) as broker,
-        broker.queue(queue).consume_batches(credit=CREDIT) as batches,
-        trio.open_nursery() as nursery,
-    ):
-        nursery.start_soon(tell)
-        async for batch in batches:
-            count = len(batch.messages)
-            async with batch:
-                pass
-            acknowledged += count
+    async with haqactor.connect(url) as broker:
+        async with (
+            broker.queue(queue).consume_batches(credit=CREDIT) as batches,
+            trio.open_nursery() as nursery,
+        ):
+            nursery.start_soon(keep_telling)
+            async for batch in batches:
+                more = len(batch.messages)
+                async with batch:
+                    pass
+                settled += more
+                if settled == count:
+                    nursery.cancel_scope.cancel()
+        tell()
 
 
 @asynccontextmanager
-async def consuming(url: str, queue: str, settled: Callable[[int], None]) -> AsyncGenerator[None]:
-    """Have a process consume the queue meanwhile; ``settled`` is told of what it acknowledged."""
-    command = [sys.executable, "-m", "benchmarks.consumer", url, queue]
+async def consuming(
+    url: str, queue: str, settled: Callable[[int], None], count: int = 0
+) -> AsyncGenerator[None]:
+    """Have a process consume the queue meanwhile; ``settled`` is told of what it acknowledged. ``count``: see
+    ``consume``."""
+    command = [sys.executable, "-m", "benchmarks.consumer", url, queue, str(count)]
     async with trio.open_nursery() as nursery:
         process = await trio.lowlevel.open_process(command, stdout=subprocess.PIPE)
         try:
@@ -71,4 +81,4 @@ async def hear(process: trio.Process, settled: Callable[[int], None]) -> None:
 
 
 if __name__ == "__main__":
-    trio.run(consume, sys.argv[1], sys.argv[2])
+    trio.run(consume, sys.argv[1], sys.argv[2], int(sys.argv[3]))

@@ -171,7 +171,7 @@ async def _saturation(cluster: LocalCluster) -> float:
 
         async with haqactor.connect(cluster.url) as broker:
             queue = await broker.declare(f"saturated-{number}")
-            async with consuming(cluster.url, queue.name, settled):
+            async with consuming(cluster.url, queue.name, settled, len(bodies)):
                 await _send(broker, f"saturating-{number}", queue.name, bodies)
                 await done.wait()
             await check_empty(queue)
@@ -219,6 +219,9 @@ async def _press(cluster: LocalCluster, found: Pressed, rate: float) -> None:
             while sum(count for _, count in found.settled) < sent:  # noqa: ASYNC110 - it is polled
                 await trio.sleep(_LOOK_S / 10)
         nursery.cancel_scope.cancel()
+        with trio.move_on_after(_PATIENCE_S):  # the last acknowledgements may be on their way yet
+            while any([(await queue.info()).leased for queue in queues]):  # noqa: ASYNC110 - it is polled
+                await trio.sleep(_LOOK_S / 10)
         for queue in queues:
             await check_empty(queue)
     arrived = sum(count for _, count in found.settled)
@@ -285,6 +288,11 @@ def main() -> None:
         f"MB {[round(each / 1e6) for each in second]}, then {[round(each / 1e6) for each in last]} "
         f"({found.rss_growth:.3f}); {found.changes} changes of leaders"
     )
+    for window in [
+        (at * found.seconds / _WINDOWS, (at + 1) * found.seconds / _WINDOWS) for at in range(_WINDOWS)
+    ]:
+        megabytes = " ".join(f"{each / 1e6:.1f}" for each in found.rss(window))
+        print(f"from {window[0]:g} s: p99 {found.p99_s(window) * 1e3:.0f} ms, memory in MB {megabytes}")
     for line in found.broken():
         print(f"BROKEN: {line}")
     sys.exit(bool(found.broken()))
