@@ -1,6 +1,7 @@
 """The check of determinism passes what is decided by its seed, and shows where something else is not."""
 
 import os
+import re
 
 from haqactor.sim.search import selfcheck as module
 from haqactor.sim.search.selfcheck import cores, digests, selfcheck
@@ -38,7 +39,7 @@ def test_a_difference_is_found_and_shown() -> None:
     (bad,) = found.mismatches
     assert bad.seed == 5
     assert len({*bad.hash_seeds}) == 3
-    assert "part at event 3: they differ in kind" in bad.where
+    assert re.search(r"part at event [3-9]: they differ in kind", bad.where)  # two sets may begin alike
     assert "kind 2" in bad.where
 
 
