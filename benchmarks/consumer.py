@@ -45,7 +45,7 @@ async def consume(url: str, queue: str, count: int) -> None:
                 async with batch:
                     pass
                 settled += more
-                if settled == count:
+                if 0 < count <= settled:
                     nursery.cancel_scope.cancel()
         tell()
 
