@@ -20,7 +20,7 @@ from benchmarks.clusters import drain, started
 from benchmarks.result import median
 from benchmarks.throughput import Send, send_awaiting, send_batches
 
-WAYS: Final = ("auto", "process", "thread", "yield", "inline")
+WAYS: Final = ("process", "thread", "yield", "inline")
 _BATCHED: Final = 200_000
 _AWAITED: Final = 30_000
 _PACED: Final = 400

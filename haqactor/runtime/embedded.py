@@ -111,7 +111,7 @@ async def open_broker(path: str | PathLike[str]) -> AsyncGenerator[Broker, None]
 async def _running(config: NodeConfig) -> AsyncGenerator[tuple[NodeServer, Broker], None]:
     around = surroundings()
     if around is None:
-        env = environment(sync=cast("Sync", config.sync))
+        env = environment() if config.sync == "auto" else environment(sync=cast("Sync", config.sync))
         log, client_log = node_logger(config), None
     else:
         env, log, client_log = around.environment, around.log, around.log

@@ -19,7 +19,7 @@ __all__ = [
 ]
 
 
-def environment(*, sync: Sync = "auto") -> Environment:
+def environment(*, sync: Sync = "process") -> Environment:
     """The real world; called inside a trio run. ``sync``: how durable writes wait for the medium (ADR
     0003)."""
     return Environment(

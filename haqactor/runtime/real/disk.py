@@ -12,7 +12,6 @@ from haqactor.env import DiskError, LockHeld
 from haqactor.runtime.real.fd import NO_DESCRIPTORS, disk_error, fill_with_zeroes, read_all
 from haqactor.runtime.real.file import RealFile
 from haqactor.runtime.real.switching import switch_threads_fairly
-from haqactor.runtime.real.sync_auto import AutoSyncer
 from haqactor.runtime.real.sync_process import ProcessSyncer
 from haqactor.runtime.real.syncing import InlineSyncer, Sync, Syncer, ThreadSyncer, YieldSyncer
 
@@ -49,10 +48,9 @@ class _Pool:
                 return YieldSyncer()
             case "inline":
                 return InlineSyncer()
-            case "auto" | "process":
+            case "process":
                 try:
-                    process = await trio.to_thread.run_sync(ProcessSyncer.start)
-                    return process if self._sync == "process" else AutoSyncer(process)
+                    return await trio.to_thread.run_sync(ProcessSyncer.start)
                 except OSError as error:
                     if error.errno in NO_DESCRIPTORS:
                         return ThreadSyncer()  # which needs none; slower, until a helper is to be had again
@@ -64,11 +62,8 @@ class _Pool:
     def give_back(self, syncer: Syncer) -> None:
         """Keep one for the next write; one that failed, or is too many, ends."""
         self._lent.remove(syncer)
-        if isinstance(syncer, AutoSyncer | ProcessSyncer):
-            spent = syncer.broken
-        else:
-            spent = self._sync in ("auto", "process")  # a stopgap
-        if self._free or spent:
+        stopgap = self._sync == "process" and not isinstance(syncer, ProcessSyncer)
+        if self._free or stopgap or (isinstance(syncer, ProcessSyncer) and syncer.broken):
             syncer.close()
         else:
             self._free.append(syncer)
@@ -91,7 +86,7 @@ class RealDisk:
 
     __slots__ = ("_fair", "_limiter", "_pool")
 
-    def __init__(self, *, sync: Sync = "auto", fair_threads: bool = True) -> None:
+    def __init__(self, *, sync: Sync = "process", fair_threads: bool = True) -> None:
         self._limiter = trio.CapacityLimiter(THREADS)
         self._pool = _Pool(sync)
         self._fair = fair_threads

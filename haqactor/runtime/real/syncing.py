@@ -18,10 +18,9 @@ import trio
 from haqactor.env import Buffer
 from haqactor.runtime.real.fd import write_all
 
-Sync = Literal["auto", "process", "thread", "yield", "inline"]
-"""``auto``: a thread while the journal is calm, else the process. ``process``: a helper process syncs.
-``thread``: a thread writes and syncs. ``yield``: the same, and the loop pauses for a moment in each turn.
-``inline``: the loop itself blocks."""
+Sync = Literal["process", "thread", "yield", "inline"]
+"""``process``: a helper process syncs. ``thread``: a thread writes and syncs. ``yield``: the same, and the
+loop pauses for a moment in each turn. ``inline``: the loop itself blocks."""
 
 
 class Syncer(Protocol):

@@ -18,7 +18,7 @@ from haqactor.runtime.real import RealDisk, Sync
 from haqactor.runtime.real.fd import disk_error
 from haqactor.runtime.real.sync_process import ProcessSyncer
 
-SYNCS: tuple[Sync, ...] = ("auto", "process", "thread", "yield", "inline")
+SYNCS: tuple[Sync, ...] = ("process", "thread", "yield", "inline")
 
 
 def open_descriptors() -> int:
