@@ -31,6 +31,7 @@ MAGIC: Final = 0x4A51
 _DECODED: Final = 8
 """What a header takes in memory, lists and numbers, about: so many times its bytes on the wire."""
 _JOINED_BYTES_MAX: Final = 4096
+"""Blobs up to this are copied twice: one checksum over all costs less than one for each."""
 _SMALL_BYTES: Final = 4096
 """Reads below are put together in one buffer: each as an object of its own would take several times its
 bytes."""
@@ -62,7 +63,7 @@ def encode(kind: int, header: Any, *blobs: Buffer) -> bytes:
         return _BEFORE.pack(len(rest) + 8, google_crc32c.value(rest)) + rest
     crc = google_crc32c.value(rest)
     parts = [blob if type(blob) is bytes else bytes(blob) for blob in blobs]
-    for part in parts:  # what is large is copied once
+    for part in parts:  # bytes are copied once
         crc = google_crc32c.extend(crc, part)
     return b"".join((_BEFORE.pack(len(rest) + size + 8, crc), rest, *parts))
 
